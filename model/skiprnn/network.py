@@ -1,0 +1,221 @@
+"""SkipNetwork: normalise → Skip RNN → readout, with all that a server needs to know about it in one config.
+
+Glossary: B batch, T time, F features (input_size), H hidden, L layers, K outputs (output_size),
+S packed state: layer 0 h, (layer 0 c,) layer 1 h, … = L·H (GRU) or 2·L·H (LSTM).
+
+A network directory holds `network.safetensors` and `config.json`; nothing is pickled.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from skiprnn.gate import DEFAULT_MAX_SKIP
+from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
+
+Cell = Literal["lstm", "gru"]
+Task = Literal["sequence_classification", "step_classification", "sequence_regression"]
+
+_WEIGHTS, _CONFIG = "network.safetensors", "config.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """One channel of a sample: its name and the unit in which clients send it."""
+
+    name: str
+    unit: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """All that defines a network but its weights.
+
+    Raises:
+        ValueError: fields that contradict each other; the message names them.
+    """
+
+    name: str
+    cell: Cell
+    input_size: int
+    hidden_size: int
+    output_size: int
+    num_layers: int = 1
+    task: Task = "sequence_classification"
+    multi_label: bool = False
+    reset_after: bool = True
+    threshold: float = 0.5
+    max_skip: int = DEFAULT_MAX_SKIP
+    dropout: float = 0.0  # before the readout, in training alone
+    gate_bias: float = 1.0  # the paper's start: reads nearly everything until it learns better
+    features: tuple[Feature, ...] = ()
+    classes: tuple[str, ...] = ()
+    sample_rate: float | None = None  # Hz
+
+    def __post_init__(self) -> None:
+        if self.cell not in get_args(Cell):
+            raise ValueError(f"cell: expected one of {get_args(Cell)}, got {self.cell!r}")
+        if self.task not in get_args(Task):
+            raise ValueError(f"task: expected one of {get_args(Task)}, got {self.task!r}")
+        for field in ("input_size", "hidden_size", "output_size", "num_layers"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field}: expected at least 1, got {getattr(self, field)!r}")
+        if self.features and len(self.features) != self.input_size:
+            raise ValueError(f"features: expected {self.input_size} (input_size), got {len(self.features)}")
+        if self.classes and len(self.classes) != self.output_size:
+            raise ValueError(f"classes: expected {self.output_size} (output_size), got {len(self.classes)}")
+
+    @property
+    def state_size(self) -> int:
+        """S, the width of the packed state."""
+        return self.num_layers * self.hidden_size * (2 if self.cell == "lstm" else 1)
+
+
+class NetworkOutput(NamedTuple):
+    """What a batch gives: logits [B, K] (or [B, T, K]), gates [B, T], final state."""
+
+    logits: Tensor
+    gates: Tensor
+    state: SkipState
+
+
+class SkipNetwork(nn.Module):
+    """Normalise → Skip RNN → linear readout.
+
+    `input_mean`, `input_std` [F] and, for regression, `output_mean`, `output_std` [K] are buffers: they travel
+    with the weights, so that callers send and get raw units.
+    """
+
+    input_mean: Tensor
+    input_std: Tensor
+    output_mean: Tensor
+    output_std: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.rnn = _skip_rnn(config)
+        nn.init.constant_(self.rnn.gate.bias, config.gate_bias)
+        self.dropout = nn.Dropout(config.dropout)
+        self.readout = nn.Linear(config.hidden_size, config.output_size)
+        nn.init.xavier_uniform_(self.readout.weight)
+        nn.init.zeros_(self.readout.bias)
+        for name, size in (("input", config.input_size), ("output", config.output_size)):
+            self.register_buffer(f"{name}_mean", torch.zeros(size))
+            self.register_buffer(f"{name}_std", torch.ones(size))
+
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        state: SkipState | None = None,
+        forced_gates: Tensor | None = None,
+        every_step: bool = False,
+    ) -> NetworkOutput:
+        """Read whole sequences.
+
+        Args:
+            x: [B, T, F], raw units.
+            lengths: [B], samples of each padded sequence.
+            state: what an earlier call returned, to go on from there.
+            forced_gates: [B, T] of 0 and 1, a cadence in place of the learned gate.
+            every_step: give the readout after every sample also for a per-sequence task.
+
+        Returns:
+            logits [B, K] after the last sample, or [B, T, K]; gates [B, T]; the final state. Logits of a
+            regression are in normalised units: `denormalise` gives raw ones.
+        """
+        normalised = (x - self.input_mean) / self.input_std
+        output, final, gates = self.rnn(normalised, state, lengths, forced_gates=forced_gates)  # (B, T, H)
+        if not every_step and self.config.task != "step_classification":
+            output = final.h[-1]  # (B, H): held since each sequence's last sample
+        return NetworkOutput(self.readout(self.dropout(output)), gates, final)
+
+    def denormalise(self, logits: Tensor) -> Tensor:
+        """Regression: normalised outputs [..., K] → raw units."""
+        return logits * self.output_std + self.output_mean
+
+    def activate(self, logits: Tensor) -> Tensor:
+        """Logits [..., K] → what clients get: probabilities, or raw units of a regression."""
+        if self.config.task == "sequence_regression":
+            return self.denormalise(logits)
+        return torch.sigmoid(logits) if self.config.multi_label else torch.softmax(logits, dim=-1)
+
+    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """ONE update step, branch-free: what is exported and served.
+
+        Args:
+            x: [B, F], raw units.  state: [B, S], packed.
+
+        Returns:
+            new state [B, S], update probability Δũ [B], y [B, K] (see `activate`).
+        """
+        h, c = self._unpack(state)
+        new = self.rnn.candidates((x - self.input_mean) / self.input_std, h, c)
+        parts = [new.h] if new.c is None else [new.h, new.c]
+        packed = torch.stack(parts, dim=1).permute(2, 0, 1, 3).flatten(1)  # (L, 1|2, B, H) → (B, S)
+        return packed, new.delta_u, self.activate(self.readout(new.h[-1]))
+
+    def _unpack(self, state: Tensor) -> tuple[Tensor, Tensor | None]:
+        layers = state.reshape(
+            state.shape[0], self.config.num_layers, -1, self.config.hidden_size
+        )  # (B, L, 1|2, H)
+        h = layers[:, :, 0].transpose(0, 1)  # (L, B, H)
+        return h, layers[:, :, 1].transpose(0, 1) if self.config.cell == "lstm" else None
+
+    def initial_state(self) -> Tensor:
+        """The learned initial state, packed: [S]."""
+        parts: list[Tensor] = [self.rnn.h0]
+        if isinstance(self.rnn, SkipLSTM):
+            parts.append(self.rnn.c0)
+        return torch.stack(parts, dim=1).flatten().detach()
+
+    def save(self, directory: Path) -> None:
+        """Write `network.safetensors` and `config.json` into `directory`, made if it is missing."""
+        directory.mkdir(parents=True, exist_ok=True)
+        safetensors.torch.save_file(self.state_dict(), directory / _WEIGHTS)
+        text = json.dumps(dataclasses.asdict(self.config), indent=2, ensure_ascii=False)
+        (directory / _CONFIG).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> "SkipNetwork":
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: the directory holds no network.
+            ValueError: the config is not one, or the weights are of another network.
+        """
+        for name in (_CONFIG, _WEIGHTS):
+            if not (directory / name).is_file():
+                raise FileNotFoundError(f"{directory}: expected a network directory with {name}, found none")
+        network = cls(_read_config(directory / _CONFIG))
+        try:
+            network.load_state_dict(safetensors.torch.load_file(directory / _WEIGHTS))
+        except (RuntimeError, safetensors.SafetensorError) as error:
+            raise ValueError(f"{directory / _WEIGHTS}: not the weights of {_CONFIG}: {error}") from error
+        return network.eval()
+
+
+def _skip_rnn(config: NetworkConfig) -> SkipLSTM | SkipGRU:
+    sizes = (config.input_size, config.hidden_size, config.num_layers)
+    if config.cell == "lstm":
+        return SkipLSTM(*sizes, threshold=config.threshold, max_skip=config.max_skip)
+    return SkipGRU(
+        *sizes, threshold=config.threshold, max_skip=config.max_skip, reset_after=config.reset_after
+    )
+
+
+def _read_config(path: Path) -> NetworkConfig:
+    try:
+        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
+        fields["classes"] = tuple(fields["classes"])
+        return NetworkConfig(**fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a network config: {error}") from error

@@ -1,0 +1,410 @@
+"""Skip LSTM and Skip GRU: drop-in for torch.nn.LSTM and torch.nn.GRU, with a gate that decides what is read.
+
+Complete: the networks of Campos et al. (ICLR 2018, arXiv 1708.06834), eq. 1 to 6, any number of layers under one
+shared gate, padded batches, a learned initial state. The loop below is the readable reference.
+
+Not here: bidirectional networks (a live stream has no future), projections (`proj_size`), dropout between
+layers.
+
+Glossary (B batch, T time, F features, H hidden, L layers):
+
+    h, c       [L, B, H]   state of every layer (c: LSTM alone)
+    h~, c~     [L, B, H]   candidates: the state if this sample is read
+    u          [B]         1 = update, 0 = skip; one gate for the stack, driven by the top candidate
+    Δũ         [B]         σ(w_p · c~ + b_p), LSTM;  σ(w_p · h~ + b_p), GRU
+
+Parameters have torch's names, shapes and gate order, so a state dict of nn.LSTM / nn.GRU fits: weight_ih_l0
+[4H, F] (i, f, g, o) or [3H, F] (r, z, n), weight_hh_l0, bias_ih_l0, bias_hh_l0. The paper's "forget bias 1 added
+at run time" is the initial value of the forget gate's bias_ih: the same function and the same gradient.
+"""
+
+import math
+from typing import NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from skiprnn.gate import DEFAULT_MAX_SKIP, GateState, advance, check_gate, decide, first_gate
+
+
+class SkipState(NamedTuple):
+    """Everything that a stack carries from one sample to the next: layers' states and the gate's."""
+
+    h: Tensor  # [L, B, H]
+    c: Tensor | None  # [L, B, H]; None for the GRU
+    gate: GateState
+
+
+class Candidates(NamedTuple):
+    """The state that reading a sample would give: h~ and c~ [L, B, H], and Δũ [B]."""
+
+    h: Tensor
+    c: Tensor | None
+    delta_u: Tensor
+
+
+class _SkipRNN(nn.Module):
+    """What Skip LSTM and Skip GRU share: parameters, initialisation, the unroll."""
+
+    gates_per_cell: int
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        batch_first: bool = True,
+        threshold: float = 0.5,
+        max_skip: int = DEFAULT_MAX_SKIP,
+    ) -> None:
+        super().__init__()
+        check_gate(threshold, max_skip)
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.batch_first, self.threshold, self.max_skip = batch_first, threshold, max_skip
+        for layer in range(num_layers):
+            self._add_layer(layer, input_size if layer == 0 else hidden_size)
+        self.h0 = nn.Parameter(torch.empty(num_layers, hidden_size))
+        self.gate = nn.Linear(hidden_size, 1)
+        self.reset_parameters()
+
+    def _add_layer(self, layer: int, width: int) -> None:
+        rows = self.gates_per_cell * self.hidden_size
+        self.register_parameter(f"weight_ih_l{layer}", nn.Parameter(torch.empty(rows, width)))
+        self.register_parameter(f"weight_hh_l{layer}", nn.Parameter(torch.empty(rows, self.hidden_size)))
+        self.register_parameter(f"bias_ih_l{layer}", nn.Parameter(torch.empty(rows)))
+        self.register_parameter(f"bias_hh_l{layer}", nn.Parameter(torch.empty(rows)))
+
+    def layer(self, index: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """weight_ih [G·H, F or H], weight_hh [G·H, H], bias_ih and bias_hh [G·H] of a layer, as in torch."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        w_ih, w_hh, b_ih, b_hh = (self.get_parameter(f"{name}_l{index}") for name in names)
+        return w_ih, w_hh, b_ih, b_hh
+
+    def reset_parameters(self) -> None:
+        """The paper's initialisation: Glorot on [x, h] concatenated, N(0, 1) initial states, gate bias 1."""
+        for index in range(self.num_layers):
+            w_ih, w_hh, b_ih, b_hh = self.layer(index)
+            nn.init.zeros_(b_hh)
+            self._reset_bias(b_ih)
+            for rows in self._matrices():
+                _glorot_concatenated(w_ih[rows], w_hh[rows])
+        nn.init.normal_(self.h0)
+        nn.init.xavier_uniform_(self.gate.weight)
+        nn.init.ones_(self.gate.bias)
+
+    def _matrices(self) -> list[slice]:
+        """Rows of the gates that the paper computes as one matrix: Glorot's fan-out depends on it."""
+        raise NotImplementedError
+
+    def _reset_bias(self, bias: Tensor) -> None:
+        raise NotImplementedError
+
+    def candidates(self, x: Tensor, h: Tensor, c: Tensor | None) -> Candidates:
+        """One update step, without the gate: x [B, F], h and c [L, B, H] → candidates."""
+        raise NotImplementedError
+
+    def initial_state(self, batch_size: int) -> SkipState:
+        """The learned initial state for B sequences, with a gate that reads the first sample."""
+        h = self.h0.unsqueeze(1).expand(-1, batch_size, -1)
+        return SkipState(h, None, first_gate(batch_size, self.h0))
+
+    def forward(
+        self,
+        input: Tensor,
+        state: "SkipState | Tensor | tuple[Tensor, Tensor] | None" = None,
+        lengths: Tensor | None = None,
+        *,
+        forced_gates: Tensor | None = None,
+    ) -> tuple[Tensor, SkipState, Tensor]:
+        """Read the sequences.
+
+        Args:
+            input: [B, T, F] (or [T, B, F] with batch_first=False).
+            state: what an earlier call returned, to go on; or torch's h [L, B, H] (GRU) or (h, c) (LSTM), to
+                start there; None starts from the learned initial state.
+            lengths: [B], samples of each padded sequence; from there on its state is held and its gate is 0.
+            forced_gates: [B, T] of 0 and 1, laid out as `input`: a cadence in place of the learned gate.
+
+        Returns:
+            output [B, T, H] of the top layer, the final state, gates [B, T].
+
+        Raises:
+            ValueError: a shape does not fit.
+        """
+        x = input.transpose(0, 1) if self.batch_first else input  # (T, B, F)
+        self._check(x)
+        T, B, _ = x.shape
+        valid = _valid(lengths, T, B, x.device)
+        forced = (
+            forced_gates.transpose(0, 1) if forced_gates is not None and self.batch_first else forced_gates
+        )
+        if forced is not None and forced.shape != (T, B):
+            raise ValueError(
+                f"forced_gates: expected one gate for each of {B} × {T} samples, got {tuple(forced.shape)}"
+            )
+        outputs, gates, final = self._unroll(x, self._start(state, B), valid, forced)
+        if self.batch_first:
+            return outputs.transpose(0, 1), final, gates.transpose(0, 1)
+        return outputs, final, gates
+
+    def _unroll(
+        self, x: Tensor, state: SkipState, valid: Tensor | None, forced: Tensor | None
+    ) -> tuple[Tensor, Tensor, SkipState]:
+        """The readable reference: x [T, B, F] → outputs [T, B, H], gates [T, B], final state."""
+        outputs, gates = [], []
+        for t, x_t in enumerate(x.unbind(0)):
+            stepped, u = self._step(x_t, state, None if forced is None else forced[t])
+            if valid is not None:
+                stepped, u = _hold(valid[t], stepped, state), u * valid[t]
+            state = stepped
+            outputs.append(state.h[-1])
+            gates.append(u)
+        return torch.stack(outputs), torch.stack(gates), state
+
+    def _step(self, x: Tensor, state: SkipState, forced: Tensor | None) -> tuple[SkipState, Tensor]:
+        """One sample: decide, compute the candidates, take or copy (eq. 1).
+
+        The straight-through gradient needs the candidates also where u = 0: nothing here branches on u.
+        """
+        u, u_tilde = decide(state.gate, threshold=self.threshold, max_skip=self.max_skip)
+        if forced is not None:
+            u = forced.to(u.dtype)
+        new = self.candidates(x, state.h, state.c)
+        h = _take(u, new.h, state.h)
+        c = None if new.c is None or state.c is None else _take(u, new.c, state.c)
+        return SkipState(h, c, advance(state.gate, u, u_tilde, new.delta_u)), u
+
+    def _delta_u(self, top: Tensor) -> Tensor:
+        return torch.sigmoid(self.gate(top).squeeze(-1))  # (B,)
+
+    def _start(
+        self, state: "SkipState | Tensor | tuple[Tensor, Tensor] | None", batch_size: int
+    ) -> SkipState:
+        if state is None:
+            return self.initial_state(batch_size)
+        if isinstance(state, SkipState):
+            return state
+        h, c = (state, None) if isinstance(state, Tensor) else state
+        expected = (self.num_layers, batch_size, self.hidden_size)
+        if h.shape != expected:
+            raise ValueError(f"state: expected h of shape {expected}, got {tuple(h.shape)}")
+        return SkipState(h, c, first_gate(batch_size, h))
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 3 or x.shape[2] != self.input_size or x.shape[0] == 0:
+            order = "[B, T, F]" if self.batch_first else "[T, B, F]"
+            shape = tuple(x.transpose(0, 1).shape) if self.batch_first and x.ndim >= 2 else tuple(x.shape)
+            raise ValueError(f"input: expected {order} with T ≥ 1 and F = {self.input_size}, got {shape}")
+
+    def load_torch(self, trained: nn.RNNBase) -> Self:
+        """Take weights and biases from a trained nn.LSTM / nn.GRU and start from its zero state.
+
+        Raises:
+            ValueError: it is bidirectional, has projections or no bias, or its sizes differ.
+        """
+        if trained.bidirectional or trained.proj_size or not trained.bias:
+            raise ValueError(
+                "from_torch: expected a one-directional network with bias and without projections"
+            )
+        missing, unexpected = self.load_state_dict(trained.state_dict(), strict=False)
+        if unexpected or any("_l" in name for name in missing):
+            raise ValueError(f"from_torch: layers differ: missing {missing}, unexpected {unexpected}")
+        nn.init.zeros_(self.h0)
+        return self
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, "
+            f"threshold={self.threshold}, max_skip={self.max_skip}"
+        )
+
+
+class SkipLSTM(_SkipRNN):
+    """Skip LSTM (eq. 1 to 6 over an LSTM cell). See `forward` for shapes.
+
+    Args:
+        input_size: F.
+        hidden_size: H.
+        num_layers: layers under one gate; layer l + 1 reads the candidate h~ of layer l.
+        batch_first: input and output are [B, T, …].
+        threshold: ũ at which the gate opens, in [0.5, 1].
+        max_skip: the longest run of skipped samples.
+
+    Raises:
+        ValueError: threshold or max_skip out of range.
+    """
+
+    gates_per_cell = 4
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        batch_first: bool = True,
+        threshold: float = 0.5,
+        max_skip: int = DEFAULT_MAX_SKIP,
+    ) -> None:
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            batch_first=batch_first,
+            threshold=threshold,
+            max_skip=max_skip,
+        )
+        self.c0 = nn.Parameter(torch.randn(num_layers, hidden_size))
+
+    @classmethod
+    def from_torch(
+        cls, trained: nn.LSTM, *, threshold: float = 0.5, max_skip: int = DEFAULT_MAX_SKIP
+    ) -> "SkipLSTM":
+        """A Skip LSTM with the weights of a trained nn.LSTM and its zero initial state; the gate is new."""
+        sizes = (trained.input_size, trained.hidden_size, trained.num_layers)
+        network = cls(*sizes, batch_first=trained.batch_first, threshold=threshold, max_skip=max_skip)
+        network.load_torch(trained)
+        nn.init.zeros_(network.c0)
+        return network
+
+    def initial_state(self, batch_size: int) -> SkipState:
+        return super().initial_state(batch_size)._replace(c=self.c0.unsqueeze(1).expand(-1, batch_size, -1))
+
+    def candidates(self, x: Tensor, h: Tensor, c: Tensor | None) -> Candidates:
+        if c is None:
+            raise ValueError("state: expected (h, c) for an LSTM, got h alone")
+        hs, cs = [], []
+        for index in range(self.num_layers):
+            x, new_c = _lstm_cell(x, h[index], c[index], *self.layer(index))
+            hs.append(x)
+            cs.append(new_c)
+        return Candidates(torch.stack(hs), torch.stack(cs), self._delta_u(cs[-1]))
+
+    def _matrices(self) -> list[slice]:
+        return [slice(None)]
+
+    def _reset_bias(self, bias: Tensor) -> None:
+        H = self.hidden_size
+        nn.init.zeros_(bias)
+        nn.init.ones_(bias[H : 2 * H])  # forget gate
+
+
+class SkipGRU(_SkipRNN):
+    """Skip GRU (eq. 1 to 6 over a GRU cell). See `forward` for shapes.
+
+    Args:
+        input_size, hidden_size, num_layers, batch_first, threshold, max_skip: as for `SkipLSTM`.
+        reset_after: True is torch's and cuDNN's cell, where the reset gate multiplies the projected h; False is
+            the paper's, where it multiplies h before the product.
+    """
+
+    gates_per_cell = 3
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        batch_first: bool = True,
+        threshold: float = 0.5,
+        max_skip: int = DEFAULT_MAX_SKIP,
+        reset_after: bool = True,
+    ) -> None:
+        self.reset_after = reset_after
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            batch_first=batch_first,
+            threshold=threshold,
+            max_skip=max_skip,
+        )
+
+    @classmethod
+    def from_torch(
+        cls, trained: nn.GRU, *, threshold: float = 0.5, max_skip: int = DEFAULT_MAX_SKIP
+    ) -> "SkipGRU":
+        """A Skip GRU with the weights of a trained nn.GRU and its zero initial state; the gate is new."""
+        sizes = (trained.input_size, trained.hidden_size, trained.num_layers)
+        network = cls(*sizes, batch_first=trained.batch_first, threshold=threshold, max_skip=max_skip)
+        return network.load_torch(trained)
+
+    def candidates(self, x: Tensor, h: Tensor, c: Tensor | None) -> Candidates:  # noqa: ARG002
+        hs = []
+        cell = _gru_cell if self.reset_after else _gru_cell_reset_before
+        for index in range(self.num_layers):
+            x = cell(x, h[index], *self.layer(index))
+            hs.append(x)
+        return Candidates(torch.stack(hs), None, self._delta_u(hs[-1]))
+
+    def _matrices(self) -> list[slice]:
+        H = self.hidden_size
+        return [slice(0, 2 * H), slice(2 * H, 3 * H)]
+
+    def _reset_bias(self, bias: Tensor) -> None:
+        H = self.hidden_size
+        nn.init.ones_(bias[: 2 * H])
+        nn.init.zeros_(bias[2 * H :])
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, reset_after={self.reset_after}"
+
+
+def _lstm_cell(
+    x: Tensor, h: Tensor, c: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor
+) -> tuple[Tensor, Tensor]:
+    i, f, g, o = (F.linear(x, w_ih, b_ih) + F.linear(h, w_hh, b_hh)).chunk(4, dim=1)  # (B, H) each
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+def _gru_cell(x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
+    x_r, x_z, x_n = F.linear(x, w_ih, b_ih).chunk(3, dim=1)  # (B, H) each
+    h_r, h_z, h_n = F.linear(h, w_hh, b_hh).chunk(3, dim=1)
+    r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
+    n = torch.tanh(x_n + r * h_n)
+    return z * h + (1 - z) * n
+
+
+def _gru_cell_reset_before(
+    x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor
+) -> Tensor:
+    H = h.shape[1]
+    x_r, x_z, x_n = F.linear(x, w_ih, b_ih).chunk(3, dim=1)  # (B, H) each
+    h_r, h_z = F.linear(h, w_hh[: 2 * H], b_hh[: 2 * H]).chunk(2, dim=1)
+    r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
+    n = torch.tanh(x_n + F.linear(r * h, w_hh[2 * H :], b_hh[2 * H :]))
+    return z * h + (1 - z) * n
+
+
+def _take(u: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """s = u·s~ + (1 − u)·s (eq. 1); exact in floating point at u = 0 and u = 1. u [B], states [L, B, H]."""
+    u = u.unsqueeze(-1)
+    return u * new + (1 - u) * old
+
+
+def _hold(valid: Tensor, new: SkipState, old: SkipState) -> SkipState:
+    """Past the end of a padded sequence nothing moves. valid [B] bool."""
+    rows = valid.unsqueeze(-1)
+    c = None if new.c is None or old.c is None else torch.where(rows, new.c, old.c)
+    gate = GateState(*(torch.where(valid, n, o) for n, o in zip(new.gate, old.gate, strict=True)))
+    return SkipState(torch.where(rows, new.h, old.h), c, gate)
+
+
+def _valid(lengths: Tensor | None, T: int, B: int, device: torch.device) -> Tensor | None:
+    """[T, B]: is this sample inside its sequence? None when all are."""
+    if lengths is None:
+        return None
+    if lengths.shape != (B,) or int(lengths.min()) < 1 or int(lengths.max()) > T:
+        raise ValueError(f"lengths: expected {B} numbers from 1 to {T}, got {lengths.tolist()!r}")
+    return torch.arange(T, device=device).unsqueeze(1) < lengths.to(device)
+
+
+def _glorot_concatenated(w_ih: Tensor, w_hh: Tensor) -> None:
+    """Glorot-uniform as for one matrix over [x, h], in place."""
+    bound = math.sqrt(6 / (w_ih.shape[1] + w_hh.shape[1] + w_ih.shape[0]))
+    nn.init.uniform_(w_ih, -bound, bound)
+    nn.init.uniform_(w_hh, -bound, bound)
