@@ -1,0 +1,47 @@
+# make serve   install what serving needs, serve the shipped models, print the page's address
+# make test    install what the tests need, check style and types, run the tests
+# make help    the rest
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# Exact versions for what we run; users install ranges (pyproject.toml).
+CONSTRAINTS := constraints.txt
+SOURCES := model export service client cli tests benchmarks examples
+
+.PHONY: help serve test style types bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
+
+serve: $(VENV)/.serve ## serve the shipped models on http://127.0.0.1:8000
+	$(BIN)/skiprnn serve $(ARGS)
+
+test: $(VENV)/.dev style types ## style, types and all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+style: $(VENV)/.dev ## ruff: lint and format
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+	$(BIN)/mypy tests benchmarks examples
+
+bench: $(VENV)/.dev ## measure the server against its floors and peers
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# Serving needs neither torch nor a compiler.
+$(VENV)/.serve: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[serve,client]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	@touch $@ $(VENV)/.serve

@@ -1,0 +1,128 @@
+"""SkipNetwork: one step equals the unroll, raw units in and out, saved and loaded without pickle."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from skiprnn import Feature, NetworkConfig, SkipNetwork
+
+CONFIG = NetworkConfig(
+    name="made",
+    cell="lstm",
+    input_size=3,
+    hidden_size=5,
+    output_size=2,
+    features=(Feature("x", "g"), Feature("y", "g"), Feature("z", "g")),
+    classes=("rest", "walk"),
+    sample_rate=50.0,
+)
+
+
+def make(**changes: object) -> SkipNetwork:
+    torch.manual_seed(0)
+    network = SkipNetwork(dataclasses.replace(CONFIG, **changes)).eval()  # type: ignore[arg-type]
+    with torch.no_grad():
+        network.rnn.gate.bias.fill_(-0.5)
+        network.input_mean.copy_(torch.tensor([1.0, -2.0, 0.5]))
+        network.input_std.copy_(torch.tensor([2.0, 0.5, 1.0]))
+    return network
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("reset_after", [True, False])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_one_packed_step_after_another_equals_the_unroll(cell: str, reset_after: bool, layers: int) -> None:
+    network = make(cell=cell, num_layers=layers, reset_after=reset_after)
+    x = torch.randn(1, 25, 3)
+    with torch.no_grad():
+        logits, gates, final = network(x, every_step=True)
+        state = network.initial_state().unsqueeze(0)
+        for t in gates[0].nonzero().flatten().tolist():
+            state, _, y = network.step(x[:, t], state)
+            torch.testing.assert_close(y, network.activate(logits[:, t]))
+    assert state.shape == (1, network.config.state_size)
+    torch.testing.assert_close(state[0, : network.config.hidden_size], final.h[0, 0])
+
+
+def test_clients_send_raw_units() -> None:
+    network, x = make(), torch.randn(2, 9, 3)
+    raw = network(x)
+    normalised = make()
+    normalised.input_mean.zero_()
+    normalised.input_std.fill_(1)
+    assert torch.equal(raw.logits, normalised((x - network.input_mean) / network.input_std).logits)
+
+
+def test_a_regression_answers_in_raw_units() -> None:
+    network = make(task="sequence_regression", classes=())
+    network.output_mean.fill_(10)
+    network.output_std.fill_(4)
+    x, state = torch.randn(1, 3), network.initial_state().unsqueeze(0)
+    new_state, _, y = network.step(x, state)
+    torch.testing.assert_close(y, network.readout(new_state[:, :5]) * 4 + 10)
+
+
+def test_classes_are_probabilities_and_labels_are_each_one() -> None:
+    x, state = torch.randn(4, 3), make().initial_state().expand(4, -1)
+    torch.testing.assert_close(make().step(x, state)[2].sum(1), torch.ones(4))
+    several = make(multi_label=True).step(x, state)[2]
+    assert ((several > 0) & (several < 1)).all()
+    assert (several.sum(1) - 1).abs().min() > 1e-3
+
+
+def test_logits_come_for_the_last_real_sample_or_for_every_one() -> None:
+    network, x, lengths = make(), torch.randn(2, 9, 3), torch.tensor([9, 4])
+    last = network(x, lengths).logits
+    every = network(x, lengths, every_step=True).logits
+    assert every.shape == (2, 9, 2)
+    torch.testing.assert_close(last, torch.stack([every[0, 8], every[1, 3]]))
+    assert make(task="step_classification")(x).logits.shape == (2, 9, 2)
+
+
+def test_it_is_saved_and_loaded_as_it_was(tmp_path: Path) -> None:
+    network, x = make(cell="gru"), torch.randn(2, 9, 3)
+    network.save(tmp_path / "run")
+    loaded = SkipNetwork.load(tmp_path / "run")
+    assert loaded.config == network.config
+    assert torch.equal(loaded(x).logits, network(x).logits)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "config.json",
+        "network.safetensors",
+    ]
+
+
+def test_what_is_not_a_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        SkipNetwork.load(tmp_path)
+    make().save(tmp_path)
+    (tmp_path / "network.safetensors").write_bytes(b"\x00" * 10)
+    with pytest.raises(ValueError, match="not the weights"):
+        SkipNetwork.load(tmp_path)
+    make().save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"hidden_size": 6}))
+    with pytest.raises(ValueError, match="not the weights"):
+        SkipNetwork.load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config | {"cell": "elman"}))
+    with pytest.raises(ValueError, match="cell: expected one of"):
+        SkipNetwork.load(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="not a network config"):
+        SkipNetwork.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden_size": 0}, "hidden_size: expected at least 1"),
+        ({"features": (Feature("x"),)}, "features: expected 3"),
+        ({"classes": ("one",)}, "classes: expected 2"),
+        ({"task": "guess"}, "task: expected one of"),
+    ],
+)
+def test_a_config_that_contradicts_itself_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**changes)
