@@ -1,0 +1,309 @@
+"""The bundle: one .onnx file with the update step and all that a server needs to know about it.
+
+docs/bundle.md describes it byte by byte. The graph is the file's own (`graph.py` says what it must look like);
+everything else is JSON in the metadata property "skiprnn". Reading checks all of it and says what is wrong.
+
+Errors: BundleError (a ValueError), its message names the file, what was expected and what was found.
+"""
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from skiprnn_export.gate import DEFAULT_MAX_SKIP, check_gate
+
+if TYPE_CHECKING:
+    import onnx
+
+FORMAT = 1
+METADATA_KEY = "skiprnn"
+CELLS = {"lstm": 2, "gru": 1}  # cell → state vectors a layer: h and c, or h
+TASKS = ("sequence_classification", "step_classification", "sequence_regression")
+
+_NO_DIGEST = "0" * 64
+
+
+class BundleError(ValueError):
+    """The file is not a bundle that we can serve; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """One channel of a sample: its name and the unit in which clients send it."""
+
+    name: str
+    unit: str = ""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BundleInfo:
+    """What a bundle says about its update step.
+
+    Attributes:
+        features: F channels, in the order of a sample.
+        outputs: K, values in y: probabilities of classes, or raw units of a regression.
+        classes: K names, or none.
+        initial_state: float32 [S], read-only; S = layers · hidden, twice that for the LSTM.
+        training: facts for people (metric, update rate, seed, λ, …); nothing is computed from them.
+        sample_rate: Hz, None when unknown.
+        multi_label: y are independent probabilities (sigmoid), not a distribution (softmax).
+
+    Raises:
+        BundleError: a value out of range, or values that contradict each other.
+    """
+
+    name: str
+    cell: str
+    layers: int
+    hidden: int
+    features: tuple[Feature, ...]
+    outputs: int
+    task: str
+    initial_state: npt.NDArray[np.float32]
+    classes: tuple[str, ...] = ()
+    threshold: float = 0.5
+    max_skip: int = DEFAULT_MAX_SKIP
+    training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    sample_rate: float | None = None
+    multi_label: bool = False
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        state = np.array(self.initial_state, np.float32)
+        state.flags.writeable = False
+        object.__setattr__(self, "initial_state", state)
+        _check_choices(self)
+        _check_sizes(self)
+        try:
+            check_gate(self.threshold, self.max_skip)
+        except ValueError as error:
+            raise BundleError(str(error)) from None
+
+    @property
+    def input_size(self) -> int:
+        """F, values in a sample."""
+        return len(self.features)
+
+    @property
+    def state_size(self) -> int:
+        """S, values in the packed state: layer 0 h, (layer 0 c,) layer 1 h, …"""
+        return self.layers * self.hidden * CELLS[self.cell]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as they stand in the file, but for its digest."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        little_endian = self.initial_state.astype("<f4").tobytes()
+        return fields | {
+            "features": [dataclasses.asdict(feature) for feature in self.features],
+            "classes": list(self.classes),
+            "training": dict(self.training),
+            "initial_state": base64.b64encode(little_endian).decode(),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """A bundle that passed every check: what it says, the whole file, and the file's digest."""
+
+    info: BundleInfo
+    model: bytes
+    sha256: str
+
+
+def read(path: Path) -> Bundle:
+    """Read and check a bundle.
+
+    Raises:
+        BundleError: it is not a bundle, is damaged or edited, or breaks the contract.
+        OSError: it cannot be read.
+    """
+    return parse(Path(path).read_bytes(), source=str(path))
+
+
+def parse(data: bytes, *, source: str) -> Bundle:
+    """Check the bytes of a bundle; `source` names them in messages. Raises BundleError."""
+    from skiprnn_export import graph
+
+    try:
+        model = graph.decode(data)
+        fields = _metadata(model)
+        digest = _check_digest(data, fields)
+        info = _info(fields)
+        graph.check(model, input_size=info.input_size, state_size=info.state_size, outputs=info.outputs)
+    except ValueError as error:
+        raise BundleError(f"{source}: {error}") from error
+    return Bundle(info, data, digest)
+
+
+def write(path: Path, model: "onnx.ModelProto", info: BundleInfo) -> Bundle:
+    """Write a bundle, atomically: readers see the old file or the whole new one.
+
+    Args:
+        path: of the .onnx file; its folder must exist.
+        model: the update step (docs/bundle.md); left as it is.
+        info: what to say about it.
+
+    Raises:
+        BundleError: the result would not pass `read`; nothing was written.
+    """
+    path = Path(path)
+    bundle = parse(_encode(model, info), source=str(path))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(bundle.model)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return bundle
+
+
+def _encode(model: "onnx.ModelProto", info: BundleInfo) -> bytes:
+    signed = type(model)()
+    signed.CopyFrom(model)
+    kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
+    del signed.metadata_props[:]
+    signed.metadata_props.extend(kept)
+    text = json.dumps(info.to_json() | {"sha256": _NO_DIGEST}, ensure_ascii=False, allow_nan=False)
+    signed.metadata_props.add(key=METADATA_KEY, value=text)
+    data: bytes = signed.SerializeToString()
+    digest = hashlib.sha256(data).hexdigest()
+    return data.replace(_stamp(_NO_DIGEST), _stamp(digest))
+
+
+def _stamp(digest: str) -> bytes:
+    """The bytes that hold the digest; they occur once in a file."""
+    return f'"sha256": "{digest}"'.encode()
+
+
+def _metadata(model: "onnx.ModelProto") -> dict[str, Any]:
+    texts = [entry.value for entry in model.metadata_props if entry.key == METADATA_KEY]
+    if len(texts) != 1:
+        raise BundleError(
+            f"expected one metadata property {METADATA_KEY!r}, found {len(texts)}: an ONNX file that "
+            "`skiprnn export` did not write, or the beginning of one"
+        )
+    try:
+        fields = json.loads(texts[0])
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"metadata {METADATA_KEY!r}: expected JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise BundleError(f"metadata {METADATA_KEY!r}: expected a JSON object, got {type(fields).__name__}")
+    _check_format(fields.get("format"))
+    return fields
+
+
+def _check_format(number: object) -> None:
+    if type(number) is not int or number < 1:
+        raise BundleError(f"format: expected {FORMAT}, got {number!r}")
+    if number > FORMAT:
+        raise BundleError(
+            f"format: expected {FORMAT}, got {number}: written by a newer skiprnn; install that version"
+        )
+
+
+def _check_digest(data: bytes, fields: Mapping[str, Any]) -> str:
+    """The file's SHA-256, taken with its own 64 digits as zeros."""
+    digest = fields.get("sha256")
+    if not isinstance(digest, str) or len(digest) != 64 or data.count(_stamp(digest)) != 1:
+        raise BundleError(f"sha256: expected 64 hexadecimal digits, once in the file, got {digest!r}")
+    actual = hashlib.sha256(data.replace(_stamp(digest), _stamp(_NO_DIGEST))).hexdigest()
+    if actual != digest:
+        raise BundleError(f"sha256: expected {digest}, got {actual}: edited after it was written, or damaged")
+    return digest
+
+
+_REQUIRED: dict[str, type] = {
+    "name": str,
+    "cell": str,
+    "layers": int,
+    "hidden": int,
+    "features": list,
+    "outputs": int,
+    "task": str,
+    "initial_state": str,
+}
+_OPTIONAL: dict[str, type] = {
+    "classes": list,
+    "threshold": float,
+    "max_skip": int,
+    "training": dict,
+    "sample_rate": float,
+    "multi_label": bool,
+}
+
+
+def _info(fields: Mapping[str, Any]) -> BundleInfo:
+    """Fields that we do not know are passed over: the format number grows when they matter."""
+    missing = [name for name in _REQUIRED if name not in fields]
+    if missing:
+        raise BundleError(f"metadata {METADATA_KEY!r}: expected the fields {missing}, found none")
+    known = _REQUIRED | _OPTIONAL
+    values = {name: _typed(name, fields[name], kind) for name, kind in known.items() if name in fields}
+    values["features"] = tuple(_feature(entry) for entry in values["features"])
+    values["initial_state"] = _decode_state(values["initial_state"])
+    values["classes"] = tuple(_typed("classes", name, str) for name in values.get("classes", ()))
+    return BundleInfo(**values)
+
+
+def _typed(name: str, value: object, kind: type) -> Any:
+    """JSON has no word for float apart from int, and bool passes as int in Python."""
+    if name == "sample_rate" and value is None:
+        return None
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise BundleError(f"{name}: expected {kind.__name__}, got {value!r}")
+    return value
+
+
+def _feature(entry: object) -> Feature:
+    if not isinstance(entry, dict) or set(entry) != {"name", "unit"}:
+        raise BundleError(f"features: expected objects with name and unit, got {entry!r}")
+    return Feature(_typed("features", entry["name"], str), _typed("features", entry["unit"], str))
+
+
+def _decode_state(text: str) -> npt.NDArray[np.float32]:
+    try:
+        return np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32)
+    except (binascii.Error, ValueError) as error:
+        raise BundleError(f"initial_state: expected base64 of float32 values: {error}") from None
+
+
+def _check_choices(info: BundleInfo) -> None:
+    for field, choices in (("cell", tuple(CELLS)), ("task", TASKS)):
+        if getattr(info, field) not in choices:
+            raise BundleError(f"{field}: expected one of {choices}, got {getattr(info, field)!r}")
+    if not info.name:
+        raise BundleError("name: expected at least one character, got ''")
+    rate = info.sample_rate
+    if rate is not None and not (math.isfinite(rate) and rate > 0):
+        raise BundleError(f"sample_rate: expected a frequency in Hz above 0, got {rate!r}")
+
+
+def _check_sizes(info: BundleInfo) -> None:
+    for field in ("layers", "hidden", "outputs", "input_size"):
+        if getattr(info, field) < 1:
+            raise BundleError(f"{field}: expected at least 1, got {getattr(info, field)!r}")
+    if info.classes and len(info.classes) != info.outputs:
+        raise BundleError(f"classes: expected {info.outputs} (outputs), got {len(info.classes)}")
+    expected = (info.state_size,)
+    if info.initial_state.shape != expected:
+        raise BundleError(
+            f"initial_state: expected shape {expected} for {info.layers} × {info.hidden} {info.cell}, "
+            f"got {info.initial_state.shape}"
+        )
+    if not np.isfinite(info.initial_state).all():
+        raise BundleError("initial_state: expected finite values, got NaN or infinity")
