@@ -1,0 +1,121 @@
+"""What can go wrong in the service. A class says whose fault it is and carries what the shell needs to answer.
+
+    SkipRnnServiceError
+    ├── ClientError              the request was wrong; sending it again will not help
+    │   ├── ShapeError             a payload that is not whole samples
+    │   ├── NonFiniteError         NaN or infinity in a sample that would be read, or in what came out of it
+    │   ├── GapError               samples are missing
+    │   ├── ThresholdError         a threshold outside [0.5, 1]
+    │   ├── SnapshotError          a parked stream that cannot go on here
+    │   └── UnknownModelError      no such model, or no such version of it
+    ├── OverloadError            nobody's fault: the server is full; come again after `retry_after_seconds`
+    ├── ModelError               the operator's: a model file that cannot be served, or a missing provider
+    └── ServerError              ours
+        ├── InferenceError         the update step raised
+        └── StreamStateError       an event that a stream does not take in its state
+
+Every class carries `code` (the word in error messages on the wire), `status` (HTTP) and `close_code` (websocket,
+RFC 6455 section 7.4.1, used only where the connection cannot go on). None of these errors changes a stream.
+"""
+
+
+class SkipRnnServiceError(Exception):
+    """Base of everything that the service raises on purpose."""
+
+    code = "internal"
+    status = 500
+    close_code = 1011
+
+
+class ClientError(SkipRnnServiceError):
+    """The request was wrong."""
+
+    code = "bad_request"
+    status = 400
+    close_code = 1008
+
+
+class ShapeError(ClientError):
+    """A payload that does not hold the samples it was said to hold."""
+
+    code = "shape"
+
+
+class NonFiniteError(ClientError):
+    """A sample that was read holds NaN or infinity, or is so large that the network's state would."""
+
+    code = "non_finite"
+
+
+class GapError(ClientError):
+    """The first sample of a message lies past the next one to be read: samples in between were lost.
+
+    Attributes:
+        next: index of the next sample not yet consumed: send from here on.
+        wake: index of the next sample that will be read: the latest index that would have been accepted.
+    """
+
+    code = "gap"
+
+    def __init__(self, t: int, *, next: int, wake: int) -> None:
+        super().__init__(
+            f"t: expected at most {wake} (the next sample to read), got {t}; send from {next} on"
+        )
+        self.t, self.next, self.wake = t, next, wake
+
+
+class ThresholdError(ClientError):
+    """A stream asked for a threshold outside [0.5, 1]."""
+
+    code = "threshold"
+
+
+class SnapshotError(ClientError):
+    """A parked stream that cannot go on: other model, other file of it, or damaged."""
+
+    code = "snapshot"
+    status = 409
+
+
+class UnknownModelError(ClientError):
+    """No model of this name and version is served."""
+
+    code = "unknown_model"
+    status = 404
+
+
+class OverloadError(SkipRnnServiceError):
+    """The server is full. Nothing was taken; the same request may succeed later."""
+
+    code = "overloaded"
+    status = 503
+    close_code = 1013
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ModelError(SkipRnnServiceError):
+    """A model that is in the folder but cannot be served; the message says why."""
+
+    code = "model"
+    status = 503
+
+
+class ServerError(SkipRnnServiceError):
+    """Our fault; the log knows more."""
+
+
+class InferenceError(ServerError):
+    """The update step raised. The message that needed it was rolled back and may be sent again."""
+
+    code = "inference"
+
+
+class StreamStateError(ServerError):
+    """A stream was told something that it does not take now: a bug in what drives it."""
+
+    def __init__(self, event: str, state: str) -> None:
+        super().__init__(f"stream: {event!r} is not legal while {state!r}")
+        self.event, self.state = event, state

@@ -1,0 +1,5 @@
+"""Counters (skeleton)."""
+
+
+class EngineStats:
+    """Plain counts of an engine."""
