@@ -145,19 +145,23 @@ def parse(data: bytes, *, source: str) -> Bundle:
     return Bundle(info, data, digest)
 
 
-def write(path: Path, model: "onnx.ModelProto", info: BundleInfo) -> Bundle:
-    """Write a bundle, atomically: readers see the old file or the whole new one.
+def pack(model: "onnx.ModelProto", info: BundleInfo, *, source: str = "bundle") -> Bundle:
+    """A bundle in memory, checked as if it had been read.
 
     Args:
-        path: of the .onnx file; its folder must exist.
         model: the update step (docs/bundle.md); left as it is.
         info: what to say about it.
+        source: names it in messages.
 
     Raises:
-        BundleError: the result would not pass `read`; nothing was written.
+        BundleError: the result would not pass `read`.
     """
+    return parse(_encode(model, info), source=source)
+
+
+def save(path: Path, bundle: Bundle) -> None:
+    """Write the file, atomically: readers see the old one or the whole new one. Its folder must exist."""
     path = Path(path)
-    bundle = parse(_encode(model, info), source=str(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -167,6 +171,12 @@ def write(path: Path, model: "onnx.ModelProto", info: BundleInfo) -> Bundle:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write(path: Path, model: "onnx.ModelProto", info: BundleInfo) -> Bundle:
+    """`pack` and `save`: nothing is written unless all of it is right."""
+    bundle = pack(model, info, source=str(path))
+    save(path, bundle)
     return bundle
 
 
@@ -176,11 +186,17 @@ def _encode(model: "onnx.ModelProto", info: BundleInfo) -> bytes:
     kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
     del signed.metadata_props[:]
     signed.metadata_props.extend(kept)
-    text = json.dumps(info.to_json() | {"sha256": _NO_DIGEST}, ensure_ascii=False, allow_nan=False)
-    signed.metadata_props.add(key=METADATA_KEY, value=text)
+    signed.metadata_props.add(key=METADATA_KEY, value=_to_text(info))
     data: bytes = signed.SerializeToString()
     digest = hashlib.sha256(data).hexdigest()
     return data.replace(_stamp(_NO_DIGEST), _stamp(digest))
+
+
+def _to_text(info: BundleInfo) -> str:
+    try:
+        return json.dumps(info.to_json() | {"sha256": _NO_DIGEST}, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"training: expected facts that JSON can say: {error}") from None
 
 
 def _stamp(digest: str) -> bytes:
@@ -249,7 +265,7 @@ def _info(fields: Mapping[str, Any]) -> BundleInfo:
     """Fields that we do not know are passed over: the format number grows when they matter."""
     missing = [name for name in _REQUIRED if name not in fields]
     if missing:
-        raise BundleError(f"metadata {METADATA_KEY!r}: expected the fields {missing}, found none")
+        raise BundleError(f"metadata {METADATA_KEY!r}: expected the fields {missing}, which are missing")
     known = _REQUIRED | _OPTIONAL
     values = {name: _typed(name, fields[name], kind) for name, kind in known.items() if name in fields}
     values["features"] = tuple(_feature(entry) for entry in values["features"])

@@ -76,7 +76,7 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 def _check_values(kind: str, values: list[ValueInfoProto], promised: dict[str, tuple[int, ...]]) -> None:
     """Names in any order, float32, [batch, …]: the batch is free, everything else is fixed."""
-    names = sorted(value.name for value in values)
+    names = sorted(str(value.name) for value in values)  # bytes where it is no UTF-8
     if names != sorted(promised):
         raise ValueError(f"graph {kind}s: expected {sorted(promised)}, got {names}")
     for value in values:

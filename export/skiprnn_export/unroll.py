@@ -5,6 +5,7 @@ batches and in however many pieces it was sent the samples.
 """
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,6 +26,18 @@ class Unrolled(NamedTuple):
     update_prob: NDArray[np.float32]  # [M], Δũ
     state: NDArray[np.float32]  # [S]
     wake: int  # index of the next sample that would be read: T or later
+
+
+class Update(NamedTuple):
+    """One update: what went into the step and what came out."""
+
+    t: int
+    x: NDArray[np.float32]  # [F]
+    state: NDArray[np.float32]  # [S], before
+    new_state: NDArray[np.float32]  # [S]
+    update_prob: np.float32
+    y: NDArray[np.float32]  # [K]
+    skip: int  # samples to skip after it
 
 
 def open_session(model: bytes) -> "onnxruntime.InferenceSession":
@@ -56,19 +69,38 @@ def unroll(
     Raises:
         ValueError: x has another shape, a sample that is read is not finite, or threshold is out of range.
     """
+    session = session or open_session(bundle.model)
+    done = list(updates(bundle, x, threshold=threshold, session=session))
+    return Unrolled(
+        t=np.array([update.t for update in done], np.int64),
+        y=np.array([update.y for update in done], np.float32).reshape(-1, bundle.info.outputs),
+        update_prob=np.array([update.update_prob for update in done], np.float32),
+        state=done[-1].new_state if done else bundle.info.initial_state,
+        wake=done[-1].t + 1 + done[-1].skip if done else 0,
+    )
+
+
+def updates(
+    bundle: Bundle,
+    x: ArrayLike,
+    *,
+    session: "onnxruntime.InferenceSession",
+    threshold: float | None = None,
+) -> Iterator[Update]:
+    """The updates of `unroll`, one after another. Same arguments and errors."""
     info = bundle.info
     samples = _samples(x, info.input_size)
     table = skip_table(info.threshold if threshold is None else threshold, info.max_skip)
-    session = session or open_session(bundle.model)
-    state, t, updates = info.initial_state[np.newaxis], 0, []
+    state, t = info.initial_state, 0
     while t < len(samples):
         if not np.isfinite(samples[t]).all():
             raise ValueError(f"x[{t}]: expected finite numbers, got {samples[t].tolist()!r}")
-        feeds = {"x": samples[t : t + 1], "state": state}
-        state, update_prob, y = session.run(["new_state", "update_prob", "y"], feeds)
-        updates.append((t, y[0], update_prob[0]))
-        t += 1 + int(table(update_prob[0]))
-    return _collect(updates, info.outputs, state=state[0], wake=t)
+        feeds = {"x": samples[t : t + 1], "state": state[np.newaxis]}
+        rows = session.run(["new_state", "update_prob", "y"], feeds)
+        new_state, update_prob, y = (row[0] for row in rows)
+        skip = int(table(update_prob))
+        yield Update(t, samples[t], state, new_state, update_prob, y, skip)
+        state, t = new_state, t + 1 + skip
 
 
 def _samples(x: ArrayLike, input_size: int) -> NDArray[np.float32]:
@@ -76,19 +108,3 @@ def _samples(x: ArrayLike, input_size: int) -> NDArray[np.float32]:
     if samples.ndim != 2 or samples.shape[1] != input_size:
         raise ValueError(f"x: expected [T, {input_size}], got shape {samples.shape}")
     return samples
-
-
-def _collect(
-    updates: list[tuple[int, NDArray[np.float32], np.float32]],
-    outputs: int,
-    *,
-    state: NDArray[np.float32],
-    wake: int,
-) -> Unrolled:
-    return Unrolled(
-        t=np.array([t for t, _, _ in updates], np.int64),
-        y=np.array([y for _, y, _ in updates], np.float32).reshape(-1, outputs),
-        update_prob=np.array([update_prob for _, _, update_prob in updates], np.float32),
-        state=state,
-        wake=wake,
-    )

@@ -1,5 +1,8 @@
 """Small bundles with random weights, made without torch: the same contract as exported ones."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +145,12 @@ def write_random_bundle(path: Path, **kwargs: Any) -> Bundle:
 def random_sequence(bundle: Bundle, samples: int, *, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
     """float32 [samples, F] for a bundle."""
     return default_rng(seed).normal(size=(samples, bundle.info.input_size)).astype(np.float32)
+
+
+def seal(model: onnx.ModelProto, fields: Mapping[str, Any]) -> bytes:
+    """A file as docs/bundle.md describes it, whatever is in it: for tests of what is refused."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    copy.metadata_props.add(key="skiprnn", value=json.dumps({**fields, "sha256": "0" * 64}))
+    data: bytes = copy.SerializeToString()
+    return data.replace(b"0" * 64, hashlib.sha256(data).hexdigest().encode())

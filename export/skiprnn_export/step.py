@@ -1,0 +1,170 @@
+"""A trained network → a bundle: its update step as ONNX, held against torch before anything is written."""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from skiprnn.network import SkipNetwork
+from skiprnn_export.bundle import Bundle, BundleInfo, Feature, pack, save
+from skiprnn_export.parity import Parity, compare
+
+OPSET = 20
+FACTS = "training.json"  # what training writes beside the network,
+SEQUENCES = "parity.npz"  # and real sequences, one array [T, F] each
+
+_RANDOM_SEQUENCES, _RANDOM_SAMPLES = 8, 1000
+
+
+class ExportError(RuntimeError):
+    """ONNX does not do what the network does; no file was written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What an export wrote, how it compares with torch, and on how many sequences."""
+
+    bundle: Bundle
+    parity: Parity
+    real_sequences: int
+    random_sequences: int
+
+
+def export(run: Path, out: Path, *, samples: Sequence[NDArray[np.float32]] | None = None) -> Report:
+    """Write the network of a training run as a bundle, after it has proven equal to torch.
+
+    Args:
+        run: a directory with network.safetensors and config.json; facts are taken from its training.json, real
+            sequences from its parity.npz, where these exist.
+        out: the .onnx file, written atomically.
+        samples: real sequences, [T, F] each in raw units, in place of parity.npz.
+
+    Raises:
+        FileNotFoundError, ValueError: `run` holds no network, or it cannot be said as a bundle.
+        ExportError: ONNX and torch differ by more than rounding.
+    """
+    network = SkipNetwork.load(run)
+    bundle = pack(export_step(network), describe(network, _facts(run / FACTS)), source=str(run))
+    real = _real_sequences(run / SEQUENCES) if samples is None else list(samples)
+    random = _random_sequences(network)
+    parity = compare(network, bundle, [*real, *random])
+    if not parity.passed:
+        raise ExportError(f"{run}: expected ONNX to equal torch within rounding, got {parity}")
+    save(out, bundle)
+    return Report(bundle, parity, len(real), len(random))
+
+
+def export_step(network: SkipNetwork) -> onnx.ModelProto:
+    """`network.step` as an ONNX model with a free batch dimension; names and shapes as in docs/bundle.md."""
+    config = network.config
+    example = (torch.zeros(2, config.input_size), torch.zeros(2, config.state_size))
+    rows = {0: torch.export.Dim("batch", min=1)}
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            _Step(network).eval(),
+            example,
+            input_names=["x", "state"],
+            output_names=["new_state", "update_prob", "y"],
+            dynamic_shapes=(rows, rows),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise ExportError("torch.onnx.export: expected a program, got None")
+    return _bare(program.model_proto)
+
+
+class _Step(nn.Module):
+    """The exporter takes a module with a forward, not a method."""
+
+    def __init__(self, network: SkipNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.network.step(x, state)
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep what the exporter says about itself from people who cannot act on it."""
+    logger = logging.getLogger("torch.onnx")  # "torchvision is not installed"
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)", FutureWarning)
+            # x and state share one batch dimension on purpose.
+            warnings.filterwarnings("ignore", r"# The axis name: batch will not be used", UserWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the exporter's notes: they name files of this machine and outweigh a small network."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("metadata_props")
+    for node in graph.node:
+        node.ClearField("doc_string")
+    graph.ClearField("value_info")
+    return model
+
+
+def describe(network: SkipNetwork, facts: Mapping[str, Any]) -> BundleInfo:
+    """What the bundle of a network says about it, with facts of its training for people to read."""
+    config = network.config
+    named = [Feature(feature.name, feature.unit) for feature in config.features]
+    unnamed = [Feature(f"x{index}") for index in range(config.input_size)]
+    return BundleInfo(
+        name=config.name,
+        cell=config.cell,
+        layers=config.num_layers,
+        hidden=config.hidden_size,
+        features=tuple(named or unnamed),
+        outputs=config.output_size,
+        classes=config.classes,
+        task=config.task,
+        multi_label=config.multi_label,
+        threshold=config.threshold,
+        max_skip=config.max_skip,
+        initial_state=network.initial_state().numpy(),
+        sample_rate=config.sample_rate,
+        training=facts,
+    )
+
+
+def _facts(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path}: expected a JSON object, got {type(facts).__name__}")
+    return facts
+
+
+def _real_sequences(path: Path) -> list[NDArray[np.float32]]:
+    if not path.is_file():
+        return []
+    with np.load(path, allow_pickle=False) as archive:
+        return [np.asarray(archive[name], np.float32) for name in archive.files]
+
+
+def _random_sequences(network: SkipNetwork) -> list[NDArray[np.float32]]:
+    """Noise on the scale of the training data; the same at every export."""
+    shape = (_RANDOM_SEQUENCES, _RANDOM_SAMPLES, network.config.input_size)
+    noise = np.random.default_rng(0).standard_normal(shape)
+    scaled = noise * network.input_std.numpy() + network.input_mean.numpy()
+    return list(scaled.astype(np.float32))

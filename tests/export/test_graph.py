@@ -1,0 +1,150 @@
+"""The graph of a bundle: names, shapes and types are fixed; what a server cannot batch, trust or carry is refused."""
+
+from collections.abc import Callable
+
+import onnx
+import pytest
+from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from onnx import ModelProto, TensorProto, helper
+
+from skiprnn_export import BundleError, parse
+from support.bundles import random_bundle, seal
+
+_Edit = Callable[[ModelProto], object]
+
+
+def _rename_output(model: ModelProto) -> None:
+    for node in model.graph.node:
+        node.output[:] = ["output" if name == "y" else name for name in node.output]
+    model.graph.output[2].name = "output"
+
+
+def _add_branch(model: ModelProto) -> None:
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    value = helper.make_tensor_value_info("branch", TensorProto.FLOAT, [1])
+    branch = helper.make_graph([helper.make_node("Constant", [], ["branch"], value=one)], "then", [], [value])
+    condition = helper.make_tensor("condition", TensorProto.BOOL, [], [True])
+    model.graph.initializer.append(condition)
+    choice = helper.make_node("If", ["condition"], ["unused"], then_branch=branch, else_branch=branch)
+    model.graph.node.append(choice)
+
+
+def _externalise(model: ModelProto) -> None:
+    weight = model.graph.initializer[2]
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="/etc/passwd")
+    weight.ClearField("raw_data")
+
+
+def _externalise_constant(model: ModelProto) -> None:
+    hidden = TensorProto(name="hidden", data_type=TensorProto.FLOAT, dims=[1])
+    hidden.data_location = TensorProto.EXTERNAL
+    hidden.external_data.add(key="location", value="weights.bin")
+    model.graph.node.append(helper.make_node("Constant", [], ["unused"], value=hidden))
+
+
+def _add_function(model: ModelProto) -> None:
+    body = [helper.make_node("Identity", ["a"], ["b"])]
+    opsets = [helper.make_opsetid("", 20)]
+    model.functions.append(helper.make_function("custom", "twice", ["a"], ["b"], body, opsets))
+
+
+def _break_wiring(model: ModelProto) -> None:
+    model.graph.node[3].input[0] = "nowhere"
+
+
+def _dimension(model: ModelProto, kind: str, index: int) -> onnx.TensorShapeProto.Dimension:
+    values = getattr(model.graph, kind)
+    dimension: onnx.TensorShapeProto.Dimension = values[0].type.tensor_type.shape.dim[index]
+    return dimension
+
+
+def _set_type(model: ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+
+
+REFUSED: dict[str, tuple[_Edit, str]] = {
+    "an input is missing": (
+        lambda model: model.graph.input.pop(),
+        r"graph inputs: expected \['state', 'x'\], got \['x'\]",
+    ),
+    "an output has another name": (
+        _rename_output,
+        r"graph outputs: expected \['new_state', 'update_prob', 'y'\], got",
+    ),
+    "a fixed batch": (
+        lambda model: setattr(_dimension(model, "input", 0), "dim_value", 1),
+        r"graph input 'x': expected shape \('batch', 3\), got \(1, 3\)",
+    ),
+    "a free width": (
+        lambda model: setattr(_dimension(model, "output", 1), "dim_param", "width"),
+        r"graph output 'new_state': expected shape \('batch', 16\), got \('batch', 'width'\)",
+    ),
+    "another rank": (
+        lambda model: model.graph.output[0].type.tensor_type.shape.dim.pop(),
+        r"graph output 'new_state': expected shape \('batch', 16\), got \('batch',\)",
+    ),
+    "another type": (_set_type, "graph input 'x': expected float32, got double"),
+    "a branch": (_add_branch, "graph: expected no branches or loops, got If"),
+    "external data": (_externalise, "graph: expected one file, got 'constant_2' in external data"),
+    "external data in a node": (
+        _externalise_constant,
+        "graph: expected one file, got 'hidden' in external data",
+    ),
+    "a custom domain": (
+        lambda model: setattr(model.graph.node[0], "domain", "com.example"),
+        r"graph: expected standard operators, got com\.example\.Split",
+    ),
+    "an imported domain": (
+        lambda model: model.opset_import.append(helper.make_opsetid("com.example", 1)),
+        r"graph: expected standard operators alone, got domain 'com\.example'",
+    ),
+    "a function": (_add_function, "graph: expected no functions, got 'twice'"),
+    "an old opset": (
+        lambda model: setattr(model.opset_import[0], "version", 17),
+        "graph: expected opset 18 or later, got 17",
+    ),
+    "a value from nowhere": (_break_wiring, "graph: onnx.checker refuses it"),
+    "a shape that its weights contradict": (
+        lambda model: model.graph.initializer[0].dims.__setitem__(0, 4),
+        "graph: onnx.checker refuses it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_graph_that_breaks_the_contract_is_refused(case: str) -> None:
+    edit, reason = REFUSED[case]
+    model, info = random_bundle()
+    edit(model)
+    with pytest.raises(BundleError, match=f"test: {reason}"):
+        parse(seal(model, info.to_json()), source="test")
+
+
+def test_inputs_and_outputs_may_stand_in_any_order() -> None:
+    model, info = random_bundle()
+    for values in (model.graph.input, model.graph.output):
+        turned = list(values)[::-1]
+        del values[:]
+        values.extend(turned)
+    assert parse(seal(model, info.to_json()), source="test").info.state_size == 16
+
+
+_MODEL, _INFO = random_bundle()
+_BYTES = _MODEL.SerializeToString()
+
+
+@given(st.integers(0, len(_BYTES) - 1), st.integers(0, 255))
+def test_any_graph_is_read_or_refused_whoever_sealed_it(position: int, value: int) -> None:
+    edited = bytearray(_BYTES)
+    edited[position] = value
+    try:
+        data = seal(onnx.load_model_from_string(bytes(edited)), _INFO.to_json())
+    except (DecodeError, EncodeError, UnicodeError):
+        assume(False)
+    try:
+        parse(data, source="test")
+    except BundleError as error:
+        assert str(error).startswith("test: ")  # noqa: PT017
