@@ -1,0 +1,24 @@
+"""How commands speak: facts as a table on stdout, the reason of a failure on stderr."""
+
+from collections.abc import Mapping
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def print_facts(title: str, facts: Mapping[str, str]) -> None:
+    """A two-column table; values are printed as they are, brackets included."""
+    table = Table("", "", title=Text(title), title_justify="left", show_header=False)
+    table.columns[1].overflow = "fold"  # a digest cut short is none
+    for name, value in facts.items():
+        table.add_row(Text(name), Text(value))
+    Console().print(table)
+
+
+def fail(reason: object, *, code: int = 2) -> NoReturn:
+    """End the command with a message: code 2 for what was asked, 1 for what did not work out."""
+    typer.echo(f"error: {reason}", err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,67 @@
+"""`skiprnn inspect`: what is in a bundle."""
+
+import json as jsonlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skiprnn_cli.console import fail, print_facts
+
+if TYPE_CHECKING:
+    from skiprnn_export import Bundle, BundleInfo
+
+_LISTED = 12  # names of features or classes that are printed
+
+
+def inspect(
+    model: Annotated[Path, typer.Argument(help="The .onnx file to look at.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print the description in the file as JSON.")] = False,
+) -> None:
+    """Check a bundle and print what is in it."""
+    from skiprnn_export import read
+
+    try:
+        bundle = read(model)
+    except (OSError, ValueError) as error:
+        fail(error)
+    if json:
+        typer.echo(jsonlib.dumps(bundle.info.to_json() | {"sha256": bundle.sha256}, ensure_ascii=False))
+    else:
+        print_facts(f"{model}: {bundle.info.name}", _facts(bundle))
+
+
+def _facts(bundle: "Bundle") -> dict[str, str]:
+    info = bundle.info
+    network = f"{info.layers} × {info.hidden} {info.cell.upper()}, {info.state_size} values of state a stream"
+    units = [
+        f"{feature.name} [{feature.unit}]" if feature.unit else feature.name for feature in info.features
+    ]
+    facts = {
+        "file": f"{len(bundle.model):,} bytes, format {info.format}",
+        "sha256": bundle.sha256,
+        "network": network,
+        "task": info.task.replace("_", " "),
+        "features": f"{len(units)}: {_listed(units)}",
+        "sample rate": "not given" if info.sample_rate is None else f"{info.sample_rate:g} Hz",
+        "outputs": _outputs(info),
+        "gate": f"opens at {info.threshold:g}, skips {info.max_skip} samples at most",
+    }
+    return facts | {f"training: {name}": _text(value) for name, value in info.training.items()}
+
+
+def _outputs(info: "BundleInfo") -> str:
+    if info.task == "sequence_regression":
+        kind = "values"
+    else:
+        kind = "independent probabilities" if info.multi_label else "probabilities"
+    return f"{info.outputs} {kind}" + (f": {_listed(info.classes)}" if info.classes else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+
+
+def _text(fact: object) -> str:
+    return fact if isinstance(fact, str) else jsonlib.dumps(fact, ensure_ascii=False)
