@@ -1,30 +1,56 @@
-"""The engine of one model (skeleton: the public signatures)."""
+"""The engine of one model: messages in, answers out, for all its streams.
 
+A message is consumed by arithmetic (`stream.py`) up to the sample that must be read; then its stream is due, and the
+batcher (`batcher.py`) steps it together with others:
+
+    submit → _begin → nothing to read: reply at once
+                    → due: Batcher.add → … → _finish → _answer → what waits behind it
+
+A message either takes effect as a whole or not at all. A stream's row in the arena moves at every sample read, so
+the first time that a message reads on, the batcher keeps the row as the message found it: `checkpoint`.
+"""
+
+import asyncio
+from collections import deque
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-from skiprnn_service.errors import SkipRnnServiceError
+import numpy as np
+from numpy.typing import NDArray
+
+from skiprnn_export import SkipTable, skip_table
+from skiprnn_service.arena import Arena
+from skiprnn_service.batcher import Batcher
+from skiprnn_service.errors import (
+    ClientError,
+    OverloadError,
+    ShapeError,
+    SkipRnnServiceError,
+    SnapshotError,
+    StreamStateError,
+    ThresholdError,
+)
+from skiprnn_service.live_stream import LiveStream, OnError, OnReply
 from skiprnn_service.metrics import EngineStats
 from skiprnn_service.session import StepSession
-from skiprnn_service.stream import Reply, Snapshot, Stream
+from skiprnn_service.stream import Reply, Snapshot
 
-
-class LiveStream(Stream):
-    """A stream in an engine: made by `Engine.open`, handed back to its methods."""
-
-    @property
-    def pending(self) -> int:
-        """Messages submitted and not yet answered: what a route looks at for flow control."""
-        raise NotImplementedError
+_POSITION = ("next", "left", "samples", "updates", "last_y")  # of a Snapshot: arguments of a stream
 
 
 class Engine:
-    """All methods are called on the event loop's thread and return at once.
+    """Streams of one model. All methods belong to the event loop's thread and return at once.
 
     Args:
-        session: the update step; the engine is its only user (scoring uses `session.fork()`).
+        session: the update step; the engine is its only user (scoring takes `session.fork()`).
         model, version: what snapshots say.
         capacity: live streams, at most.
-        inline_below_us: a batch predicted to take less runs on the loop, others on the worker thread.
+        inline_below_us: a batch predicted to take less runs on the loop, others on a worker thread.
+
+    Attributes:
+        stats: counts, for metrics.
+        live: streams that are open.
     """
 
     def __init__(
@@ -36,50 +62,222 @@ class Engine:
         capacity: int = 10_000,
         inline_below_us: float = 200.0,
     ) -> None:
+        info = session.bundle.info
         self.session, self.model, self.version = session, model, version
         self.stats = EngineStats()
         self.live = 0
+        self._sample_bytes = session.x[0].nbytes
+        self._table = skip_table(info.threshold, info.max_skip)
+        self._arena = Arena(capacity, state_size=info.state_size)
+        self._batcher = Batcher(
+            session,
+            arena=self._arena,
+            table=self._table,
+            stats=self.stats,
+            finish=self._finish,
+            answer=self._answer,
+            inline_below_us=inline_below_us,
+        )
+
+    # -- what routes call
 
     def open(
         self,
         stream_id: str,
         *,
-        on_reply: Callable[[Reply], None],
-        on_error: Callable[[SkipRnnServiceError], None],
+        on_reply: OnReply,
+        on_error: OnError,
         snapshot: Snapshot | None = None,
         threshold: float | None = None,
     ) -> LiveStream:
-        """Start a stream, or go on with a parked one. threshold None: the snapshot's, else the bundle's.
+        """Start a stream, or go on with a parked one.
+
+        Args:
+            on_reply, on_error: called with the answer to each message, on the loop's thread; they may call the
+                engine. What they raise goes to the loop's exception handler.
+            threshold: of the gate, in [0.5, 1]; None is the snapshot's, else the bundle's. The first use of a value
+                builds its table (50 ms): `await asyncio.to_thread(engine.check_threshold, threshold)` before.
 
         Raises:
             OverloadError: `capacity` streams are live.
-            ThresholdError: threshold outside [0.5, 1].
-            SnapshotError: the snapshot is of another model or file.
+            ThresholdError: threshold is out of range.
+            SnapshotError: the snapshot is of another model, or of another file of it.
         """
-        raise NotImplementedError
+        info = self.session.bundle.info
+        state, position = info.initial_state, dict[str, Any]()
+        if snapshot:
+            state, position = self._resumed(snapshot)
+            threshold = snapshot.threshold if threshold is None else threshold
+        own = info.threshold if threshold is None else threshold
+        table = self.check_threshold(own)
+        row = self._arena.acquire(state)
+        if row is None:
+            raise OverloadError(f"model {self.model!r}: all {self._arena.capacity} streams are in use")
+        self.live += 1
+        return LiveStream(
+            stream_id,
+            row=row,
+            threshold=own,
+            table=None if table is self._table else table,
+            on_reply=on_reply,
+            on_error=on_error,
+            **position,
+        )
 
-    def submit(self, stream: LiveStream, t: int | None, n: int, payload: bytes, start: int = 0) -> None:
-        """A message of n samples: payload[start:] is n·F little-endian float32. Exactly one callback answers it:
-        `on_reply`, or `on_error` (ShapeError, GapError, NonFiniteError, InferenceError; the stream is unchanged),
-        in the order of submission, perhaps before this returns."""
-        raise NotImplementedError
+    def check_threshold(self, threshold: float) -> SkipTable:
+        """The table of a threshold; may be called from any thread. Raises ThresholdError."""
+        try:
+            return skip_table(threshold, self.session.bundle.info.max_skip)
+        except ValueError as error:
+            raise ThresholdError(str(error)) from error
+
+    def submit(
+        self, stream: LiveStream, t: int | None, n: int, payload: bytes | memoryview, start: int = 0
+    ) -> None:
+        """Take a message of n samples. Exactly one callback answers it, in order, perhaps before this returns:
+        `on_reply`, or `on_error` (ShapeError, GapError, NonFiniteError, InferenceError), and then nothing changed.
+
+        Args:
+            t: index of the first sample; None is the next one (`Stream.begin`).
+            payload: from byte `start` on n·F little-endian float32. Kept until the answer, not copied.
+        """
+        if stream.payload is None and not stream.waiting and stream.open:
+            self._begin(stream, t, n, payload, start)
+        else:
+            self._wait(stream, "submit", partial(self._begin, stream, t, n, payload, start))
 
     def reset(self, stream: LiveStream) -> None:
         """Start a new sequence, after everything submitted so far."""
-        raise NotImplementedError
+        self._wait(stream, "reset", partial(self._reset, stream))
 
     def end(self, stream: LiveStream, on_ended: Callable[[], None]) -> None:
         """After everything submitted so far: free the stream, then call `on_ended`. Its counts stay readable."""
-        raise NotImplementedError
+        self._wait(stream, "end", partial(self._end, stream, on_ended))
 
     def snapshot(self, stream: LiveStream) -> Snapshot:
-        """The stream as it stood after the last message it answered."""
-        raise NotImplementedError
+        """The stream as it stood after the last message that was answered."""
+        if not stream.open:
+            raise StreamStateError("snapshot", "closed")
+        found = self._arena.rows[stream.row] if stream.checkpoint is None else stream.checkpoint
+        return Snapshot(
+            model=self.model,
+            version=self.version,
+            bundle_sha256=self.session.bundle.sha256,
+            stream_id=stream.id,
+            threshold=stream.threshold,
+            next=stream.next,
+            left=stream.left,
+            samples=stream.samples,
+            updates=stream.updates,
+            state=found.astype("<f4").tobytes(),
+            last_y=stream.last_y,
+        )
 
     def detach(self, stream: LiveStream) -> Snapshot:
-        """Free the stream at once: what is queued or half read is dropped without a callback. Returns `snapshot`."""
-        raise NotImplementedError
+        """Free the stream at once and return its snapshot. What is not answered yet never will be."""
+        snapshot = self.snapshot(stream)
+        self._close(stream)
+        return snapshot
 
     def close(self) -> None:
-        """Wait for the batch that runs and let go of the worker thread."""
-        raise NotImplementedError
+        """Let go of the worker thread, after the batch that it runs. No stream may be used any more."""
+        self._batcher.close()
+
+    # -- one message after the other
+
+    def _wait(self, stream: LiveStream, event: str, action: Callable[[], None]) -> None:
+        """Act when everything submitted before has been answered: now, if it has."""
+        if not stream.open:
+            raise StreamStateError(event, "closed")
+        if stream.payload is None and not stream.waiting:
+            action()
+        elif stream.waiting is None:
+            stream.waiting = deque((action,))
+        else:
+            stream.waiting.append(action)
+
+    def _begin(
+        self, stream: LiveStream, t: int | None, n: int, payload: bytes | memoryview, start: int
+    ) -> None:
+        try:
+            if len(payload) - start != n * self._sample_bytes:
+                expected = f"{n} samples of {self._sample_bytes} bytes"
+                raise ShapeError(f"payload: expected {expected}, got {len(payload) - start} bytes")
+            offset = stream.begin(t, n)
+        except ClientError as error:
+            self._refuse(stream, error)
+            return
+        if offset is None:
+            self._call(stream, self._finish(stream))
+        else:
+            stream.payload, stream.start = payload, start
+            self._batcher.add(stream, offset)
+
+    def _finish(self, stream: LiveStream) -> Reply:
+        """Commit the message and count it."""
+        before, stats = stream.next, self.stats
+        reply = stream.finish()
+        stats.messages += 1
+        stats.samples += stream.next - before
+        stats.updates += len(reply.updates)
+        return reply
+
+    def _refuse(self, stream: LiveStream, error: SkipRnnServiceError) -> None:
+        """Answer a message, begun or not, with an error; the stream is as the message found it."""
+        if stream.payload is not None:
+            stream.abort()
+            if stream.checkpoint is not None:
+                self._arena.rows[stream.row] = stream.checkpoint
+            stream.payload = stream.checkpoint = None
+        self.stats.refusals[error.code] += 1
+        self._call(stream, error)
+
+    def _call(self, stream: LiveStream, answer: Reply | SkipRnnServiceError) -> None:
+        """One stream's callback that raises must not cost the other streams of the batch their answers."""
+        try:
+            if isinstance(answer, Reply):
+                stream.on_reply(answer)
+            else:
+                stream.on_error(answer)
+        except Exception as error:
+            message = f"model {self.model!r}, stream {stream.id!r}: a callback raised"
+            asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+
+    def _answer(self, stream: LiveStream, answer: Reply | SkipRnnServiceError) -> None:
+        """A message that was due has been read to its end, or failed."""
+        if isinstance(answer, Reply):
+            stream.payload = None
+            self._call(stream, answer)
+        else:
+            self._refuse(stream, answer)
+        self._go_on(stream)
+
+    def _go_on(self, stream: LiveStream) -> None:
+        """Take what waits behind the message that was just answered, up to the next one that must be read."""
+        while stream.waiting and stream.payload is None:
+            stream.waiting.popleft()()
+        if not stream.waiting:
+            stream.waiting = None  # an empty deque is 600 bytes
+
+    def _reset(self, stream: LiveStream) -> None:
+        stream.reset()
+        self._arena.rows[stream.row] = self.session.bundle.info.initial_state
+
+    def _end(self, stream: LiveStream, on_ended: Callable[[], None]) -> None:
+        self._close(stream)
+        on_ended()
+
+    def _close(self, stream: LiveStream) -> None:
+        stream.open = False
+        stream.payload = stream.checkpoint = stream.waiting = None
+        self.live -= 1
+        self._batcher.release(stream)
+
+    def _resumed(self, snapshot: Snapshot) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """A snapshot's state [S] and the stream's position."""
+        ours = (self.model, self.version, self.session.bundle.sha256)
+        theirs = (snapshot.model, snapshot.version, snapshot.bundle_sha256)
+        if ours != theirs:
+            raise SnapshotError(f"stream {snapshot.stream_id!r}: expected one of {ours}, got {theirs}")
+        position = {name: getattr(snapshot, name) for name in _POSITION}
+        return np.frombuffer(snapshot.state, "<f4"), position

@@ -1,4 +1,8 @@
-"""Whole sequences at once (skeleton: the public signatures)."""
+"""Whole sequences at once, each read as a stream would read it: the same bits.
+
+Sequences need not be aligned in time: the next due sample of every sequence goes into one batch, whatever its index
+("independent jump"). So a batch is full of samples that are read, and nothing is computed for those that are not.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,11 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skiprnn_export import SkipTable, skip_table
+from skiprnn_service.errors import NonFiniteError, ShapeError, ThresholdError
 from skiprnn_service.session import StepSession
 
 
 class Score(NamedTuple):
-    """One sequence's M updates. `y[-1]` is its final output."""
+    """One sequence's M ≥ 1 updates; `y[-1]` is its final output."""
 
     samples: int
     t: NDArray[np.int64]  # [M], indices of the samples that were read
@@ -20,8 +26,85 @@ class Score(NamedTuple):
 def score(
     session: StepSession, sequences: Sequence[ArrayLike], *, threshold: float | None = None
 ) -> list[Score]:
-    """Score sequences of any lengths, each [T_i, F], T_i ≥ 1; blocking, for a thread of its own with `session.fork()`.
+    """Score sequences. Blocking: for a thread of its own, with a session of its own (`StepSession.fork`).
 
-    Raises: ShapeError, NonFiniteError, ThresholdError, InferenceError.
+    Args:
+        sequences: each [T_i, F], T_i ≥ 1, raw units; taken as float32.
+        threshold: of the gate, in [0.5, 1]; None is the bundle's.
+
+    Raises:
+        ShapeError: a sequence is empty or has another shape; the message says which.
+        NonFiniteError: NaN or infinity in a sample that is read, or a sample so large that it makes NaN.
+        ThresholdError: threshold is out of range.
+        InferenceError: the update step raised.
     """
-    raise NotImplementedError
+    table = _table(session, threshold)
+    if not sequences:
+        return []
+    samples = [_samples(i, values, session.x.shape[1]) for i, values in enumerate(sequences)]
+    lengths = np.array([len(values) for values in samples])
+    starts, flat = lengths.cumsum() - lengths, np.concatenate(samples)
+    states = np.tile(session.bundle.info.initial_state, (len(samples), 1))
+    wake = np.zeros(len(samples), np.int64)
+    rounds: list[_Round] = []
+    active = np.arange(
+        len(samples)
+    )  # sequences with something left to read; the first ones go into the next batch
+    while len(active):
+        now, later = active[: session.max_batch], active[session.max_batch :]
+        flat.take(starts[now] + wake[now], axis=0, out=session.x[: len(now)], mode="clip")
+        states.take(now, axis=0, out=session.state[: len(now)], mode="clip")
+        _step(session, now, wake[now])
+        rounds.append(_Round(now, wake[now], session.y[: len(now)].copy()))
+        states[now] = session.new_state[: len(now)]
+        wake[now] += 1 + table(session.update_prob[: len(now)])
+        active = np.concatenate([now[wake[now] < lengths[now]], later])
+    return _collect(rounds, lengths)
+
+
+class _Round(NamedTuple):
+    """One batch: which sequences it read, at which index each, and their outputs."""
+
+    sequence: NDArray[np.int64]  # [B]
+    t: NDArray[np.int64]  # [B]
+    y: NDArray[np.float32]  # [B, K]
+
+
+def _table(session: StepSession, threshold: float | None) -> SkipTable:
+    info = session.bundle.info
+    try:
+        return skip_table(info.threshold if threshold is None else threshold, info.max_skip)
+    except ValueError as error:
+        raise ThresholdError(str(error)) from error
+
+
+def _samples(i: int, values: ArrayLike, features: int) -> NDArray[np.float32]:
+    try:
+        samples = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"sequence {i}: expected numbers [T, {features}]: {error}") from error
+    if samples.ndim != 2 or samples.shape[1] != features or len(samples) == 0:
+        raise ShapeError(f"sequence {i}: expected [T, {features}] with T ≥ 1, got shape {samples.shape}")
+    return samples
+
+
+def _step(session: StepSession, sequence: NDArray[np.int64], t: NDArray[np.int64]) -> None:
+    """Step what was filled in, which must be finite before and after."""
+    n = len(sequence)
+    finite = np.isfinite(session.x[:n]).all(axis=1)
+    if finite.all():
+        session.run(n)
+        finite = np.isfinite(session.update_prob[:n])
+    if not finite.all():
+        bad = finite.argmin()
+        got = f"expected finite numbers that leave the state finite, got {session.x[bad].tolist()!r}"
+        raise NonFiniteError(f"sequence {sequence[bad]}, sample {t[bad]}: {got}")
+
+
+def _collect(rounds: list[_Round], lengths: NDArray[np.int64]) -> list[Score]:
+    """Rounds hold each sequence's updates in order: a stable sort brings them together."""
+    sequence, t, y = (np.concatenate(column) for column in zip(*rounds, strict=True))
+    order = sequence.argsort(kind="stable")
+    ends = np.bincount(sequence).cumsum()[:-1]
+    columns = np.split(t[order], ends), np.split(y[order], ends)
+    return [Score(*fields) for fields in zip(lengths.tolist(), *columns, strict=True)]

@@ -131,6 +131,11 @@ class Stream:
         """Samples consumed, over all sequences; left-out ones count as skipped."""
         return self._before + self.next
 
+    @property
+    def left(self) -> int:
+        """Samples to skip before the next is read, as `begin` found it if a message is in progress."""
+        return (self.wake if self.state is _IDLE else self._found_wake) - self.next
+
     def begin(self, t: int | None, n: int) -> int | None:
         """Start a message of `n` samples.
 
@@ -150,11 +155,12 @@ class Stream:
         wake = self.wake
         if first > wake:
             raise GapError(first, next=self.next, wake=wake)
-        self._end = end = first + n
+        end = first + n
+        self._end, self._found_wake = end, wake
         if end <= wake:
             self.state = _DONE
             return None
-        self._first, self._found_wake = first, wake
+        self._first = first
         self.state = _DUE
         return wake - first
 
@@ -193,9 +199,7 @@ class Stream:
         """Drop the message: back to exactly where `begin` found the stream."""
         if self.state is _IDLE:
             raise StreamStateError("abort", self.state)
-        if self._reads or self.state is _DUE:
-            self.wake, self._reads = self._found_wake, []
-        self.state = _IDLE
+        self.wake, self._reads, self.state = self._found_wake, [], _IDLE
 
     def reset(self) -> None:
         """Start a new sequence: its first sample is 0 again and will be read."""

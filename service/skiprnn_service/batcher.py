@@ -1,0 +1,210 @@
+"""The due samples of all streams of a model go through the update step together.
+
+Every turn of the event loop takes one due sample of each stream, oldest first, at most `max_batch` of them:
+
+    add → _flush: _gather, step, _settle → answer, or due again
+
+Streams with long messages therefore take turns with those that send single samples, and one turn is bounded work. A
+batch that is predicted to be quick runs on the loop; any other runs on the worker thread, and what becomes due
+meanwhile is the next batch. There is no task, future or queue for a sample.
+
+Answers are given when all streams of a batch stand where they belong, because a callback may call the engine.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skiprnn_export import SkipTable
+from skiprnn_service.arena import Arena
+from skiprnn_service.errors import InferenceError, NonFiniteError, SkipRnnServiceError
+from skiprnn_service.live_stream import LiveStream
+from skiprnn_service.metrics import EngineStats
+from skiprnn_service.session import StepSession
+from skiprnn_service.stream import Reply
+
+Answer = tuple[LiveStream, Reply | SkipRnnServiceError]
+
+_log = logging.getLogger(__name__)
+
+
+class Batcher:
+    """Update steps for streams that are due.
+
+    All but a long step happens on the event loop's thread.
+
+    Args:
+        session: the update step.
+        arena: rows of the streams' states.
+        table: of the model's own threshold.
+        stats: where batches are counted.
+        finish: commits a message that has been read to its end; calls nobody.
+        answer: gives a message its answer; may call the batcher.
+        inline_below_us: a batch predicted to take less runs on the loop: there a hop to the thread costs more.
+    """
+
+    def __init__(
+        self,
+        session: StepSession,
+        *,
+        arena: Arena,
+        table: SkipTable,
+        stats: EngineStats,
+        finish: Callable[[LiveStream], Reply],
+        answer: Callable[[LiveStream, Reply | SkipRnnServiceError], None],
+        inline_below_us: float,
+    ) -> None:
+        self._session, self._arena, self._table, self._stats = session, arena, table, stats
+        self._finish, self._answer = finish, answer
+        self._inline_below_us = inline_below_us
+        self._sample_bytes, self._output_bytes = session.x[0].nbytes, session.y[0].nbytes
+        self._worker = ThreadPoolExecutor(
+            1, thread_name_prefix="skiprnn-step"
+        )  # its thread starts when needed
+        self._due: list[LiveStream] = []  # in order of becoming due
+        self._running: list[LiveStream] = []  # the batch in the update step
+        self._started = 0.0  # perf_counter of that batch
+        self._left_behind: list[int] = []  # rows of streams that closed while it ran
+        self._busy = False  # a flush is scheduled or a batch is running
+
+    def add(self, stream: LiveStream, offset: int) -> None:
+        """The sample at `offset` of the stream's message must be read."""
+        self._enqueue(stream, offset, perf_counter())
+        if not self._busy:
+            self._busy = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def release(self, stream: LiveStream) -> None:
+        """A stream closed: its row is free as soon as no batch will write to it."""
+        if stream in self._running:
+            self._left_behind.append(stream.row)
+        else:
+            self._arena.release(stream.row)
+
+    def close(self) -> None:
+        """Let go of the worker thread, after the batch that it runs."""
+        self._worker.shutdown()
+
+    def _enqueue(self, stream: LiveStream, offset: int, now: float) -> None:
+        stream.offset, stream.due_at = offset, now
+        self._due.append(stream)
+
+    def _flush(self) -> None:
+        """Start one batch of what is due: bounded work for one turn of the loop."""
+        limit = self._session.max_batch
+        taken, self._due = self._due[:limit], self._due[limit:]
+        batch = self._gather([stream for stream in taken if stream.open])
+        if not batch:
+            self._next_turn()
+            return
+        n, self._running, self._started = len(batch), batch, perf_counter()
+        self._stats.batch_size.observe(n)
+        self._stats.queue_delay.observe(self._started - batch[0].due_at)
+        rows = np.array([stream.row for stream in batch], np.intp)
+        self._arena.rows.take(rows, axis=0, out=self._session.state[:n], mode="clip")
+        if self._session.predicted_us(n) < self._inline_below_us:
+            self._settle(rows, self._step(n))
+        else:
+            self._worker.submit(self._work, rows, asyncio.get_running_loop())
+
+    def _gather(self, batch: list[LiveStream]) -> list[LiveStream]:
+        """Put each stream's due sample into the session. Returns those whose sample is finite."""
+        size, samples = self._sample_bytes, []
+        for stream in batch:
+            begin = stream.start + stream.offset * size
+            samples.append(stream.payload[begin : begin + size])  # type: ignore[index]  # a due stream has one
+        n = len(batch)
+        self._session.x_bytes[: n * size] = b"".join(samples)
+        if np.isfinite(self._session.x[:n]).all():
+            return batch
+        return self._gather(self._refuse_non_finite(batch))
+
+    def _refuse_non_finite(self, batch: list[LiveStream]) -> list[LiveStream]:
+        samples = self._session.x[: len(batch)].copy()
+        good = []
+        for stream, sample in zip(batch, samples, strict=True):
+            if np.isfinite(sample).all():
+                good.append(stream)
+            elif stream.open:
+                got = f"expected finite numbers, got {sample.tolist()!r}"
+                self._answer(stream, NonFiniteError(f"sample {stream.wake}: {got}"))
+        return [stream for stream in good if stream.open]
+
+    def _step(self, n: int) -> InferenceError | None:
+        try:
+            self._session.run(n)
+        except InferenceError as error:
+            return error
+        return None
+
+    def _work(self, rows: NDArray[np.intp], loop: asyncio.AbstractEventLoop) -> None:
+        """On the worker thread: the one hop of a batch."""
+        error = self._step(len(rows))
+        loop.call_soon_threadsafe(self._settle, rows, error)
+
+    def _settle(self, rows: NDArray[np.intp], error: InferenceError | None) -> None:
+        """The update step is done: move the streams on, then answer."""
+        self._stats.update_time.observe(perf_counter() - self._started)
+        batch = self._running
+        if error is None:
+            answers = self._advance(*self._set_apart_unstable(batch, rows))
+        else:
+            _log.error("%s", error)
+            answers = [(stream, error) for stream in batch]
+        self._running = []
+        while self._left_behind:
+            self._arena.release(self._left_behind.pop())
+        for stream, answer in answers:
+            if stream.open:
+                self._answer(stream, answer)
+        self._next_turn()
+
+    def _advance(
+        self, batch: list[LiveStream], rows: NDArray[np.intp], answers: list[Answer]
+    ) -> list[Answer]:
+        """Take the results: states to the arena, streams to their next sample or the end of their message."""
+        session, n, width = self._session, len(batch), self._output_bytes
+        update_prob = session.update_prob[:n]
+        self._arena.rows[rows] = session.new_state[:n]
+        skips: list[int] = self._table(update_prob).tolist()
+        outputs, now = session.y[:n].tobytes(), perf_counter()
+        for i, stream in enumerate(batch):
+            if not stream.open:
+                continue
+            skip = skips[i] if stream.table is None else stream.table.one(float(update_prob[i]))
+            offset = stream.advance(skip, outputs[i * width : (i + 1) * width])
+            if offset is None:
+                stream.checkpoint = None
+                answers.append((stream, self._finish(stream)))
+            else:
+                if stream.checkpoint is None:
+                    stream.checkpoint = session.state[i].copy()
+                self._enqueue(stream, offset, now)
+        return answers
+
+    def _set_apart_unstable(
+        self, batch: list[LiveStream], rows: NDArray[np.intp]
+    ) -> tuple[list[LiveStream], NDArray[np.intp], list[Answer]]:
+        """Finite samples can be large enough to make NaN of a state: refuse them; close the gaps they leave."""
+        session, n = self._session, len(batch)
+        finite = np.isfinite(session.update_prob[:n])
+        if finite.all():
+            return batch, rows, []
+        error = NonFiniteError("a sample is too large: the network's state would no longer be finite")
+        answers: list[Answer] = [(batch[i], error) for i in np.flatnonzero(~finite)]
+        keep = np.flatnonzero(finite)
+        for array in (session.state, session.new_state, session.update_prob, session.y):
+            array[: len(keep)] = array[keep]
+        return [batch[i] for i in keep], rows[keep], answers
+
+    def _next_turn(self) -> None:
+        """The batch is over: the next, or rest."""
+        if self._due:
+            asyncio.get_running_loop().call_soon(self._flush)
+        else:
+            self._busy = False

@@ -1,0 +1,71 @@
+"""A stream in an engine: its position, the message in progress, and what waits behind it."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skiprnn_export import SkipTable
+from skiprnn_service.errors import SkipRnnServiceError
+from skiprnn_service.stream import Reply, Stream
+
+OnReply = Callable[[Reply], None]
+OnError = Callable[[SkipRnnServiceError], None]
+
+
+class LiveStream(Stream):
+    """A stream in an engine: made by `Engine.open`, handed back to its methods. Only the engine writes here.
+
+    Attributes:
+        open: False once it ended or was detached.
+        row: of the arena.
+        threshold, table: of the gate; table is None where it is the engine's own.
+        payload, start, offset: the message in progress (None: none), where its samples begin in bytes, and the
+            sample that is due.
+        checkpoint: the state that the message found, once `row` holds a later one.
+        waiting: what was submitted behind it, in order.
+        due_at: perf_counter when the sample became due.
+    """
+
+    __slots__ = (
+        "checkpoint",
+        "due_at",
+        "offset",
+        "on_error",
+        "on_reply",
+        "open",
+        "payload",
+        "row",
+        "start",
+        "table",
+        "threshold",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        stream_id: str,
+        *,
+        row: int,
+        threshold: float,
+        table: SkipTable | None,
+        on_reply: OnReply,
+        on_error: OnError,
+        **position: Any,
+    ) -> None:
+        super().__init__(stream_id, **position)
+        self.row, self.threshold, self.table = row, threshold, table
+        self.on_reply, self.on_error = on_reply, on_error
+        self.open = True
+        self.payload: bytes | memoryview | None = None
+        self.start = self.offset = 0
+        self.due_at = 0.0
+        self.checkpoint: NDArray[np.float32] | None = None
+        self.waiting: deque[Callable[[], None]] | None = None
+
+    @property
+    def pending(self) -> int:
+        """Messages submitted and not yet answered: what a route looks at for flow control."""
+        return (self.payload is not None) + len(self.waiting or ())
