@@ -139,7 +139,7 @@ class ModelFolder:
         return LoadedModel(name, version, bundle, session, engine)
 
 
-def _by_version(file: _File) -> tuple[str, int, str]:
+def _by_version(file: _File) -> tuple[str, int, str, Path]:
     """Whole numbers without leading zeros are in order by length, then by digits."""
-    name, version, _ = file
-    return name, len(version), version
+    name, version, path = file
+    return name, len(version), version, path
