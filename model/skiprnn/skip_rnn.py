@@ -1,7 +1,8 @@
 """Skip LSTM and Skip GRU: drop-in for torch.nn.LSTM and torch.nn.GRU, with a gate that decides what is read.
 
 Complete: the networks of Campos et al. (ICLR 2018, arXiv 1708.06834), eq. 1 to 6, any number of layers under one
-shared gate, padded batches, a learned initial state. The loop below is the readable reference.
+shared gate, padded batches, a learned initial state. The loop in `_reference` is the readable one; where it can,
+`unroll.py` does the same faster.
 
 Not here: bidirectional networks (a live stream has no future), projections (`proj_size`), dropout between
 layers.
@@ -19,12 +20,13 @@ at run time" is the initial value of the forget gate's bias_ih: the same functio
 """
 
 import math
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from skiprnn import unroll
 from skiprnn.gate import DEFAULT_MAX_SKIP, GateState, advance, check_gate, decide, first_gate
 
 
@@ -45,9 +47,14 @@ class Candidates(NamedTuple):
 
 
 class _SkipRNN(nn.Module):
-    """What Skip LSTM and Skip GRU share: parameters, initialisation, the unroll."""
+    """What Skip LSTM and Skip GRU share: parameters, initialisation, the unroll.
+
+    Attributes:
+        backend: "auto" takes the C++ kernel where it can (see `unroll.supports`), "reference" never does.
+    """
 
     gates_per_cell: int
+    backend: Literal["auto", "reference"] = "auto"
 
     def __init__(
         self,
@@ -136,28 +143,55 @@ class _SkipRNN(nn.Module):
         x = input.transpose(0, 1) if self.batch_first else input  # (T, B, F)
         self._check(x)
         T, B, _ = x.shape
-        valid = _valid(lengths, T, B, x.device)
+        _check_lengths(lengths, T, B)
         forced = (
             forced_gates.transpose(0, 1) if forced_gates is not None and self.batch_first else forced_gates
         )
         if forced is not None and forced.shape != (T, B):
             raise ValueError(
-                f"forced_gates: expected one gate for each of {B} × {T} samples, got {tuple(forced.shape)}"
+                f"forced_gates: expected one for each of {B} × {T} samples, got {list(forced.shape)}"
             )
-        outputs, gates, final = self._unroll(x, self._start(state, B), valid, forced)
+        read = self._fast if self.unrolls_fast(x) else self._reference
+        outputs, gates, final = read(x, self._start(state, B), lengths, forced)
         if self.batch_first:
             return outputs.transpose(0, 1), final, gates.transpose(0, 1)
         return outputs, final, gates
 
-    def _unroll(
-        self, x: Tensor, state: SkipState, valid: Tensor | None, forced: Tensor | None
+    def unrolls_fast(self, x: Tensor) -> bool:
+        """Does the kernel read these sequences ([T, B, F])? Otherwise the reference does."""
+        cell = self.unroll_cell
+        if self.backend == "reference" or cell is None:
+            return False
+        return unroll.supports(x, num_layers=self.num_layers, hidden_size=self.hidden_size)
+
+    @property
+    def unroll_cell(self) -> Literal["lstm", "gru"] | None:
+        """Which of the kernel's cells this is, if any."""
+        raise NotImplementedError
+
+    def _fast(
+        self, x: Tensor, state: SkipState, lengths: Tensor | None, forced: Tensor | None
     ) -> tuple[Tensor, Tensor, SkipState]:
-        """The readable reference: x [T, B, F] → outputs [T, B, H], gates [T, B], final state."""
+        """`_reference` by the kernel."""
+        T, B, _ = x.shape
+        w_ih, w_hh, b_ih, b_hh = self.layer(0)
+        layer = unroll.Layer(w_ih, w_hh, b_ih, b_hh, self.gate.weight[0], self.gate.bias[0])
+        ends = torch.full((B,), T) if lengths is None else lengths.to(torch.int64).contiguous()
+        settings = unroll.Settings(self.unroll_cell or "", self.threshold, self.max_skip, ends, forced)
+        c = None if state.c is None else state.c[0]
+        outputs, gates, h, c, gate = unroll.unroll(x, layer, settings, state.h[0], c, state.gate)
+        return outputs, gates, SkipState(h.unsqueeze(0), None if c is None else c.unsqueeze(0), gate)
+
+    def _reference(
+        self, x: Tensor, state: SkipState, lengths: Tensor | None, forced: Tensor | None
+    ) -> tuple[Tensor, Tensor, SkipState]:
+        """The readable loop: x [T, B, F] → outputs [T, B, H], gates [T, B], final state."""
         outputs, gates = [], []
         for t, x_t in enumerate(x.unbind(0)):
             stepped, u = self._step(x_t, state, None if forced is None else forced[t])
-            if valid is not None:
-                stepped, u = _hold(valid[t], stepped, state), u * valid[t]
+            if lengths is not None:
+                inside = t < lengths.to(x.device)  # (B,)
+                stepped, u = _hold(inside, stepped, state), u * inside
             state = stepped
             outputs.append(state.h[-1])
             gates.append(u)
@@ -187,6 +221,8 @@ class _SkipRNN(nn.Module):
         if isinstance(state, SkipState):
             return state
         h, c = (state, None) if isinstance(state, Tensor) else state
+        if (c is None) != (self.gates_per_cell == 3):
+            raise ValueError("state: expected (h, c) for an LSTM and h alone for a GRU")
         expected = (self.num_layers, batch_size, self.hidden_size)
         if h.shape != expected:
             raise ValueError(f"state: expected h of shape {expected}, got {tuple(h.shape)}")
@@ -274,13 +310,17 @@ class SkipLSTM(_SkipRNN):
 
     def candidates(self, x: Tensor, h: Tensor, c: Tensor | None) -> Candidates:
         if c is None:
-            raise ValueError("state: expected (h, c) for an LSTM, got h alone")
+            raise ValueError("state: expected (h, c) for an LSTM and h alone for a GRU")
         hs, cs = [], []
         for index in range(self.num_layers):
             x, new_c = _lstm_cell(x, h[index], c[index], *self.layer(index))
             hs.append(x)
             cs.append(new_c)
         return Candidates(torch.stack(hs), torch.stack(cs), self._delta_u(cs[-1]))
+
+    @property
+    def unroll_cell(self) -> Literal["lstm", "gru"] | None:
+        return "lstm"
 
     def _matrices(self) -> list[slice]:
         return [slice(None)]
@@ -340,6 +380,10 @@ class SkipGRU(_SkipRNN):
             hs.append(x)
         return Candidates(torch.stack(hs), None, self._delta_u(hs[-1]))
 
+    @property
+    def unroll_cell(self) -> Literal["lstm", "gru"] | None:
+        return "gru" if self.reset_after else None
+
     def _matrices(self) -> list[slice]:
         H = self.hidden_size
         return [slice(0, 2 * H), slice(2 * H, 3 * H)]
@@ -386,21 +430,19 @@ def _take(u: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return u * new + (1 - u) * old
 
 
-def _hold(valid: Tensor, new: SkipState, old: SkipState) -> SkipState:
-    """Past the end of a padded sequence nothing moves. valid [B] bool."""
-    rows = valid.unsqueeze(-1)
+def _hold(inside: Tensor, new: SkipState, old: SkipState) -> SkipState:
+    """Past the end of a padded sequence nothing moves. inside [B] bool."""
+    rows = inside.unsqueeze(-1)
     c = None if new.c is None or old.c is None else torch.where(rows, new.c, old.c)
-    gate = GateState(*(torch.where(valid, n, o) for n, o in zip(new.gate, old.gate, strict=True)))
+    gate = GateState(*(torch.where(inside, n, o) for n, o in zip(new.gate, old.gate, strict=True)))
     return SkipState(torch.where(rows, new.h, old.h), c, gate)
 
 
-def _valid(lengths: Tensor | None, T: int, B: int, device: torch.device) -> Tensor | None:
-    """[T, B]: is this sample inside its sequence? None when all are."""
+def _check_lengths(lengths: Tensor | None, T: int, B: int) -> None:
     if lengths is None:
-        return None
+        return
     if lengths.shape != (B,) or int(lengths.min()) < 1 or int(lengths.max()) > T:
         raise ValueError(f"lengths: expected {B} numbers from 1 to {T}, got {lengths.tolist()!r}")
-    return torch.arange(T, device=device).unsqueeze(1) < lengths.to(device)
 
 
 def _glorot_concatenated(w_ih: Tensor, w_hh: Tensor) -> None:

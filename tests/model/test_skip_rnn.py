@@ -238,7 +238,7 @@ def test_a_state_or_cadence_of_another_shape_is_refused() -> None:
     x = torch.zeros(2, 5, 3).double()
     with pytest.raises(ValueError, match=r"expected h of shape \(1, 2, 5\)"):
         make("gru")(x, torch.zeros(1, 3, 5).double())
-    with pytest.raises(ValueError, match="one gate for each of 2 × 5 samples"):
+    with pytest.raises(ValueError, match="expected one for each of 2 × 5 samples"):
         make("gru")(x, forced_gates=torch.ones(2, 4))
     with pytest.raises(ValueError, match=r"expected \(h, c\) for an LSTM"):
         make("lstm")(x, torch.zeros(1, 2, 5).double())
