@@ -1,0 +1,48 @@
+"""Python client of a skiprnn server. Needs numpy and websockets, nothing else.
+
+    from skiprnn_client import stream
+
+    async for update in stream("ws://localhost:8000/v1/models/watch/stream", samples):
+        print(update.t, update.label, update.y)
+
+`stream` and `stream_from` are asynchronous, `stream_sync` and `stream_from_sync` are not; `connect` and `connect_sync`
+give the connection itself. What travels is written in docs/protocol.md.
+"""
+
+from skiprnn_client.connection import Connection, connect
+from skiprnn_client.errors import (
+    ClientError,
+    ProtocolError,
+    Refused,
+    SampleError,
+    ServerError,
+    StreamClosed,
+    Unreachable,
+)
+from skiprnn_client.messages import Ended, GoAway, Ready, Reply, Update
+from skiprnn_client.stream import stream, stream_from
+from skiprnn_client.stream_sync import stream_from_sync, stream_sync
+from skiprnn_client.sync_connection import SyncConnection, connect_sync
+
+__all__ = [
+    "ClientError",
+    "Connection",
+    "Ended",
+    "GoAway",
+    "ProtocolError",
+    "Ready",
+    "Refused",
+    "Reply",
+    "SampleError",
+    "ServerError",
+    "StreamClosed",
+    "SyncConnection",
+    "Unreachable",
+    "Update",
+    "connect",
+    "connect_sync",
+    "stream",
+    "stream_from",
+    "stream_from_sync",
+    "stream_sync",
+]

@@ -1,0 +1,169 @@
+"""One stream over one websocket, asynchronous."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Unpack
+
+from numpy.typing import ArrayLike
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_socket
+from websockets.exceptions import ConnectionClosed
+
+from skiprnn_client.errors import ClientError, ProtocolError, ServerError
+from skiprnn_client.handshake import (
+    OPEN_ERRORS,
+    OPEN_TIMEOUT_SECONDS,
+    Options,
+    address,
+    closed,
+    failure,
+    socket_settings,
+)
+from skiprnn_client.messages import Ended, GoAway, Ready, Reply, decode_ready
+from skiprnn_client.position import Position
+
+
+class Connection(Position):
+    """A live stream: made by `connect`. Its methods may be called from several tasks of one event loop.
+
+    Messages go out in the order of the calls and are answered in that order, so several may be on their way at once:
+
+        replies = await asyncio.gather(*[connection.send(x) for x in chunks])
+    """
+
+    def __init__(self, socket: ClientConnection, ready: Ready, **options: Unpack[Options]) -> None:
+        super().__init__(ready, encoding=options.get("encoding", "f32"))
+        self._socket = socket
+        self._unanswered: deque[asyncio.Future[Any]] = deque()
+        self._over: ClientError | None = None
+        self._reader = asyncio.create_task(self._read())
+
+    async def send(self, x: ArrayLike, *, t: int | None = None) -> Reply:
+        """Send samples and wait for the answer.
+
+        Args:
+            x: one sample [F] or several [n, F], raw units; sent as float32.
+            t: index of the first; None: `next`. May be anything up to `wake`.
+
+        Raises:
+            SampleError: wrong shape or not finite; nothing was sent.
+            ServerError: the server refused the message; the stream stands where it stood.
+            StreamClosed: the connection ended first.
+        """
+        reply: Reply = await (await self.post(x, t=t))
+        return reply
+
+    async def post(self, x: ArrayLike, *, t: int | None = None) -> asyncio.Future[Reply]:
+        """Send samples without waiting for the answer: that is the future's. Arguments and errors as in `send`."""
+        return await self._ask(self._message(x, t))
+
+    async def reset(self) -> None:
+        """Start a new sequence, once everything sent so far is answered: its first sample is 0 again."""
+        await asyncio.gather(*self._unanswered, return_exceptions=True)
+        await self._write(json.dumps({"type": "reset"}))
+        self._rewind()
+
+    async def keepalive(self) -> None:
+        """Tell the server that the stream is alive while nothing needs sending."""
+        await self._write(json.dumps({"type": "keepalive"}))
+
+    async def end(self) -> Ended:
+        """End the stream: the server forgets it and closes the connection. Returns its totals."""
+        ended: Ended = await (await self._ask(json.dumps({"type": "end"})))
+        return ended
+
+    async def close(self) -> None:
+        """Leave. A stream that was not ended is parked, and resumed by its `stream_id`."""
+        await self._socket.close()
+        await self._reader
+
+    async def _ask(self, message: bytes | str) -> asyncio.Future[Any]:
+        answer = asyncio.get_running_loop().create_future()
+        self._unanswered.append(answer)
+        await self._write(message)
+        return answer
+
+    async def _write(self, message: bytes | str) -> None:
+        try:
+            await self._socket.send(message)
+        except ConnectionClosed as error:
+            await self._reader
+            raise self._over or closed(error) from None
+
+    async def _read(self) -> None:
+        """Hand every answer to its question, until the connection ends."""
+        try:
+            while True:
+                self._deliver(await self._socket.recv())
+        except ConnectionClosed as error:
+            self._over = closed(error)
+        except ClientError as error:
+            self._over = error
+            await self._socket.close(1002 if isinstance(error, ProtocolError) else 1000)
+        finally:
+            for answer in self._unanswered:
+                _fail(answer, self._over or ClientError("the connection was left"))
+
+    def _deliver(self, data: bytes | str) -> None:
+        answer = self._settle(data)
+        if answer is None or isinstance(answer, GoAway):
+            return
+        if not self._unanswered:
+            raise ProtocolError(f"an answer to nothing: {answer!r:.200}")
+        waiting = self._unanswered.popleft()
+        if isinstance(answer, ServerError):
+            _fail(waiting, answer)
+        elif not waiting.done():
+            waiting.set_result(answer)
+
+
+def _fail(answer: asyncio.Future[Any], error: ClientError) -> None:
+    if not answer.done():  # cancelled
+        answer.set_exception(error)
+        answer.exception()  # whoever waits sees it; nobody waiting is no mistake
+
+
+@asynccontextmanager
+async def connect(url: str, **options: Unpack[Options]) -> AsyncIterator[Connection]:
+    """Open a stream: `async with connect("ws://localhost:8000/v1/models/watch/stream") as connection: …`.
+
+    Leaving the block closes the connection; call `end` before to end the stream.
+
+    Args:
+        url: ws, wss, http or https.
+        options: stream_id, encoding, threshold, version (see `Options`).
+
+    Raises:
+        Unreachable: no websocket server there.
+        Refused: by the server, with an HTTP status.
+    """
+    socket = await _open(url, options)
+    try:
+        connection = Connection(socket, await _ready(socket, url), **options)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    finally:
+        await socket.close()
+
+
+async def _open(url: str, options: Options) -> ClientConnection:
+    try:
+        return await open_socket(
+            address(url, options),
+            **socket_settings(options),
+        )
+    except OPEN_ERRORS as error:
+        raise failure(error, url) from error
+
+
+async def _ready(socket: ClientConnection, url: str) -> Ready:
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT_SECONDS):
+            return decode_ready(await socket.recv())
+    except OPEN_ERRORS as error:
+        raise failure(error, url) from error

@@ -1,0 +1,93 @@
+"""Opening a connection: the address with its query, and what a failure to open means."""
+
+import json
+from typing import Any, TypedDict
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.http11 import Response
+
+from skiprnn_client.errors import ClientError, Refused, StreamClosed, Unreachable
+from skiprnn_client.messages import Encoding
+
+OPEN_TIMEOUT_SECONDS = 10.0
+# What opening raises: refused sockets and unknown hosts, a silent server, an answer that is not a websocket's.
+OPEN_ERRORS = (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed)
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+
+
+class Options(TypedDict, total=False):
+    """What every way of opening a stream takes.
+
+    Attributes:
+        stream_id: go on with the stream of this name, or start it; None: the server makes a name.
+        encoding: of samples and replies: "f32" (binary) or "json".
+        threshold: of the gate, in [0.5, 1]; higher reads fewer samples; None: the model's.
+        version: of the model; None: the latest.
+    """
+
+    stream_id: str | None
+    encoding: Encoding
+    threshold: float | None
+    version: str | None
+
+
+def socket_settings(options: Options) -> dict[str, Any]:
+    """Arguments for both of websockets' `connect` functions."""
+    encoding = options.get("encoding", "f32")
+    if encoding not in ("f32", "json"):
+        raise ValueError(f"encoding: expected 'f32' or 'json', got {encoding!r}")
+    return {
+        "subprotocols": [f"skiprnn.{encoding}"],
+        "open_timeout": OPEN_TIMEOUT_SECONDS,
+        "compression": None,  # samples hardly shrink, and it costs more than it saves
+        "max_size": None,  # replies are as long as our own messages make them
+    }
+
+
+def address(url: str, options: Options) -> str:
+    """The websocket's address. http and https are taken as ws and wss; options join the query."""
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        raise ValueError(f"url: expected ws://HOST:PORT/v1/models/MODEL/stream, got {url!r}")
+    asked = {name: options.get(name) for name in ("stream_id", "threshold", "version")}
+    query = dict(parse_qsl(parts.query)) | {
+        name: str(value) for name, value in asked.items() if value is not None
+    }
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, urlencode(query), ""))
+
+
+def failure(error: Exception, url: str) -> ClientError:
+    """What an error of OPEN_ERRORS says, in this package's words."""
+    match error:
+        case InvalidStatus():
+            return _refused(error.response)
+        case ConnectionClosed():
+            return closed(error)
+        case TimeoutError():
+            return Unreachable(f"{url}: no answer within {OPEN_TIMEOUT_SECONDS:g} s")
+    return Unreachable(f"{url}: {error}")
+
+
+def closed(error: ConnectionClosed) -> StreamClosed:
+    """How a connection ended: by the server's close frame, or lost."""
+    if error.rcvd is None:
+        return StreamClosed(1006, "connection lost")
+    return StreamClosed(error.rcvd.code, error.rcvd.reason)
+
+
+def _refused(response: Response) -> Refused:
+    retry_after = response.headers.get("Retry-After", "")
+    seconds = float(retry_after) if retry_after.isdigit() else None
+    return Refused(response.status_code, _reason(response), retry_after_seconds=seconds)
+
+
+def _reason(response: Response) -> str:
+    """The reason in a body {"error": "…"}, or the body itself, or the status line's."""
+    text = bytes(response.body or b"").decode(errors="replace").strip()
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return text[:200] or response.reason_phrase
+    return str(fields["error"]) if isinstance(fields, dict) and "error" in fields else text[:200]

@@ -1,0 +1,189 @@
+"""The messages of docs/protocol.md in both encodings, as pure functions."""
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skiprnn_client.errors import ProtocolError, ServerError
+
+Encoding = Literal["f32", "json"]
+Floats = NDArray[np.float32]
+
+_INDEX = struct.Struct("<Q")
+_REPLY = struct.Struct("<QQQII")  # t, wake, saved, number of updates, flags
+_LAST_INDEX = 2**64 - 1
+
+
+class Update(NamedTuple):
+    """The network read a sample.
+
+    Attributes:
+        t: index of the sample.
+        y: float32 [K], the outputs: probabilities, or values in raw units. They hold until the next update.
+        label: the most probable class, for a network that tells classes apart.
+    """
+
+    t: int
+    y: Floats
+    label: str | None = None
+
+
+class Reply(NamedTuple):
+    """The server's answer to one message of samples.
+
+    Attributes:
+        t: index of the last sample consumed; −1 before the first.
+        wake: index of the next sample that will be read; samples before it may be left out.
+        updates: in order; empty when everything was skipped.
+        saved: samples before this index are durable: they survive the server. 0 where nothing is.
+    """
+
+    t: int
+    wake: int
+    updates: tuple[Update, ...]
+    saved: int = 0
+
+
+class Ended(NamedTuple):
+    """The stream's totals, over all its sequences."""
+
+    samples: int
+    updates: int
+
+
+class GoAway(NamedTuple):
+    """The server will close the connection soon, on purpose; the stream can be resumed elsewhere."""
+
+    time_left_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """What the server says first: the stream, the model, and where the stream stands.
+
+    Attributes:
+        features, outputs: F, K.
+        classes: names of the K outputs; empty for a regression.
+        next, wake: as the stream stands: 0, 0 for a new one.
+        limits: the server's, by name, units in the names.
+        resumed: the stream was known, and goes on at `next`.
+        facts: the message as it came.
+    """
+
+    stream_id: str
+    model: str
+    version: str
+    features: int
+    outputs: int
+    classes: tuple[str, ...] = ()
+    next: int = 0
+    wake: int = 0
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    resumed: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+Answer = Reply | Ended | GoAway | ServerError
+
+
+def encode_samples(t: int, x: Floats, encoding: Encoding) -> bytes | str:
+    """Samples x [n, F] as one message; `t` is the index of the first."""
+    if encoding == "f32":
+        return _INDEX.pack(t) + x.astype("<f4", copy=False).tobytes()
+    return json.dumps({"t": t, "x": x.tolist()}, allow_nan=False)
+
+
+def decode_ready(data: bytes | str) -> Ready:
+    """The first message. Raises ServerError (refused after the upgrade), ProtocolError."""
+    fields = _object(data)
+    if fields.get("type") == "error":
+        raise _error(fields)
+    if fields.get("type") != "ready":
+        raise ProtocolError(f"first message: expected type 'ready', got {_short(data)}")
+    known = {name: fields[name] for name in Ready.__dataclass_fields__ if name in fields}
+    try:
+        ready = Ready(**known | {"classes": tuple(fields.get("classes") or ()), "facts": fields})
+    except TypeError as error:
+        raise ProtocolError(f"ready: {error}; got {_short(data)}") from None
+    if ready.classes and len(ready.classes) != ready.outputs:
+        raise ProtocolError(f"ready: expected {ready.outputs} classes, got {list(ready.classes)}")
+    return ready
+
+
+def decode_answer(data: bytes | str, ready: Ready) -> Answer | None:
+    """Any later message; None for one of a type that this version does not know.
+
+    Raises:
+        ProtocolError: it is not what the protocol promises.
+    """
+    if isinstance(data, bytes):
+        return _binary_reply(data, ready)
+    fields = _object(data)
+    try:
+        return _answer(fields, ready)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"{type(error).__name__}: {error} in {_short(data)}") from None
+
+
+def _answer(fields: Mapping[str, Any], ready: Ready) -> Answer | None:
+    match fields.get("type"):
+        case None | "reply":
+            return _json_reply(fields, ready)
+        case "closed":
+            return Ended(fields["samples"], fields["updates"])
+        case "go_away":
+            return GoAway(fields["time_left_ms"])
+        case "error":
+            return _error(fields)
+    return None
+
+
+def _error(fields: Mapping[str, Any]) -> ServerError:
+    code, message = fields.get("code", "unknown"), fields.get("message", "")
+    return ServerError(code, message, next=fields.get("next"), fatal=bool(fields.get("fatal")))
+
+
+def _json_reply(fields: Mapping[str, Any], ready: Ready) -> Reply:
+    updates = tuple(
+        _update(update["t"], np.array(update["y"], np.float32).reshape(ready.outputs), ready)
+        for update in fields["updates"]
+    )
+    return Reply(fields["t"], fields["wake"], updates, fields.get("saved") or 0)
+
+
+def _binary_reply(data: bytes, ready: Ready) -> Reply:
+    if len(data) < _REPLY.size:
+        raise ProtocolError(f"reply: expected at least {_REPLY.size} bytes, got {len(data)}")
+    t, wake, saved, m, _flags = _REPLY.unpack_from(data)
+    expected = _REPLY.size + m * (8 + 4 * ready.outputs)
+    if len(data) != expected:
+        raise ProtocolError(f"reply: expected {expected} bytes for {m} updates, got {len(data)}")
+    indices = np.frombuffer(data, "<u8", m, _REPLY.size)
+    outputs = np.frombuffer(data, "<f4", m * ready.outputs, _REPLY.size + 8 * m).astype(np.float32)
+    rows = zip(indices.tolist(), outputs.reshape(m, ready.outputs), strict=True)
+    last = -1 if t == _LAST_INDEX else t
+    return Reply(last, wake, tuple(_update(index, y, ready) for index, y in rows), saved)
+
+
+def _update(t: int, y: Floats, ready: Ready) -> Update:
+    return Update(t, y, ready.classes[int(y.argmax())] if ready.classes else None)
+
+
+def _object(data: bytes | str) -> dict[str, Any]:
+    try:
+        fields = json.loads(data)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise ProtocolError(f"expected a JSON object, got {_short(data)}")
+    return fields
+
+
+def _short(data: bytes | str) -> str:
+    text = repr(data)
+    return text if len(text) <= 200 else f"{text[:200]}… ({len(data)} long)"

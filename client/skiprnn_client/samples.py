@@ -1,0 +1,69 @@
+"""What a caller has → what goes on the wire: float32 [n, F], checked, in messages of the wanted size."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skiprnn_client.errors import SampleError
+from skiprnn_client.messages import Floats, Ready
+
+
+def as_samples(x: ArrayLike, features: int, *, t: int) -> Floats:
+    """One sample [F] or several [n, F] as float32 [n, F]. `t`, the index of the first, is for the message of the error.
+
+    Raises:
+        SampleError: another shape, or not numbers.
+    """
+    try:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and check_finite says so
+            samples = np.asarray(x, np.float32)
+    except (TypeError, ValueError) as error:
+        raise SampleError(f"sample {t}: expected {features} numbers, got {x!r:.100} ({error})") from None
+    if samples.ndim not in (1, 2) or samples.shape[-1] != features:
+        expected = f"expected shape ({features},) or (n, {features})"
+        raise SampleError(f"sample {t}: {expected}, got {samples.shape}")
+    return samples.reshape(-1, features)
+
+
+def check_finite(samples: Floats, *, t: int) -> None:
+    """Raise SampleError if a sample holds NaN, infinity or what float32 cannot hold."""
+    finite = np.isfinite(samples).all(axis=1)
+    if not finite.all():
+        bad = int(finite.argmin())
+        values = samples[bad].tolist()
+        raise SampleError(f"sample {t + bad}: expected finite float32 numbers, got {values}")
+
+
+class Blocks:
+    """Cuts what a source yields into messages.
+
+    Args:
+        ready: says F, and how large a message may be.
+        chunk: samples a message; None: as the source yields them.
+        t: index of the first sample.
+    """
+
+    def __init__(self, ready: Ready, *, chunk: int | None, t: int) -> None:
+        if chunk is not None and chunk < 1:
+            raise ValueError(f"chunk: expected at least 1, got {chunk}")
+        limit = int(ready.limits.get("max_samples", 4096))
+        self._features, self._t = ready.features, t
+        self._chunk, self._limit = chunk, min(chunk or limit, limit)
+        self._kept = np.empty((0, ready.features), np.float32)
+
+    def push(self, x: ArrayLike) -> list[Floats]:
+        """Samples [F] or [n, F] → the messages that are complete, [n, F] each. Raises SampleError."""
+        samples = as_samples(x, self._features, t=self._t)
+        self._t += len(samples)
+        if self._chunk is None:
+            return self._cut(samples)
+        samples = np.concatenate([self._kept, samples])
+        whole = len(samples) - len(samples) % self._limit
+        self._kept = samples[whole:]
+        return self._cut(samples[:whole])
+
+    def rest(self) -> list[Floats]:
+        """What is left when the source has ended."""
+        return self._cut(self._kept)
+
+    def _cut(self, samples: Floats) -> list[Floats]:
+        return [samples[start : start + self._limit] for start in range(0, len(samples), self._limit)]

@@ -1,0 +1,79 @@
+"""What a caller may give, and what is refused before it is sent."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skiprnn_client import Ready, SampleError
+from skiprnn_client.samples import Blocks, as_samples, check_finite
+
+
+def _ready(**limits: int) -> Ready:
+    return Ready(stream_id="s", model="m", version="1", features=2, outputs=1, limits=limits)
+
+
+@pytest.mark.parametrize(
+    "x", [[1, 2], (1.0, 2.0), np.array([1, 2], np.int64), [[1, 2]], np.array([[1.0, 2.0]])]
+)
+def test_one_sample_may_come_in_any_of_the_usual_forms(x: Any) -> None:
+    samples = as_samples(x, 2, t=0)
+    assert samples.dtype == np.float32
+    assert samples.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("x", "why"),
+    [
+        ([1, 2, 3], r"sample 4: expected shape \(2,\) or \(n, 2\), got \(3,\)"),
+        (1.0, r"got \(\)"),
+        (np.zeros((1, 1, 2)), r"got \(1, 1, 2\)"),
+        (["a", "b"], r"expected 2 numbers, got \['a', 'b'\]"),
+        ([[1, 2], [3]], "expected 2 numbers"),
+        (None, "got"),
+    ],
+)
+def test_other_shapes_and_types_are_refused_with_the_reason(x: Any, why: str) -> None:
+    with pytest.raises(SampleError, match=why):
+        as_samples(x, 2, t=4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
+def test_a_sample_that_is_not_finite_is_named(bad: float) -> None:
+    samples = as_samples(np.array([[1, 2], [3, bad]]), 2, t=10)
+    with pytest.raises(SampleError, match="sample 11: expected finite float32 numbers, got"):
+        check_finite(samples, t=10)
+
+
+def test_without_a_chunk_messages_are_what_the_source_yields() -> None:
+    blocks = Blocks(_ready(), chunk=None, t=0)
+    assert [len(block) for x in ([1, 2], np.ones((5, 2)), np.ones((0, 2))) for block in blocks.push(x)] == [
+        1,
+        5,
+    ]
+    assert blocks.rest() == []
+
+
+@given(
+    sizes=st.lists(st.integers(0, 12), max_size=8),
+    chunk=st.one_of(st.none(), st.integers(1, 9)),
+    limit=st.integers(1, 10),
+)
+def test_blocks_hold_every_sample_once_in_order_within_the_limit(
+    sizes: list[int], chunk: int | None, limit: int
+) -> None:
+    x = np.arange(2 * sum(sizes), dtype=np.float32).reshape(-1, 2)
+    blocks = Blocks(_ready(max_samples=limit), chunk=chunk, t=0)
+    parts = np.split(x, np.cumsum(sizes)[:-1]) if sizes else []
+    out = [block for part in parts for block in blocks.push(part)] + blocks.rest()
+    assert np.array_equal(np.concatenate([np.empty((0, 2), np.float32), *out]), x)
+    size = min(chunk or limit, limit)
+    assert all(0 < len(block) <= size for block in out)
+    assert chunk is None or all(len(block) == size for block in out[:-1])
+
+
+def test_a_chunk_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="chunk: expected at least 1, got 0"):
+        Blocks(_ready(), chunk=0, t=0)
