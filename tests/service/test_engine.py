@@ -175,6 +175,7 @@ async def test_answers_come_in_order_also_where_the_first_takes_long(bundle: Bun
     assert isinstance(gap, GapError)
     assert isinstance(last, Reply)
     assert (first.t, last.t, client.stream.pending) == (39, 59, 0)
+    assert client.stream.waiting is None  # nothing is kept for a stream that waits for nothing
 
 
 async def test_a_callback_may_submit_and_keeps_its_place(bundle: Bundle, engine: Engine) -> None:
@@ -253,13 +254,15 @@ async def test_a_finite_sample_that_would_make_nan_of_the_state_is_refused(tmp_p
     engine = Engine(StepSession(bundle), model="m", version="1")
     clients, x = [Client(engine, f"s{i}") for i in range(3)], random_sequence(bundle, 60)
     expected = unroll(bundle, x)
-    bad = x.copy()
-    bad[expected.t[1]] = np.finfo(np.float32).max  # some of it becomes infinite when it is normalised
-    for client, message in zip(clients, (x, bad, x), strict=True):
+    large, late = x.copy(), x.copy()
+    large[0] = np.finfo(np.float32).max  # some of it becomes infinite when it is normalised
+    late[expected.t[-1]] = np.nan  # rolled back later, to what stood in the same batch as the large one
+    await clients[2].ask(x[:20])
+    for client, message in zip(clients, (x, large, late[20:]), strict=True):
         client.submit(message)
     answers = [await client.answers.get() for client in clients]
-    assert [type(answer) for answer in answers] == [Reply, NonFiniteError, Reply]
-    await clients[1].ask(x)
+    assert [type(answer) for answer in answers] == [Reply, NonFiniteError, NonFiniteError]
+    await asyncio.gather(clients[1].ask(x), clients[2].ask(x[20:]))
     assert all(client.equals(expected) for client in clients)
     engine.close()
 
@@ -324,8 +327,10 @@ async def test_reset_and_end_wait_their_turn(bundle: Bundle, engine: Engine) -> 
     engine.reset(client.stream)
     client.submit(x, 0)
     engine.end(client.stream, ended.set)
+    client.submit(x, 0)  # too late: never answered
     assert not ended.is_set()
     await ended.wait()
+    assert client.answers.qsize() == 2
     assert [update.t for update in client.updates] == [*expected.t, *expected.t]
     assert b"".join(update.y for update in client.updates) == expected.y.tobytes() * 2
     assert (client.stream.samples, client.stream.updates) == (160, 2 * len(expected.t))

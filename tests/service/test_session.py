@@ -108,6 +108,18 @@ def test_predicts_from_what_it_has_seen(bundle: Bundle) -> None:
     assert session.predicted_us(17) == 0
 
 
+def test_trusts_quick_runs_more_than_slow_ones(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine makes runs slow; a quick one was really that quick."""
+    session = StepSession(bundle)
+    ticks = iter([0, 900e-6, 1, 1 + 100e-6, 2, 2 + 1100e-6])  # seconds: runs of 900, 100 and 1,100 µs
+    monkeypatch.setattr("skiprnn_service.session.perf_counter", lambda: next(ticks))
+    predictions = []
+    for _ in range(3):
+        session.run(4)
+        predictions.append(round(session.predicted_us(4)))
+    assert predictions == [900, 100, 120]
+
+
 def test_wastes_at_most_a_quarter_of_a_batch(bundle: Bundle) -> None:
     session = StepSession(bundle, max_batch=200)
     sizes = [plan.size for plan in session._plans[1:]]

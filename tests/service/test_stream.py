@@ -87,6 +87,8 @@ def test_ignores_samples_that_were_consumed_already() -> None:
     stream = Stream("s", next=10, left=0, samples=10)
     assert play(stream, 10, t=0, skip=lambda _: 0) == []
     assert stream.finish() == (9, 10, ())
+    assert play(stream, 3, t=2, skip=lambda _: 0) == []
+    assert stream.finish() == (9, 10, ())
     assert play(stream, 6, t=5, skip=lambda _: 0) == [5]
     assert stream.finish().t == 10
     assert stream.samples == 11
