@@ -74,7 +74,8 @@ class Batcher:
 
     def add(self, stream: LiveStream, offset: int) -> None:
         """The sample at `offset` of the stream's message must be read."""
-        self._enqueue(stream, offset, perf_counter())
+        stream.offset, stream.due_at = offset, perf_counter()
+        self._due.append(stream)
         if not self._busy:
             self._busy = True
             asyncio.get_running_loop().call_soon(self._flush)
@@ -89,10 +90,6 @@ class Batcher:
     def close(self) -> None:
         """Let go of the worker thread, after the batch that it runs."""
         self._worker.shutdown()
-
-    def _enqueue(self, stream: LiveStream, offset: int, now: float) -> None:
-        stream.offset, stream.due_at = offset, now
-        self._due.append(stream)
 
     def _flush(self) -> None:
         """Start one batch of what is due: bounded work for one turn of the loop."""
@@ -128,11 +125,13 @@ class Batcher:
         samples = self._session.x[: len(batch)].copy()
         good = []
         for stream, sample in zip(batch, samples, strict=True):
-            if np.isfinite(sample).all():
+            finite = np.isfinite(sample)
+            if finite.all():
                 good.append(stream)
             elif stream.open:
-                got = f"expected finite numbers, got {sample.tolist()!r}"
-                self._answer(stream, NonFiniteError(f"sample {stream.wake}: {got}"))
+                feature = finite.argmin()
+                got = f"expected a finite number, got {sample[feature]}"
+                self._answer(stream, NonFiniteError(f"sample {stream.wake}, feature {feature}: {got}"))
         return [stream for stream in good if stream.open]
 
     def _step(self, n: int) -> InferenceError | None:
@@ -184,7 +183,8 @@ class Batcher:
             else:
                 if stream.checkpoint is None:
                     stream.checkpoint = session.state[i].copy()
-                self._enqueue(stream, offset, now)
+                stream.offset, stream.due_at = offset, now
+                self._due.append(stream)
         return answers
 
     def _set_apart_unstable(

@@ -67,12 +67,11 @@ class Engine:
         self.stats = EngineStats()
         self.live = 0
         self._sample_bytes = session.x[0].nbytes
-        self._table = skip_table(info.threshold, info.max_skip)
         self._arena = Arena(capacity, state_size=info.state_size)
         self._batcher = Batcher(
             session,
             arena=self._arena,
-            table=self._table,
+            table=skip_table(info.threshold, info.max_skip),
             stats=self.stats,
             finish=self._finish,
             answer=self._answer,
@@ -109,7 +108,7 @@ class Engine:
             state, position = self._resumed(snapshot)
             threshold = snapshot.threshold if threshold is None else threshold
         own = info.threshold if threshold is None else threshold
-        table = self.check_threshold(own)
+        table = None if own == info.threshold else self.check_threshold(own)
         row = self._arena.acquire(state)
         if row is None:
             raise OverloadError(f"model {self.model!r}: all {self._arena.capacity} streams are in use")
@@ -118,7 +117,7 @@ class Engine:
             stream_id,
             row=row,
             threshold=own,
-            table=None if table is self._table else table,
+            table=table,
             on_reply=on_reply,
             on_error=on_error,
             **position,
@@ -208,7 +207,7 @@ class Engine:
             self._refuse(stream, error)
             return
         if offset is None:
-            self._call(stream, self._finish(stream))
+            self._reply(stream, self._finish(stream))
         else:
             stream.payload, stream.start = payload, start
             self._batcher.add(stream, offset)
@@ -230,27 +229,31 @@ class Engine:
                 self._arena.rows[stream.row] = stream.checkpoint
             stream.payload = stream.checkpoint = None
         self.stats.refusals[error.code] += 1
-        self._call(stream, error)
-
-    def _call(self, stream: LiveStream, answer: Reply | SkipRnnServiceError) -> None:
-        """One stream's callback that raises must not cost the other streams of the batch their answers."""
         try:
-            if isinstance(answer, Reply):
-                stream.on_reply(answer)
-            else:
-                stream.on_error(answer)
-        except Exception as error:
-            message = f"model {self.model!r}, stream {stream.id!r}: a callback raised"
-            asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+            stream.on_error(error)
+        except Exception as raised:
+            self._report(stream, raised)
+
+    def _reply(self, stream: LiveStream, reply: Reply) -> None:
+        try:
+            stream.on_reply(reply)
+        except Exception as raised:
+            self._report(stream, raised)
+
+    def _report(self, stream: LiveStream, raised: Exception) -> None:
+        """One stream's callback that raises must not cost the other streams of the batch their answers."""
+        message = f"model {self.model!r}, stream {stream.id!r}: a callback raised"
+        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": raised})
 
     def _answer(self, stream: LiveStream, answer: Reply | SkipRnnServiceError) -> None:
         """A message that was due has been read to its end, or failed."""
         if isinstance(answer, Reply):
             stream.payload = None
-            self._call(stream, answer)
+            self._reply(stream, answer)
         else:
             self._refuse(stream, answer)
-        self._go_on(stream)
+        if stream.waiting:
+            self._go_on(stream)
 
     def _go_on(self, stream: LiveStream) -> None:
         """Take what waits behind the message that was just answered, up to the next one that must be read."""

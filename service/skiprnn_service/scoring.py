@@ -91,14 +91,15 @@ def _samples(i: int, values: ArrayLike, features: int) -> NDArray[np.float32]:
 def _step(session: StepSession, sequence: NDArray[np.int64], t: NDArray[np.int64]) -> None:
     """Step what was filled in, which must be finite before and after."""
     n = len(sequence)
-    finite = np.isfinite(session.x[:n]).all(axis=1)
-    if finite.all():
-        session.run(n)
-        finite = np.isfinite(session.update_prob[:n])
-    if not finite.all():
-        bad = finite.argmin()
-        got = f"expected finite numbers that leave the state finite, got {session.x[bad].tolist()!r}"
-        raise NonFiniteError(f"sequence {sequence[bad]}, sample {t[bad]}: {got}")
+    good = np.isfinite(session.x[:n]).all(axis=1)
+    if not good.all():
+        bad = good.argmin()
+        raise NonFiniteError(f"sequence {sequence[bad]}, sample {t[bad]}: expected finite numbers")
+    session.run(n)
+    good = np.isfinite(session.update_prob[:n])
+    if not good.all():
+        bad = good.argmin()
+        raise NonFiniteError(f"sequence {sequence[bad]}, sample {t[bad]}: too large for the network's state")
 
 
 def _collect(rounds: list[_Round], lengths: NDArray[np.int64]) -> list[Score]:

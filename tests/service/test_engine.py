@@ -243,7 +243,7 @@ async def test_a_non_finite_sample_that_is_read_rolls_its_message_back(
     assert isinstance(good, Reply)
     assert isinstance(also_good, Reply)
     assert isinstance(refused, NonFiniteError)
-    assert f"sample {expected.t[1 + update]}: " in str(refused)
+    assert f"sample {expected.t[1 + update]}, feature 1: " in str(refused)
     await clients[1].ask(x[1:])
     assert all(client.equals(expected) for client in clients)
     assert engine.stats.refusals == {"non_finite": 1}
