@@ -65,7 +65,7 @@ class Batcher:
         self._sample_bytes, self._output_bytes = session.x[0].nbytes, session.y[0].nbytes
         self._worker = ThreadPoolExecutor(
             1, thread_name_prefix="skiprnn-step"
-        )  # its thread starts when needed
+        )  # no thread before it is needed
         self._due: list[LiveStream] = []  # in order of becoming due
         self._running: list[LiveStream] = []  # the batch in the update step
         self._started = 0.0  # perf_counter of that batch
