@@ -63,9 +63,7 @@ class Batcher:
         self._finish, self._answer = finish, answer
         self._inline_below_us = inline_below_us
         self._sample_bytes, self._output_bytes = session.x[0].nbytes, session.y[0].nbytes
-        self._worker = ThreadPoolExecutor(
-            1, thread_name_prefix="skiprnn-step"
-        )  # no thread before it is needed
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="skiprnn-step")  # starts a thread when used
         self._due: list[LiveStream] = []  # in order of becoming due
         self._running: list[LiveStream] = []  # the batch in the update step
         self._started = 0.0  # perf_counter of that batch
