@@ -2,6 +2,7 @@
 
     SkipRnnServiceError
     ├── ClientError              the request was wrong; sending it again will not help
+    │   ├── MessageError           a message that is not one of the protocol's
     │   ├── ShapeError             a payload that is not whole samples
     │   ├── NonFiniteError         NaN or infinity in a sample that would be read, or in what came out of it
     │   ├── GapError               samples are missing
@@ -33,6 +34,12 @@ class ClientError(SkipRnnServiceError):
     code = "bad_request"
     status = 400
     close_code = 1008
+
+
+class MessageError(ClientError):
+    """A message that is not JSON, or not one of those in docs/protocol.md."""
+
+    code = "message"
 
 
 class ShapeError(ClientError):
