@@ -36,7 +36,8 @@ from skiprnn_service.metrics import EngineStats
 from skiprnn_service.session import StepSession
 from skiprnn_service.stream import Reply, Snapshot
 
-_POSITION = ("next", "left", "samples", "updates", "last_y")  # of a Snapshot: arguments of a stream
+# Fields of a Snapshot that are arguments of a stream.
+_POSITION = ("next", "left", "samples", "updates", "last_y", "principal", "sequence", "recent", "recent_from")
 
 
 class Engine:
@@ -63,7 +64,7 @@ class Engine:
         inline_below_us: float = 200.0,
     ) -> None:
         info = session.bundle.info
-        self.session, self.model, self.version = session, model, version
+        self.session, self.model, self.version, self.capacity = session, model, version, capacity
         self.stats = EngineStats()
         self.live = 0
         self._sample_bytes = session.x[0].nbytes
@@ -88,6 +89,7 @@ class Engine:
         on_error: OnError,
         snapshot: Snapshot | None = None,
         threshold: float | None = None,
+        principal: str = "",
     ) -> LiveStream:
         """Start a stream, or go on with a parked one.
 
@@ -96,6 +98,7 @@ class Engine:
                 engine. What they raise goes to the loop's exception handler.
             threshold: of the gate, in [0.5, 1]; None is the snapshot's, else the bundle's. The first use of a value
                 builds its table (50 ms): `await asyncio.to_thread(engine.check_threshold, threshold)` before.
+            principal: whose stream it is; a parked one keeps the snapshot's.
 
         Raises:
             OverloadError: `capacity` streams are live.
@@ -103,7 +106,7 @@ class Engine:
             SnapshotError: the snapshot is of another model, or of another file of it.
         """
         info = self.session.bundle.info
-        state, position = info.initial_state, dict[str, Any]()
+        state, position = info.initial_state, dict[str, Any](principal=principal)
         if snapshot:
             state, position = self._resumed(snapshot)
             threshold = snapshot.threshold if threshold is None else threshold
@@ -145,6 +148,14 @@ class Engine:
         else:
             self._wait(stream, "submit", partial(self._begin, stream, t, n, payload, start))
 
+    def refuse(self, stream: LiveStream, error: ClientError) -> None:
+        """Answer what was no message of samples, in its turn."""
+        self._wait(stream, "refuse", partial(self._refuse, stream, error))
+
+    def after(self, stream: LiveStream, action: Callable[[], None]) -> None:
+        """Call `action` when everything submitted so far has been answered: now, if it has."""
+        self._wait(stream, "after", action)
+
     def reset(self, stream: LiveStream) -> None:
         """Start a new sequence, after everything submitted so far."""
         self._wait(stream, "reset", partial(self._reset, stream))
@@ -170,6 +181,10 @@ class Engine:
             updates=stream.updates,
             state=found.astype("<f4").tobytes(),
             last_y=stream.last_y,
+            principal=stream.principal,
+            sequence=stream.sequence,
+            recent=stream.recent,
+            recent_from=stream.recent_from,
         )
 
     def detach(self, stream: LiveStream) -> Snapshot:

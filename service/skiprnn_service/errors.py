@@ -8,10 +8,12 @@
     │   ├── GapError               samples are missing
     │   ├── ThresholdError         a threshold outside [0.5, 1]
     │   ├── SnapshotError          a parked stream that cannot go on here
+    │   ├── OwnerError             a stream that belongs to another principal
     │   └── UnknownModelError      no such model, or no such version of it
     ├── OverloadError            nobody's fault: the server is full; come again after `retry_after_seconds`
     ├── ModelError               the operator's: a model file that cannot be served, or a missing provider
     └── ServerError              ours
+        ├── StoreError             the store of parked streams is down, too slow or full
         ├── InferenceError         the update step raised
         └── StreamStateError       an event that a stream does not take in its state
 
@@ -84,6 +86,13 @@ class SnapshotError(ClientError):
     status = 409
 
 
+class OwnerError(ClientError):
+    """The stream of this id belongs to another principal."""
+
+    code = "forbidden"
+    status = 403
+
+
 class UnknownModelError(ClientError):
     """No model of this name and version is served."""
 
@@ -118,6 +127,13 @@ class InferenceError(ServerError):
     """The update step raised. The message that needed it was rolled back and may be sent again."""
 
     code = "inference"
+
+
+class StoreError(ServerError):
+    """The store did not do what it was asked, or did not say so in time. Streams go on; nothing is saved meanwhile."""
+
+    code = "store"
+    status = 503
 
 
 class StreamStateError(ServerError):

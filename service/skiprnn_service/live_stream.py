@@ -19,6 +19,7 @@ class LiveStream(Stream):
     """A stream in an engine: made by `Engine.open`, handed back to its methods. Only the engine writes here.
 
     Attributes:
+        principal: whose stream it is.
         open: False once it ended or was detached.
         row: of the arena.
         threshold, table: of the gate; table is None where it is the engine's own.
@@ -37,6 +38,7 @@ class LiveStream(Stream):
         "on_reply",
         "open",
         "payload",
+        "principal",
         "row",
         "start",
         "table",
@@ -53,9 +55,11 @@ class LiveStream(Stream):
         table: SkipTable | None,
         on_reply: OnReply,
         on_error: OnError,
+        principal: str = "",
         **position: Any,
     ) -> None:
         super().__init__(stream_id, **position)
+        self.principal = principal
         self.row, self.threshold, self.table = row, threshold, table
         self.on_reply, self.on_error = on_reply, on_error
         self.open = True

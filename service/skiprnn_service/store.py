@@ -1,74 +1,142 @@
-"""Parked streams: snapshots as bytes, and the stores in which they wait.
+"""Stores: where the snapshots of streams wait, and who may write them.
 
-A snapshot's bytes are u16 format (1) and u32 CRC-32 of the rest, little-endian; the rest is the fields of `Snapshot`
-as one MessagePack array, in their order.
+A stream is known by its model and its id. Whoever claims it owns it, under an epoch larger than any before; what an
+older owner writes afterwards is refused ("fenced"), so two sockets, workers or replicas never mix their writes.
+
+    claim ──→ save, save, … (parked=False) ──→ save (parked=True) ──→ claim …
+                                           ──→ delete
+
+A claim takes nothing away: should its owner die before it saves, the next claim finds the same snapshot. Epochs are
+numbers of the store, not of the stream, so they never repeat. A stream that ended leaves its epoch behind for
+FENCE_SECONDS; an owner that was cut off for longer than that, and comes back, is not recognised any more.
+
+Records are forgotten `ttl_seconds` after the last claim or save, live ones too: an owner saves a stream that is alive
+but silent now and then, at least twice in that time.
 """
 
-import struct
+import itertools
+import logging
 import time
-import zlib
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
 
-import msgspec
-
-from skiprnn_service.errors import SnapshotError
+from skiprnn_service.errors import OwnerError
 from skiprnn_service.stream import Snapshot
 
-FORMAT = 1
+FENCE_SECONDS = 300.0
 
-_HEAD = struct.Struct("<HI")
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Snapshot).decode
+_log = logging.getLogger(__name__)
 
-
-def dumps(snapshot: Snapshot) -> bytes:
-    """A snapshot as bytes."""
-    body = _encode(snapshot)
-    return _HEAD.pack(FORMAT, zlib.crc32(body)) + body
+Key = tuple[str, str]  # model, stream id
 
 
-def loads(data: bytes) -> Snapshot:
-    """The snapshot of `dumps`.
+class Claim(NamedTuple):
+    """A stream is the caller's, under this epoch; `snapshot` is None if nothing is known of it (any more)."""
 
-    Raises:
-        SnapshotError: truncated, altered, or of another format.
-    """
-    if len(data) < _HEAD.size:
-        raise SnapshotError(f"snapshot: expected {_HEAD.size} bytes or more, got {len(data)}")
-    number, checksum = _HEAD.unpack_from(data)
-    body = data[_HEAD.size :]
-    if number != FORMAT:
-        raise SnapshotError(f"snapshot: expected format {FORMAT}, got {number}: written by another version")
-    if zlib.crc32(body) != checksum:
-        raise SnapshotError(f"snapshot: expected checksum {checksum}, got {zlib.crc32(body)}: damaged")
-    try:
-        return _decode(body)
-    except msgspec.DecodeError as error:
-        raise SnapshotError(f"snapshot: {error}") from error
+    epoch: int
+    snapshot: Snapshot | None
+
+
+class Record(NamedTuple):
+    """What an owner writes of a stream: the epoch of its claim, and whether anybody is still connected to it."""
+
+    epoch: int
+    parked: bool
+    snapshot: Snapshot
+
+    @property
+    def key(self) -> Key:
+        return self.snapshot.model, self.snapshot.stream_id
 
 
 class Store(Protocol):
-    """Where parked streams wait. A stream is known by its model and its id."""
+    """Where snapshots wait. All methods belong to one event loop, and none blocks it.
 
-    expired: (
-        int  # streams forgotten because nobody came back or there was no room; since the store was opened
-    )
+    Attributes:
+        durable: what it keeps survives this process.
+        shared: several processes may own streams of it.
+        expired: snapshots forgotten by this process because nobody came back or there was no room.
+        damaged: snapshots refused by this process because they were altered or are of another format.
+    """
 
-    async def put_many(self, snapshots: Iterable[Snapshot]) -> None:
-        """Keep these, each in place of an older one of the same stream; their time to live starts now."""
+    durable: bool
+    shared: bool
+    expired: int
+    damaged: int
 
-    async def take(self, model: str, stream_id: str) -> Snapshot | None:
-        """Remove and return; None if it is not there (any more)."""
+    async def claim(self, model: str, stream_id: str, *, principal: str | None = None) -> Claim:
+        """Become the owner of a stream, known or not. Whoever owned it before can write no more.
 
-    async def delete(self, model: str, stream_id: str) -> None:
-        """Forget it, if it is there."""
+        Args:
+            principal: who asks; None is not checked.
+
+        Raises:
+            OwnerError: the stream belongs to another principal. Nothing changed.
+            SnapshotError: its snapshot is damaged, or of another format. It is counted and forgotten: the next claim
+                finds nothing.
+            StoreError: the store is down or slow; the stream may or may not be claimed.
+        """
+
+    async def save(self, records: Sequence[Record]) -> set[Key]:
+        """Write them all, at most one a stream; their time to live starts now.
+
+        Returns:
+            the keys whose epoch is not the newest: they were not written, their owner is one no longer. All others
+            are now as durable as the store promises.
+
+        Raises:
+            StoreError: the store is down, slow or full; nothing is promised of any of them.
+        """
+
+    async def delete(self, model: str, stream_id: str, epoch: int) -> None:
+        """Forget a stream that ended, unless somebody else owns it by now. Raises StoreError."""
 
     async def count(self) -> int:
-        """Streams that wait."""
+        """Parked streams. Raises StoreError."""
+
+    async def check(self) -> None:
+        """Return if the store can be written; else raise StoreError."""
 
     async def close(self) -> None:
         """Let go of what it holds open."""
+
+
+def open_store(url: str, *, ttl_seconds: float, capacity: int = 100_000) -> Store:
+    """The store of a URL. It connects when it is first used; `check` tells whether it can.
+
+    Args:
+        url: "memory", "sqlite:///PATH" (sqlite:////PATH is absolute), "redis://[:PASSWORD@]HOST[:PORT][/DB]" or
+            "rediss://…" (TLS).
+        ttl_seconds: how long a stream waits.
+        capacity: snapshots; when there are more, the oldest are forgotten. Redis has a limit of its own (maxmemory).
+
+    Raises:
+        ValueError: another URL.
+    """
+    scheme = urlsplit(url).scheme
+    if url == "memory":
+        return MemoryStore(ttl_seconds=ttl_seconds, capacity=capacity)
+    if scheme == "sqlite" and url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+        from skiprnn_service.sqlite_store import SqliteStore
+
+        return SqliteStore(url.removeprefix("sqlite:///"), ttl_seconds=ttl_seconds, capacity=capacity)
+    if scheme in ("redis", "rediss"):
+        from skiprnn_service.redis_store import RedisStore
+
+        return RedisStore(url, ttl_seconds=ttl_seconds)
+    shown = f"{scheme}://…" if scheme else url  # not all of it: it may hold a password
+    raise ValueError(f"store: expected memory, sqlite:///path, redis://… or rediss://…, got {shown!r}")
+
+
+class _Row(NamedTuple):
+    """What MemoryStore knows of a stream; without a snapshot it only fences."""
+
+    expires_at: float
+    epoch: int
+    principal: str | None
+    parked: bool = False
+    snapshot: Snapshot | None = None
 
 
 class MemoryStore:
@@ -76,9 +144,12 @@ class MemoryStore:
 
     Args:
         ttl_seconds: how long a stream waits.
-        capacity: streams; when there are more, those that waited longest are forgotten.
+        capacity: snapshots; when there are more, the oldest are forgotten.
         clock: seconds, monotonic.
     """
+
+    durable = False
+    shared = False
 
     def __init__(
         self,
@@ -87,39 +158,75 @@ class MemoryStore:
         capacity: int = 100_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.expired = 0
+        self.expired = self.damaged = 0
         self._ttl_seconds, self._capacity, self._clock = ttl_seconds, capacity, clock
-        # In order of parking, so of expiry too: the first is always the next to go.
-        self._parked: dict[tuple[str, str], tuple[float, Snapshot]] = {}
+        self._epochs = itertools.count(1)
+        self._parked = 0
+        # Both in the order of writing. A stream is in one of them at most.
+        self._kept: dict[Key, _Row] = {}
+        self._fences: dict[Key, _Row] = {}
 
-    async def put_many(self, snapshots: Iterable[Snapshot]) -> None:
-        expires_at = self._clock() + self._ttl_seconds
-        for snapshot in snapshots:
-            key = (snapshot.model, snapshot.stream_id)
-            self._parked.pop(key, None)
-            self._parked[key] = (expires_at, snapshot)
+    async def claim(self, model: str, stream_id: str, *, principal: str | None = None) -> Claim:
         self._expire()
+        key = (model, stream_id)
+        row = self._row(key)
+        if row and principal is not None and row.principal not in (None, principal):
+            raise OwnerError(f"stream {stream_id!r} of model {model!r} belongs to somebody else")
+        epoch, snapshot = next(self._epochs), row.snapshot if row else None
+        owner = row.principal if row and row.principal is not None else principal
+        self._put(key, _Row(self._clock() + self._ttl_seconds, epoch, owner, False, snapshot))
+        return Claim(epoch, snapshot)
 
-    async def take(self, model: str, stream_id: str) -> Snapshot | None:
+    async def save(self, records: Sequence[Record]) -> set[Key]:
         self._expire()
-        _, snapshot = self._parked.pop((model, stream_id), (0.0, None))
-        return snapshot
+        expires_at, fenced = self._clock() + self._ttl_seconds, set[Key]()
+        for record in records:
+            epoch, parked, snapshot = record
+            row = self._row(record.key)
+            if row and row.epoch > epoch:
+                fenced.add(record.key)
+            else:
+                self._put(record.key, _Row(expires_at, epoch, snapshot.principal, parked, snapshot))
+        self._expire()
+        return fenced
 
-    async def delete(self, model: str, stream_id: str) -> None:
-        self._parked.pop((model, stream_id), None)
+    async def delete(self, model: str, stream_id: str, epoch: int) -> None:
+        row = self._row((model, stream_id))
+        if row is None or row.epoch <= epoch:
+            self._put((model, stream_id), _Row(self._clock() + FENCE_SECONDS, epoch, None))
 
     async def count(self) -> int:
         self._expire()
-        return len(self._parked)
+        return self._parked
+
+    async def check(self) -> None:
+        pass
 
     async def close(self) -> None:
-        self._parked.clear()
+        self._kept.clear()
+        self._fences.clear()
+        self._parked = 0
+
+    def _row(self, key: Key) -> _Row | None:
+        row = self._kept.get(key) or self._fences.get(key)
+        return row if row and row.expires_at > self._clock() else None
+
+    def _put(self, key: Key, row: _Row) -> None:
+        self._forget(key)
+        rows = self._fences if row.snapshot is None else self._kept
+        rows[key] = row
+        self._parked += row.parked
+
+    def _forget(self, key: Key) -> None:
+        row = self._kept.pop(key, None) or self._fences.pop(key, None)
+        self._parked -= bool(row and row.parked)
 
     def _expire(self) -> None:
-        now = self._clock()
-        while self._parked:
-            oldest = next(iter(self._parked))
-            if self._parked[oldest][0] > now and len(self._parked) <= self._capacity:
-                break
-            del self._parked[oldest]
-            self.expired += 1
+        """The first of a dict was written first, so it goes first. A short-lived fence may wait behind a long one."""
+        for rows in (self._kept, self._fences):
+            while rows:
+                oldest = next(iter(rows))
+                if rows[oldest].expires_at > self._clock() and len(rows) <= self._capacity:
+                    break
+                self._forget(oldest)
+                self.expired += rows is self._kept

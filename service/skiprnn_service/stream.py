@@ -12,8 +12,8 @@ looks at its bytes. A message of n samples is begun, read where it must be, and 
     reset      idle
 
 begin and advance return the offset in the message of the sample to read ("due"), or None ("done"). Any other
-event is a StreamStateError. `next`, `last_y` and the counts move in `finish` alone, so a stream that is left in the
-middle of a message goes back to where it was by `abort`.
+event is a StreamStateError. `next`, `last_y`, `recent` and the counts move in `finish` alone, so a stream that is left
+in the middle of a message goes back to where it was by `abort`.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from skiprnn_service.errors import GapError, StreamStateError
+
+RECENT_UPDATES = 32  # kept at least, so that a client which lost replies gets their updates again
 
 
 class Update(NamedTuple):
@@ -55,6 +57,11 @@ class Snapshot(NamedTuple):
         samples, updates: totals, over all sequences of the stream.
         state: S little-endian float32.
         last_y: K little-endian float32; None before the first update of a sequence.
+        principal: whose stream it is; "" where nobody has to say who they are.
+        sequence: resets so far.
+        recent: the latest updates of this sequence, in order: all of the latest message that had any, and
+            RECENT_UPDATES at least.
+        recent_from: every update of this sequence at this index or later is in `recent`.
     """
 
     model: str
@@ -68,6 +75,10 @@ class Snapshot(NamedTuple):
     updates: int
     state: bytes
     last_y: bytes | None
+    principal: str = ""
+    sequence: int = 0
+    recent: tuple[Update, ...] = ()
+    recent_from: int = 0
 
 
 class State(StrEnum):
@@ -92,6 +103,8 @@ class Stream:
         wake: index of the next sample that will be read; inside a message, of the one being read.
         updates: count, over all sequences.
         last_y: outputs of the latest update (K little-endian float32), None before the first of a sequence.
+        sequence: resets so far.
+        recent_from: every update of this sequence at this index or later is in `recent`.
     """
 
     __slots__ = (
@@ -100,9 +113,12 @@ class Stream:
         "_first",
         "_found_wake",
         "_reads",
+        "_recent",
         "id",
         "last_y",
         "next",
+        "recent_from",
+        "sequence",
         "state",
         "updates",
         "wake",
@@ -117,10 +133,17 @@ class Stream:
         samples: int = 0,
         updates: int = 0,
         last_y: bytes | None = None,
+        sequence: int = 0,
+        recent: Sequence[Update] = (),
+        recent_from: int = 0,
     ) -> None:
         self.id = stream_id
         self.next, self.wake = next, next + left
         self.updates, self.last_y = updates, last_y
+        self.sequence, self.recent_from = sequence, recent_from
+        self._recent: list[Update] | None = (
+            list(recent) or None
+        )  # None: a stream that reads nothing pays nothing
         self.state = _IDLE
         self._before = samples - next  # consumed in earlier sequences
         self._first = self._end = self._found_wake = 0
@@ -135,6 +158,12 @@ class Stream:
     def left(self) -> int:
         """Samples to skip before the next is read, as `begin` found it if a message is in progress."""
         return (self.wake if self.state is _IDLE else self._found_wake) - self.next
+
+    @property
+    def recent(self) -> tuple[Update, ...]:
+        """The latest updates of this sequence, in order: all of the latest message that had any, and RECENT_UPDATES at
+        least."""
+        return tuple(self._recent or ())
 
     def begin(self, t: int | None, n: int) -> int | None:
         """Start a message of `n` samples.
@@ -193,7 +222,18 @@ class Stream:
         self._reads = []
         self.updates += len(reads)
         self.last_y = reads[-1].y
+        self._retain(reads)
         return Reply(self.next - 1, self.wake, reads)
+
+    def _retain(self, reads: list[Update]) -> None:
+        recent = self._recent
+        if recent is None:
+            self._recent = recent = []
+        recent += reads
+        excess = len(recent) - max(RECENT_UPDATES, len(reads))
+        if excess > 0:
+            self.recent_from = recent[excess - 1].t + 1
+            del recent[:excess]
 
     def abort(self) -> None:
         """Drop the message: back to exactly where `begin` found the stream."""
@@ -206,5 +246,6 @@ class Stream:
         if self.state is not _IDLE:
             raise StreamStateError("reset", self.state)
         self._before += self.next
-        self.next = self.wake = 0
-        self.last_y = None
+        self.next = self.wake = self.recent_from = 0
+        self.last_y = self._recent = None
+        self.sequence += 1

@@ -11,7 +11,7 @@ from skiprnn_service.engine import Engine
 from skiprnn_service.errors import InferenceError, SkipRnnServiceError
 from skiprnn_service.live_stream import LiveStream
 from skiprnn_service.session import StepSession
-from skiprnn_service.store import dumps, loads
+from skiprnn_service.snapshot_format import dumps, loads
 from skiprnn_service.stream import Reply, Update
 
 Answer = Reply | SkipRnnServiceError

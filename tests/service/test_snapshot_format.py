@@ -1,0 +1,100 @@
+"""Snapshots survive as bytes; bytes that are not whole are refused."""
+
+import zlib
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skiprnn_service.errors import SnapshotError
+from skiprnn_service.snapshot_format import dumps, loads, loads_as
+from skiprnn_service.stream import Snapshot, Update
+from support.stores import SNAPSHOT
+
+counts = st.integers(0, 2**63)
+updates = st.builds(Update, counts, st.binary(max_size=20))
+snapshots = st.builds(
+    Snapshot,
+    model=st.text(),
+    version=st.text(),
+    bundle_sha256=st.text(),
+    stream_id=st.text(),
+    threshold=st.floats(0.5, 1),
+    next=counts,
+    left=counts,
+    samples=counts,
+    updates=counts,
+    state=st.binary(),
+    last_y=st.none() | st.binary(),
+    principal=st.text(),
+    sequence=counts,
+    recent=st.lists(updates, max_size=4).map(tuple),
+    recent_from=counts,
+)
+
+
+def sealed(number: int, body: bytes) -> bytes:
+    return number.to_bytes(2, "little") + zlib.crc32(body).to_bytes(4, "little") + body
+
+
+@given(snapshots)
+def test_a_snapshot_comes_back_as_it_was(snapshot: Snapshot) -> None:
+    found = loads(dumps(snapshot))
+    assert found == snapshot
+    assert all(type(update) is Update for update in found.recent)
+
+
+@given(snapshots, st.data())
+def test_one_altered_bit_is_refused(snapshot: Snapshot, data: st.DataObject) -> None:
+    whole = bytearray(dumps(snapshot))
+    bit = data.draw(st.integers(0, 8 * len(whole) - 1))
+    whole[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(SnapshotError, match="expected"):
+        loads(bytes(whole))
+
+
+@given(st.binary())
+def test_bytes_that_are_no_snapshot_are_refused(data: bytes) -> None:
+    with pytest.raises(SnapshotError):
+        loads(data)
+
+
+@given(st.data())
+def test_truncated_bytes_are_refused(data: st.DataObject) -> None:
+    whole = dumps(SNAPSHOT)
+    length = data.draw(st.integers(0, len(whole) - 1))
+    with pytest.raises(SnapshotError, match="expected"):
+        loads(whole[:length])
+
+
+@pytest.mark.parametrize("number", [0, 3, 513])
+def test_another_format_is_refused_by_its_number(number: int) -> None:
+    body = dumps(SNAPSHOT)[6:]
+    with pytest.raises(SnapshotError, match=f"expected format 1 to 2, got {number}"):
+        loads(sealed(number, body))
+
+
+def test_format_1_is_read_with_the_defaults_of_what_it_lacks() -> None:
+    """Written down here as bytes are: the fields of format 1, in order."""
+    body = msgspec.msgpack.encode(
+        ("watch", "3", "ab" * 32, "sensor-7", 0.5, 100, 4, 1100, 90, b"\x00\x01" * 64, None)
+    )
+    expected = SNAPSHOT._replace(principal="", sequence=0, recent=(), recent_from=0)
+    assert loads(sealed(1, body)) == expected
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xc0", b"\x90", msgspec.msgpack.encode(["a"] * 15), b"\xdd\xff\xff\xff\xff"]
+)
+def test_a_sound_checksum_over_something_else_is_refused(body: bytes) -> None:
+    with pytest.raises(SnapshotError, match="snapshot: "):
+        loads(sealed(2, body))
+
+
+def test_a_snapshot_of_another_stream_is_refused() -> None:
+    assert loads_as(dumps(SNAPSHOT), "watch", "sensor-7") == SNAPSHOT
+    with pytest.raises(
+        SnapshotError, match="expected stream 'sensor-8' of model 'watch', got stream 'sensor-7'"
+    ):
+        loads_as(dumps(SNAPSHOT), "watch", "sensor-8")
