@@ -8,7 +8,6 @@
     │   ├── GapError               samples are missing
     │   ├── ThresholdError         a threshold outside [0.5, 1]
     │   ├── SnapshotError          a parked stream that cannot go on here
-    │   ├── OwnerError             a stream that belongs to another principal
     │   └── UnknownModelError      no such model, or no such version of it
     ├── OverloadError            nobody's fault: the server is full; come again after `retry_after_seconds`
     ├── ModelError               the operator's: a model file that cannot be served, or a missing provider
@@ -84,13 +83,6 @@ class SnapshotError(ClientError):
 
     code = "snapshot"
     status = 409
-
-
-class OwnerError(ClientError):
-    """The stream of this id belongs to another principal."""
-
-    code = "forbidden"
-    status = 403
 
 
 class UnknownModelError(ClientError):

@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from skiprnn_service.errors import OwnerError
 from skiprnn_service.stream import Snapshot
 
 FENCE_SECONDS = 300.0
@@ -65,14 +64,10 @@ class Store(Protocol):
     expired: int
     damaged: int
 
-    async def claim(self, model: str, stream_id: str, *, principal: str | None = None) -> Claim:
+    async def claim(self, model: str, stream_id: str) -> Claim:
         """Become the owner of a stream, known or not. Whoever owned it before can write no more.
 
-        Args:
-            principal: who asks; None is not checked.
-
         Raises:
-            OwnerError: the stream belongs to another principal. Nothing changed.
             SnapshotError: its snapshot is damaged, or of another format. It is counted and forgotten: the next claim
                 finds nothing.
             StoreError: the store is down or slow; the stream may or may not be claimed.
@@ -134,7 +129,6 @@ class _Row(NamedTuple):
 
     expires_at: float
     epoch: int
-    principal: str | None
     parked: bool = False
     snapshot: Snapshot | None = None
 
@@ -166,15 +160,12 @@ class MemoryStore:
         self._kept: dict[Key, _Row] = {}
         self._fences: dict[Key, _Row] = {}
 
-    async def claim(self, model: str, stream_id: str, *, principal: str | None = None) -> Claim:
+    async def claim(self, model: str, stream_id: str) -> Claim:
         self._expire()
         key = (model, stream_id)
         row = self._row(key)
-        if row and principal is not None and row.principal not in (None, principal):
-            raise OwnerError(f"stream {stream_id!r} of model {model!r} belongs to somebody else")
         epoch, snapshot = next(self._epochs), row.snapshot if row else None
-        owner = row.principal if row and row.principal is not None else principal
-        self._put(key, _Row(self._clock() + self._ttl_seconds, epoch, owner, False, snapshot))
+        self._put(key, _Row(self._clock() + self._ttl_seconds, epoch, False, snapshot))
         return Claim(epoch, snapshot)
 
     async def save(self, records: Sequence[Record]) -> set[Key]:
@@ -186,14 +177,14 @@ class MemoryStore:
             if row and row.epoch > epoch:
                 fenced.add(record.key)
             else:
-                self._put(record.key, _Row(expires_at, epoch, snapshot.principal, parked, snapshot))
+                self._put(record.key, _Row(expires_at, epoch, parked, snapshot))
         self._expire()
         return fenced
 
     async def delete(self, model: str, stream_id: str, epoch: int) -> None:
         row = self._row((model, stream_id))
         if row is None or row.epoch <= epoch:
-            self._put((model, stream_id), _Row(self._clock() + FENCE_SECONDS, epoch, None))
+            self._put((model, stream_id), _Row(self._clock() + FENCE_SECONDS, epoch))
 
     async def count(self) -> int:
         self._expire()
