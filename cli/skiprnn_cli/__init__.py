@@ -1,1 +1,25 @@
-"""Command line."""
+"""The command line: one file a command, each importing what it needs when it runs."""
+
+import typer
+
+from skiprnn_cli.export import export
+from skiprnn_cli.inspect import inspect
+from skiprnn_cli.serve import command as serve_command
+from skiprnn_cli.stream import stream
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="skiprnn",
+    help="Recurrent networks that read only the samples they choose: train, export, serve, stream.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+for command in (export, inspect, stream):
+    app.command()(command)
+app.command("serve")(serve_command())
+
+
+def main() -> None:
+    """The `skiprnn` program."""
+    app()

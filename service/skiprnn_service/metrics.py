@@ -79,13 +79,15 @@ class ServiceStats:
     Attributes:
         refusals: code of the error → requests and messages refused before an engine saw them.
         resumed: streams that went on from a snapshot.
+        idle: streams that were parked because their client said nothing.
+        store_failures: writes that a store did not take; they were tried again.
         parked: streams in the store; set before a scrape.
         expired: streams that the store forgot since it was opened; set before a scrape.
     """
 
     def __init__(self) -> None:
         self.refusals = Counter[str]()
-        self.resumed = self.parked = self.expired = 0
+        self.resumed = self.parked = self.expired = self.idle = self.store_failures = 0
 
 
 class Observed(Protocol):
@@ -139,6 +141,10 @@ def _of_service(stats: ServiceStats) -> Iterator[Metric]:
         "skiprnn_streams_resumed", "Streams that went on from a snapshot.", stats.resumed
     )
     yield CounterMetricFamily("skiprnn_streams_expired", "Parked streams that were forgotten.", stats.expired)
+    yield CounterMetricFamily("skiprnn_streams_idle", "Streams parked because nothing was heard.", stats.idle)
+    yield CounterMetricFamily(
+        "skiprnn_store_failures", "Writes that the store did not take.", stats.store_failures
+    )
 
 
 def _refusals(service: ServiceStats, engines: Iterable[Observed]) -> Metric:

@@ -6,7 +6,7 @@
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -106,12 +106,9 @@ class Codec(Protocol):
 class BinaryCodec:
     """`<u64 t><u64 wake><u64 saved><u32 m><u32 flags><m·u64 t_i><m·K float32>`, little-endian."""
 
-    def __init__(self, outputs: int) -> None:
-        self._pack = _REPLY.pack
-
     def reply(self, reply: Reply, saved: int) -> bytes:
         t, wake, updates = reply
-        head = self._pack(t if t >= 0 else NEXT, wake, saved, len(updates), 0)
+        head = _REPLY.pack(t if t >= 0 else NEXT, wake, saved, len(updates), 0)
         if not updates:
             return head
         if len(updates) == 1:
@@ -154,7 +151,4 @@ def choose(offered: Sequence[str]) -> str | None:
 
 def codec(subprotocol: str | None, outputs: int) -> Codec:
     """JSON unless binary was chosen."""
-    return BinaryCodec(outputs) if subprotocol == BINARY else JsonCodec(outputs)
-
-
-Limits = Mapping[str, int | float | bool]
+    return BinaryCodec() if subprotocol == BINARY else JsonCodec(outputs)

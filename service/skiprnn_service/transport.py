@@ -7,7 +7,7 @@ of a few microseconds a message; `AsgiTransport` gives it on any server, at the 
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -32,6 +32,9 @@ class Transport(Protocol):
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a close frame behind everything sent so far (RFC 6455 section 7.1.2)."""
+
+    def abort(self) -> None:
+        """Drop the connection at once, unsent data and all."""
 
     def pause(self) -> None:
         """Take no more messages until `resume`: the client is slowed down by TCP."""
@@ -62,6 +65,7 @@ class AsgiTransport:
         self._readable = asyncio.Event()
         self._readable.set()
         self._over = False
+        self._tasks: tuple[asyncio.Task[Any], ...] = ()
         self.buffered = 0
 
     def send(self, data: bytes | str) -> None:
@@ -77,14 +81,22 @@ class AsgiTransport:
     def resume(self) -> None:
         self._readable.set()
 
+    def abort(self) -> None:
+        self._over = True
+        for task in self._tasks:
+            task.cancel()
+
     async def run(self, on_message: OnMessage) -> int:
-        writer = asyncio.create_task(self._write())
+        reader, writer = asyncio.create_task(self._read(on_message)), asyncio.create_task(self._write())
+        self._tasks = (reader, writer)
         try:
-            return await self._read(on_message)
+            await asyncio.wait([reader])
         finally:
+            reader.cancel()
             self._over = True
             self._more.set()
-            await writer
+            await asyncio.wait([writer])
+        return 1006 if reader.cancelled() else reader.result()
 
     async def _read(self, on_message: OnMessage) -> int:
         while True:

@@ -1,0 +1,88 @@
+"""`skiprnn serve`: the server, with a flag for every setting."""
+
+import inspect
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from skiprnn_cli.console import fail
+
+_DOC = """Serve the bundles of a folder: websocket streams, whole-sequence scoring, metrics, a page.
+
+Every setting can also stand in the environment (SKIPRNN_PORT=8000) or in a TOML file (--config).
+
+Example: skiprnn serve --models ./models --port 8000
+"""
+_CONFIG = inspect.Parameter(
+    "config",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        Path | None, typer.Option("--config", help="TOML file of settings.", show_default=False)
+    ],
+)
+
+
+def command() -> Callable[..., None]:
+    """The command, with the options that `Settings` has: typer reads them off the signature."""
+
+    def serve(config: Path | None = None, **flags: Any) -> None:
+        _serve(config, **flags)
+
+    options = [_CONFIG, *_options()]
+    serve.__doc__ = _DOC
+    serve.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    serve.__annotations__ = {option.name: option.annotation for option in options}
+    return serve
+
+
+def _options() -> list[inspect.Parameter]:
+    try:
+        from skiprnn_service.settings import Settings
+    except ImportError:  # the command then says what to install
+        return []
+    return [_option(name, field) for name, field in Settings.model_fields.items()]
+
+
+def _option(name: str, field: Any) -> inspect.Parameter:
+    """Choices and ranges are left to pydantic: it says the same of flags, environment and file."""
+    kind = field.annotation if field.annotation in (int, float, bool, Path) else str
+    flag = "--" + name.replace("_", "-")
+    option = typer.Option(flag, help=f"{field.description} (Default: {field.default})", show_default=False)
+    annotation: Any = Annotated[kind | None, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _serve(config: Path | None, **flags: Any) -> None:
+    try:
+        from pydantic import ValidationError
+
+        from skiprnn_service import server
+        from skiprnn_service.settings import load
+    except ImportError as error:
+        fail(f"{error}; pip install 'skiprnn[serve]' brings what serving needs")
+    try:
+        settings = load(config, **flags)
+    except ValidationError as error:
+        fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()))
+    except (OSError, ValueError) as error:
+        fail(error)
+    server.serve(settings, on_started=lambda port: _say_where(settings.host, port))
+
+
+def _say_where(host: str, port: int) -> None:
+    address = f"{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+    stream = f"{_program()} stream ws://{address}/v1/models/watch/stream --rate 50"
+    typer.echo(f"\n  page    http://{address}/")
+    typer.echo(f"  stream  curl -s http://{address}/page/exercise.csv | {stream}\n")
+
+
+def _program() -> str:
+    """How a user calls this program from the folder they are in."""
+    found = shutil.which("skiprnn")
+    return "skiprnn" if found and Path(found).samefile(sys.argv[0]) else os.path.relpath(sys.argv[0])

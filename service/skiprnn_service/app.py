@@ -1,0 +1,72 @@
+"""The application: routes on a Service that lives as long as the application does.
+
+uvicorn --factory skiprnn_service.app:create_app        settings from the environment
+skiprnn serve                                           the same with flags, and frames by `wire.py`
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from skiprnn_service import health, scoring_route, websocket
+from skiprnn_service.errors import SkipRnnServiceError
+from skiprnn_service.service import Service
+from skiprnn_service.settings import Settings
+
+_PAGE = Path(__file__).parent / "page"
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application for some settings; None takes them from the environment."""
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with Service.opened(settings) as service:
+            app.state.service = service
+            yield
+
+    app = FastAPI(
+        title="skiprnn",
+        version=version("skiprnn"),
+        summary="Recurrent networks on live streams that read only the samples they choose.",
+        lifespan=lifespan,
+    )
+    for module in (websocket, scoring_route, health):
+        app.include_router(module.router)
+    app.add_exception_handler(SkipRnnServiceError, _on_service_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.mount("/page", StaticFiles(directory=_PAGE), name="page")
+    app.add_api_route("/", _page, include_in_schema=False)
+    return app
+
+
+async def _page() -> FileResponse:
+    return FileResponse(_PAGE / "index.html")
+
+
+async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SkipRnnServiceError)
+    request.app.state.service.stats.refusals[error.code] += 1
+    retry_after = getattr(error, "retry_after_seconds", None)
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return JSONResponse({"error": str(error), "code": error.code}, error.status, headers)
+
+
+async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    said = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+    return JSONResponse({"error": "; ".join(said)}, 400)

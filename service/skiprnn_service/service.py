@@ -1,0 +1,68 @@
+"""Everything that is open while the server runs: models, store, streams, counts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from skiprnn_service.auth import Anyone, Authenticator
+from skiprnn_service.engine import Engine
+from skiprnn_service.metrics import Metrics, ServiceStats
+from skiprnn_service.models import ModelFolder
+from skiprnn_service.settings import Settings
+from skiprnn_service.store import Store, open_store
+from skiprnn_service.streams import Streams
+
+
+class Service:
+    """Made by `Service.opened`; routes find it as `app.state.service`.
+
+    Attributes:
+        models: what is served.
+        streams: those that are live.
+        auth: tells who asks.
+        metrics: all counts, for a scrape; `stats` are those of the routes.
+    """
+
+    def __init__(self, settings: Settings, models: ModelFolder, store: Store) -> None:
+        self.settings, self.models, self.store = settings, models, store
+        self.auth: Authenticator = Anyone()
+        self.metrics = Metrics(lambda: [model.engine for model in models])
+        self.streams = Streams(
+            models,
+            store,
+            self.stats,
+            snapshot_interval_seconds=settings.snapshot_interval_seconds,
+            ttl_seconds=settings.stream_ttl_seconds,
+            idle_timeout_seconds=settings.idle_timeout_seconds,
+        )
+
+    @property
+    def stats(self) -> ServiceStats:
+        """Counts for routes to add to."""
+        return self.metrics.service
+
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: Settings) -> AsyncIterator["Service"]:
+        """A service for the length of the block; at its end live streams are parked and everything is closed.
+
+        Raises:
+            ModelError: the model folder cannot be read.
+            ValueError: the store's address is none.
+        """
+        build = partial(Engine, capacity=settings.max_streams, inline_below_us=settings.inline_below_us)
+        models = ModelFolder(
+            settings.models, build=build, max_batch=settings.max_batch, threads=settings.threads
+        )
+        store = open_store(
+            settings.store, ttl_seconds=settings.stream_ttl_seconds, capacity=settings.max_parked_streams
+        )
+        models.load()
+        service = cls(settings, models, store)
+        try:
+            async with service.streams.running():
+                yield service
+        finally:
+            models.close()
+            await store.close()

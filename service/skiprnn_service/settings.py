@@ -1,0 +1,120 @@
+"""Every setting of the server: by flag, by environment (`SKIPRNN_…`), by file (TOML), in that order of precedence.
+
+docs/settings.md lists them; a test holds the page, the flags of `skiprnn serve` and this class together.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+SHIPPED_MODELS = Path(__file__).parent / "bundles"
+
+
+class Settings(BaseSettings):
+    """What `skiprnn serve` can be told. Units are in the names.
+
+    Raises:
+        pydantic.ValidationError: a value of the wrong kind or out of range; says which and why.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SKIPRNN_", extra="forbid", frozen=True)
+
+    # where
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    models: Path = Field(SHIPPED_MODELS, description="Folder of bundles: NAME.onnx or NAME/VERSION.onnx.")
+
+    # the engine
+    max_streams: int = Field(10_000, ge=1, description="Live streams of a model; more are refused with 503.")
+    max_batch: int = Field(256, ge=1, le=4096, description="Rows of one update step.")
+    threads: int = Field(1, ge=1, description="Threads of one update step; two pay from H = 256 on.")
+    inline_below_us: float = Field(
+        200,
+        ge=0,
+        description="Update steps predicted to be quicker run on the event loop, others on a thread.",
+    )
+    websocket: Literal["direct", "asgi"] = Field(
+        "direct", description="Frames by our protocol class for uvicorn, or by uvicorn's own (slower)."
+    )
+
+    # one connection
+    max_message_bytes: int = Field(1_048_576, ge=1024, description="Longest websocket message.")
+    max_samples: int = Field(4096, ge=1, description="Samples in a message.")
+    max_pending_messages: int = Field(
+        64, ge=1, description="Messages of a connection that wait for an answer; then it is read no further."
+    )
+    max_queued_bytes: int = Field(
+        4_194_304, ge=1024, description="Bytes of messages that wait likewise; then it is read no further."
+    )
+    max_unread_bytes: int = Field(
+        1_048_576, ge=1024, description="Replies that a client has not taken; then it is read no further."
+    )
+    slow_client_seconds: float = Field(
+        30, gt=0, description="How long a client may take to read its replies before it is closed."
+    )
+    idle_timeout_seconds: float = Field(
+        300, gt=0, description="A stream that sends nothing for so long is parked and its connection closed."
+    )
+    ping_interval_seconds: float = Field(30, gt=0, description="Between pings that find vanished clients.")
+    ping_timeout_seconds: float = Field(60, gt=0, description="How long a pong may take.")
+
+    # what survives
+    store: str = Field(
+        "memory", description="Where streams survive: memory, sqlite:///PATH or redis://HOST:PORT/DB."
+    )
+    snapshot_interval_seconds: float = Field(
+        1, gt=0, description="Between two rounds of writing changed streams to a durable store."
+    )
+    stream_ttl_seconds: float = Field(
+        600, gt=0, description="How long a parked stream waits for its client to come back."
+    )
+    max_parked_streams: int = Field(100_000, ge=1, description="Streams parked in memory; then oldest go.")
+    drain_seconds: float = Field(
+        2, ge=0, description="Between the notice (go_away) and the close of connections at shutdown."
+    )
+
+    # what is said
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Of the log.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls), file_secret_settings
+
+
+def load(config: Path | None = None, **flags: Any) -> Settings:
+    """The settings of a server.
+
+    Args:
+        config: a TOML file of settings.
+        flags: what was said on the command line; None: nothing was.
+
+    Raises:
+        pydantic.ValidationError: see `Settings`.
+        FileNotFoundError: there is no such file.
+        tomllib.TOMLDecodeError: it is not TOML.
+    """
+    said = {name: value for name, value in flags.items() if value is not None}
+    if config is None:
+        return Settings(**said)
+    if not config.is_file():
+        raise FileNotFoundError(f"--config: expected a TOML file, found none at {config}")
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    return FromFile(**said)
