@@ -7,15 +7,15 @@ older owner writes afterwards is refused ("fenced"), so two sockets, workers or 
                                            ──→ delete
 
 A claim takes nothing away: should its owner die before it saves, the next claim finds the same snapshot. Epochs are
-numbers of the store, not of the stream, so they never repeat. A stream that ended leaves its epoch behind for
-FENCE_SECONDS; an owner that was cut off for longer than that, and comes back, is not recognised any more.
+numbers of the store, not of the stream, so they never repeat. A stream that ended leaves the next epoch behind for
+FENCE_SECONDS, so that a late write of any owner, the last included, does not bring it back; an owner that was cut off
+for longer is not recognised any more.
 
 Records are forgotten `ttl_seconds` after the last claim or save, live ones too: an owner saves a stream that is alive
 but silent now and then, at least twice in that time.
 """
 
 import itertools
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -24,8 +24,6 @@ from urllib.parse import urlsplit
 from skiprnn_service.stream import Snapshot
 
 FENCE_SECONDS = 300.0
-
-_log = logging.getLogger(__name__)
 
 Key = tuple[str, str]  # model, stream id
 
@@ -107,7 +105,7 @@ def open_store(url: str, *, ttl_seconds: float, capacity: int = 100_000) -> Stor
         capacity: snapshots; when there are more, the oldest are forgotten. Redis has a limit of its own (maxmemory).
 
     Raises:
-        ValueError: another URL.
+        ValueError: another URL, or one of Redis where its client is not installed.
     """
     scheme = urlsplit(url).scheme
     if url == "memory":
@@ -117,8 +115,10 @@ def open_store(url: str, *, ttl_seconds: float, capacity: int = 100_000) -> Stor
 
         return SqliteStore(url.removeprefix("sqlite:///"), ttl_seconds=ttl_seconds, capacity=capacity)
     if scheme in ("redis", "rediss"):
-        from skiprnn_service.redis_store import RedisStore
-
+        try:
+            from skiprnn_service.redis_store import RedisStore
+        except ImportError as error:
+            raise ValueError("store: redis needs its client: pip install 'skiprnn[redis]'") from error
         return RedisStore(url, ttl_seconds=ttl_seconds)
     shown = f"{scheme}://…" if scheme else url  # not all of it: it may hold a password
     raise ValueError(f"store: expected memory, sqlite:///path, redis://… or rediss://…, got {shown!r}")
@@ -184,7 +184,7 @@ class MemoryStore:
     async def delete(self, model: str, stream_id: str, epoch: int) -> None:
         row = self._row((model, stream_id))
         if row is None or row.epoch <= epoch:
-            self._put((model, stream_id), _Row(self._clock() + FENCE_SECONDS, epoch))
+            self._put((model, stream_id), _Row(self._clock() + FENCE_SECONDS, epoch + 1))
 
     async def count(self) -> int:
         self._expire()
