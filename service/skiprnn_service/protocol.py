@@ -1,8 +1,8 @@
 """The messages of a stream in both encodings (docs/protocol.md), as pure functions.
 
-    decode_binary, decode_text     what a client sends
-    BinaryCodec, JsonCodec         what it is answered
-    ready, closed, …               what the server says besides, always as JSON text
+decode_binary, decode_text     what a client sends
+BinaryCodec, JsonCodec         what it is answered
+ready, closed, …               what the server says besides, always as JSON text
 """
 
 import struct
@@ -33,11 +33,14 @@ class Samples(NamedTuple):
     start: int
 
 
+_NO_X = msgspec.Raw()
+
+
 class _Text(msgspec.Struct):
-    """Any text message; x is looked at later."""
+    """Any text message; x is looked at later. Empty: there is none."""
 
     type: str | None = None
-    x: msgspec.Raw | None = None
+    x: msgspec.Raw = _NO_X
     t: int | None = None
 
 
@@ -68,21 +71,21 @@ def decode_text(payload: bytes, features: int) -> Samples | Control:
         message = _decode_text(payload)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MessageError(f'expected {{"x": …}} or {{"type": …}} in JSON: {error}') from None
+    samples = bytes(message.x)
     match message.type:
-        case None if message.x is not None:
-            return _samples(message.x, message.t, features)
-        case "end" | "reset" | "keepalive" as control if message.x is None:
+        case None if samples:
+            return _samples(samples, message.t, features)
+        case "end" | "reset" | "keepalive" as control if not samples:
             return control
     raise MessageError(
         f"expected x with samples, or type end, reset or keepalive, got type {message.type!r}"
-        + (" and x" if message.x is not None else " and no x")
+        + (" and x" if samples else " and no x")
     )
 
 
-def _samples(raw: msgspec.Raw, t: int | None, features: int) -> Samples:
+def _samples(data: bytes, t: int | None, features: int) -> Samples:
     if t is not None and not 0 <= t < NEXT:
         raise MessageError(f"t: expected an index from 0 on, got {t}")
-    data = bytes(raw)
     one = not data[1:].lstrip().startswith(b"[")
     try:
         rows = [_decode_sample(data)] if one else _decode_samples(data)

@@ -218,7 +218,8 @@ class StreamConnection:
         if self.over:
             return
         if self._transport.buffered <= self._settings.max_unread_bytes // 2:
-            self._all_answered() if not self._stream.pending else None
+            if not self._stream.pending:  # else the last answer goes on
+                self._all_answered()
         elif loop.time() < until:
             loop.call_later(_LOOK_SECONDS, self._look, until)
         else:
