@@ -85,7 +85,8 @@ def decode_text(payload: bytes, features: int) -> Samples | Control:
 
 def _samples(data: bytes, t: int | None, features: int) -> Samples:
     if t is not None and not 0 <= t < NEXT:
-        raise MessageError(f"t: expected an index from 0 on, got {t}")
+        got = t if t.bit_length() <= 64 else f"a number of {t.bit_length()} bits"
+        raise MessageError(f"t: expected an index from 0 on, got {got}")
     one = not data[1:].lstrip().startswith(b"[")
     try:
         rows = [_decode_sample(data)] if one else _decode_samples(data)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.bundles import random_sequence, write_random_bundle
-from support.servers import Running, serving
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from skiprnn_export import Bundle, unroll
+from support.bundles import random_sequence, write_random_bundle
+from support.servers import Running, serving
 
 FEATURES, OUTPUTS = 3, 2
 LIMITS = {
@@ -448,9 +448,13 @@ def test_a_client_that_does_not_read_is_paused_then_dropped_and_costs_bounded_me
         socket.socket.settimeout(10)
         message = b"\x82\xfe" + struct.pack(">H", 8 + 12 * 100) + b"\0" * 4 + b"\xff" * 8 + b"\0" * 1200
         with pytest.raises(OSError, match=r"reset|Broken pipe|timed out"):
-            for _ in range(1_000_000):  # 1.2 GB, if it were all taken
-                socket.socket.sendall(message)
+            _send_often(socket, message, times=1_000_000)  # 1.2 GB, if it were all taken
         assert server.call(_parked(server)) == 1
+
+
+def _send_often(socket: ClientConnection, message: bytes, *, times: int) -> None:
+    for _ in range(times):
+        socket.socket.sendall(message)
 
 
 async def _parked(server: Running) -> int:

@@ -38,7 +38,7 @@ class Running(NamedTuple):
 @contextmanager
 def serving(models: Path, **settings: Any) -> Iterator[Running]:
     """A server of a folder of models, for the length of the block; it drains at the end."""
-    fast = {"port": 0, "drain_seconds": 0, "log_level": "error"}
+    fast: dict[str, Any] = {"port": 0, "drain_seconds": 0, "log_level": "error"}
     started, found = Event(), list[int]()
 
     def on_started(port: int) -> None:
