@@ -3,6 +3,7 @@
 import typer
 
 from skiprnn_cli.export import export
+from skiprnn_cli.healthcheck import healthcheck
 from skiprnn_cli.inspect import inspect
 from skiprnn_cli.serve import command as serve_command
 from skiprnn_cli.stream import stream
@@ -15,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (export, inspect, stream):
+for command in (export, healthcheck, inspect, stream):
     app.command()(command)
 app.command("serve")(serve_command())
 
