@@ -7,6 +7,7 @@ from functools import partial
 from skiprnn_service.auth import Anyone, Authenticator
 from skiprnn_service.engine import Engine
 from skiprnn_service.metrics import Metrics, ServiceStats
+from skiprnn_service.model_watch import watching
 from skiprnn_service.models import ModelFolder
 from skiprnn_service.settings import Settings
 from skiprnn_service.store import Store, open_store
@@ -26,7 +27,7 @@ class Service:
     def __init__(self, settings: Settings, models: ModelFolder, store: Store) -> None:
         self.settings, self.models, self.store = settings, models, store
         self.auth: Authenticator = Anyone()
-        self.metrics = Metrics(lambda: [model.engine for model in models])
+        self.metrics = Metrics(models.engines)
         self.streams = Streams(
             models,
             store,
@@ -40,7 +41,6 @@ class Service:
     def stats(self) -> ServiceStats:
         """Counts for routes to add to."""
         return self.metrics.service
-
 
     @classmethod
     @asynccontextmanager
@@ -61,7 +61,10 @@ class Service:
         models.load()
         service = cls(settings, models, store)
         try:
-            async with service.streams.running():
+            async with (
+                service.streams.running(),
+                watching(models, poll_seconds=settings.model_poll_seconds),
+            ):
                 yield service
         finally:
             models.close()

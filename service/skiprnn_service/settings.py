@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     models: Path = Field(SHIPPED_MODELS, description="Folder of bundles: NAME.onnx or NAME/VERSION.onnx.")
+    model_poll_seconds: float = Field(
+        0, ge=0, description="Between two looks for changed bundles; 0: only on SIGHUP and when asked to."
+    )
 
     # the engine
     max_streams: int = Field(10_000, ge=1, description="Live streams of a model; more are refused with 503.")

@@ -387,7 +387,7 @@ class Streams:
         if version not in (None, snapshot.version):
             raise SnapshotError(f"the stream runs on version {snapshot.version}, not on {version!r}")
         try:
-            return self._models.get(snapshot.model, snapshot.version)
+            return self._models.get(snapshot.model, snapshot.version, sha256=snapshot.bundle_sha256)
         except UnknownModelError as error:
             raise SnapshotError(
                 f"version {snapshot.version} of the stream's model is gone: {error}"
