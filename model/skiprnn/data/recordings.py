@@ -1,0 +1,117 @@
+"""Long labelled recordings → windows to train on, and windows to test on.
+
+A live stream does not begin where an exercise begins, nor end where it ends: training windows start anywhere, and some
+are two recordings joined, so that the network learns to change its mind.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from skiprnn.tasks.task import Batch, Signal
+
+Augment = Callable[[Signal, Generator], Signal]
+
+
+class Recording(NamedTuple):
+    """Samples x [T, F] and the class of each, y [T]."""
+
+    x: Signal
+    y: NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """How training windows are cut.
+
+    Attributes:
+        length: samples of a window.
+        joined: share of the windows that are made of two recordings.
+        tempo: standard deviation of the logarithm of a window's tempo.
+        warm_up: samples after a beginning over which the weight of an answer grows from nothing to one.
+    """
+
+    length: int = 256
+    joined: float = 0.0
+    tempo: float = 0.0
+    warm_up: int = 64
+
+    def batch(self, recordings: Sequence[Recording], size: int, augment: Augment, rng: Generator) -> Batch:
+        """`size` windows drawn at random, the classes alike."""
+        pieces = [self._window(recordings, rng) for _ in range(size)]
+        x, y, weights = (np.stack(part) for part in zip(*pieces, strict=True))
+        return Batch(
+            torch.from_numpy(augment(x, rng)), torch.from_numpy(y), weights=torch.from_numpy(weights)
+        )
+
+    def _window(
+        self, recordings: Sequence[Recording], rng: Generator
+    ) -> tuple[Signal, NDArray[np.int64], Signal]:
+        if rng.random() >= self.joined:
+            return self._piece(recordings, self.length, rng)
+        first = int(rng.integers(self.length // 4, 3 * self.length // 4))
+        pieces = [self._piece(recordings, length, rng) for length in (first, self.length - first)]
+        x, y, weights = (np.concatenate(part) for part in zip(*pieces, strict=True))
+        return x, y, weights
+
+    def _piece(
+        self, recordings: Sequence[Recording], length: int, rng: Generator
+    ) -> tuple[Signal, NDArray[np.int64], Signal]:
+        """`length` samples of one recording, from anywhere in it, at another tempo."""
+        recording = recordings[int(rng.integers(len(recordings)))]
+        tempo = float(np.exp(self.tempo * rng.standard_normal()))
+        last = len(recording.x) - 1
+        start = rng.uniform(0, max(0.0, last - length * tempo))
+        at = np.minimum(start + tempo * np.arange(length), last)
+        before = np.minimum(at.astype(np.int64), last - 1)
+        share = (at - before)[:, np.newaxis].astype(np.float32)
+        x = recording.x[before] * (1 - share) + recording.x[before + 1] * share
+        weights = np.minimum(1.0, np.arange(length, dtype=np.float32) / max(1, self.warm_up))
+        return x, recording.y[np.rint(at).astype(np.int64)], weights
+
+
+def every_window(recordings: Sequence[Recording], length: int, stride: int, batch_size: int) -> list[Batch]:
+    """All windows of a length, in order; the class of a window is that of its last sample.
+
+    Raises:
+        ValueError: no recording is that long.
+    """
+    starts = [
+        (recording, start)
+        for recording in recordings
+        for start in range(0, len(recording.x) - length + 1, stride)
+    ]
+    if not starts:
+        longest = max((len(recording.x) for recording in recordings), default=0)
+        raise ValueError(
+            f"window: expected recordings of {length} samples or more, the longest has {longest}"
+        )
+    x = torch.from_numpy(np.stack([recording.x[start : start + length] for recording, start in starts]))
+    y = torch.tensor([int(recording.y[start + length - 1]) for recording, start in starts])
+    return [Batch(*pair) for pair in zip(torch.split(x, batch_size), torch.split(y, batch_size), strict=True)]
+
+
+def epoch(
+    recordings: Sequence[Recording], windows: Windows, batch_size: int, batches: int, augment: Augment
+) -> Callable[[Generator], Iterator[Batch]]:
+    """What `Data.epoch` asks for."""
+
+    def draw(rng: Generator) -> Iterator[Batch]:
+        for _ in range(batches):
+            yield windows.batch(recordings, batch_size, augment, rng)
+
+    return draw
+
+
+def mean_and_std(recordings: Sequence[Recording]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of every channel, [F] each; a channel that never changes gets a standard deviation of 1."""
+    samples = np.concatenate([recording.x for recording in recordings])
+    std = samples.std(axis=0)
+    return torch.from_numpy(samples.mean(axis=0)), torch.from_numpy(
+        np.where(std > 0, std, 1).astype(np.float32)
+    )

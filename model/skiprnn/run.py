@@ -1,0 +1,116 @@
+"""The folder of a training run: what is in it, and that it is not overwritten.
+
+recipe.json             task, seed, options and every number of the recipe, written before training begins
+history.jsonl           a line an epoch
+events.out.tfevents…    the same for TensorBoard
+checkpoints/            last.ckpt to resume from, best.ckpt
+network.safetensors, config.json    the trained network (SkipNetwork.save)
+training.json           the figures; export puts them into the bundle
+parity.npz              a few real sequences, on which export holds ONNX against torch
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skiprnn.recipe import Recipe
+from skiprnn.tasks.task import Signal
+
+_MAY_CHANGE = {"epochs", "patience"}  # between a run and its resumption
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run, and how its files are written."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.jsonl"
+
+    @property
+    def facts(self) -> Path:
+        return self.path / "training.json"
+
+    @property
+    def sequences(self) -> Path:
+        return self.path / "parity.npz"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    def begin(self, recipe: Recipe, identity: Mapping[str, Any], *, resume: bool) -> bool:
+        """Make the folder and write the recipe; True if there is a checkpoint to go on from.
+
+        Args:
+            identity: what else makes it this run: task, seed, options.
+
+        Raises:
+            FileExistsError: it holds a run, and `resume` was not asked for.
+            ValueError: the run that it holds is another one; the message names the differences.
+        """
+        wanted = json.loads(json.dumps({**identity, **dataclasses.asdict(recipe)}))
+        if self.recipe.is_file():
+            if not resume:
+                raise FileExistsError(
+                    f"{self.path}: holds a run; go on with --resume, or choose another folder"
+                )
+            self._check_same(wanted)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.recipe.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return self.last.is_file()
+
+    def _check_same(self, wanted: Mapping[str, Any]) -> None:
+        begun = json.loads(self.recipe.read_text(encoding="utf-8"))
+        changed = [
+            f"{name}: was {begun.get(name)!r}, now {wanted.get(name)!r}"
+            for name in sorted(begun.keys() | wanted.keys())
+            if name not in _MAY_CHANGE and begun.get(name) != wanted.get(name)
+        ]
+        if changed:
+            raise ValueError(f"{self.path}: resume the run as it began ({'; '.join(changed)})")
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Add an epoch to the history; lines of a later epoch, from before a crash, are dropped."""
+        kept = [old for old in self.read_history() if old["epoch"] < line["epoch"]]
+        text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in [*kept, line])
+        self.history.write_text(text, encoding="utf-8")
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """What `log` wrote, in order."""
+        if not self.history.is_file():
+            return []
+        return [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines()]
+
+    def finish(self, facts: Mapping[str, Any], samples: Sequence[Signal]) -> None:
+        """Write the figures and the sequences for export."""
+        self.facts.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        arrays: dict[str, Any] = {f"sequence_{index}": x for index, x in enumerate(samples)}
+        np.savez_compressed(self.sequences, **arrays)
+
+    def read_recipe(self) -> dict[str, Any]:
+        """What `begin` wrote.
+
+        Raises:
+            FileNotFoundError: the folder holds no run.
+        """
+        if not self.recipe.is_file():
+            raise FileNotFoundError(
+                f"{self.path}: expected the folder of a training run, found no recipe.json"
+            )
+        read: dict[str, Any] = json.loads(self.recipe.read_text(encoding="utf-8"))
+        return read

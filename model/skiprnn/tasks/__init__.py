@@ -1,0 +1,21 @@
+"""Tasks that `skiprnn train` knows, one file each. A file is imported when its task is asked for."""
+
+import importlib
+
+from skiprnn.tasks.task import Batch, Data, Source, Task
+
+__all__ = ["NAMES", "Batch", "Data", "Source", "Task", "find"]
+
+NAMES = ("watch",)
+
+
+def find(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    if name not in NAMES:
+        raise ValueError(f"task: expected one of {', '.join(NAMES)}, got {name!r}")
+    task: Task = importlib.import_module(f"skiprnn.tasks.{name}").TASK
+    return task
