@@ -80,7 +80,8 @@ def _table(session: StepSession, threshold: float | None) -> SkipTable:
 
 def _samples(i: int, values: ArrayLike, features: int) -> NDArray[np.float32]:
     try:
-        samples = np.asarray(values, np.float32)
+        with np.errstate(over="ignore"):  # infinity in a sample that is read is refused there
+            samples = np.asarray(values, np.float32)
     except (TypeError, ValueError) as error:
         raise ShapeError(f"sequence {i}: expected numbers [T, {features}]: {error}") from error
     if samples.ndim != 2 or samples.shape[1] != features or len(samples) == 0:

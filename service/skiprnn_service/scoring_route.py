@@ -4,7 +4,6 @@ import asyncio
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -39,10 +38,7 @@ async def score_sequences(request: Request, model: str, version: str | None = No
         body = _decode(await request.body())
     except (msgspec.DecodeError, RecursionError) as error:
         raise MessageError(f'body: expected {{"sequences": [[[F numbers], …], …]}}: {error}') from None
-    arrays = [
-        np.asarray(sequence, np.float64) if sequence else np.empty((0, 0)) for sequence in body.sequences
-    ]
-    scores = await asyncio.to_thread(score, served.session.fork(), arrays, threshold=body.threshold)
+    scores = await asyncio.to_thread(score, served.session.fork(), body.sequences, threshold=body.threshold)
     said = {"model": served.name, "version": served.version, "scores": [_said(one) for one in scores]}
     return Response(msgspec.json.encode(said), media_type="application/json")
 

@@ -43,7 +43,7 @@ def test_a_client_reads_every_reply_as_it_was_said(reply: Reply, saved: int, sub
 def test_both_encodings_of_samples_are_read_as_the_same_bytes(x: list[list[float]], t: int) -> None:
     samples = np.array(x, np.float32)
     for encoding in ("f32", "json"):
-        message = encode_samples(t, samples, encoding)  # type: ignore[arg-type]
+        message = encode_samples(t, samples, encoding)
         if isinstance(message, bytes):
             read = protocol.decode_binary(message, 4 * F)
         else:

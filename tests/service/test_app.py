@@ -1,0 +1,176 @@
+"""Health, metrics, models and whole-sequence scoring over HTTP."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from websockets.sync.client import connect
+
+from skiprnn_export import Bundle, unroll
+from support.bundles import random_sequence, write_random_bundle
+from support.servers import serving
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("models")
+    (path / "watch").mkdir()
+    write_random_bundle(path / "watch" / "1.onnx", name="watch")
+    write_random_bundle(path / "watch" / "2.onnx", name="watch", seed=2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def http(folder: Path) -> Iterator[httpx.Client]:
+    with serving(folder) as server, httpx.Client(base_url=server.http) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def bundle(folder: Path) -> Bundle:
+    from skiprnn_export import read
+
+    return read(folder / "watch" / "2.onnx")
+
+
+def score(http: httpx.Client, **body: Any) -> httpx.Response:
+    return http.post("/v1/models/watch/score", json=body)
+
+
+def test_a_server_whose_models_are_all_served_is_ready(http: httpx.Client) -> None:
+    assert http.get("/v2/health/live").status_code == 200
+    ready = http.get("/v2/health/ready")
+    assert (ready.status_code, ready.json()["ready"], ready.json()["saving"]) == (200, True, "ok")
+
+
+def test_a_model_that_cannot_be_served_is_named_and_does_not_stop_the_others(tmp_path: Path) -> None:
+    write_random_bundle(tmp_path / "good.onnx")
+    (tmp_path / "bad.onnx").write_bytes(b"not a model")
+    with serving(tmp_path) as server:
+        ready = httpx.get(f"{server.http}/v2/health/ready")
+        listed = httpx.get(f"{server.http}/v1/models").json()
+        missing = httpx.get(f"{server.http}/v1/models/bad")
+    assert ready.status_code == 503
+    assert "bad.onnx" in ready.json()["failed"]["bad/1"]
+    assert [model["name"] for model in listed["models"]] == ["good"]
+    assert listed["failed"][0]["name"] == "bad"
+    assert (missing.status_code, "bad.onnx" in missing.json()["error"]) == (503, True)
+
+
+def test_an_empty_folder_is_not_ready(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        assert httpx.get(f"{server.http}/v2/health/ready").status_code == 503
+
+
+def test_models_are_listed_with_their_facts(http: httpx.Client, bundle: Bundle) -> None:
+    models = http.get("/v1/models").json()["models"]
+    assert [model["version"] for model in models] == ["1", "2"]
+    facts = http.get("/v1/models/watch").json()
+    assert facts == models[1]
+    assert facts["sha256"] == bundle.sha256
+    assert facts["batching"] == "exact"
+    assert http.get("/v1/models/watch?version=1").json()["version"] == "1"
+
+
+def test_scoring_gives_the_bits_of_the_offline_unroll_for_ragged_sequences(
+    http: httpx.Client, bundle: Bundle
+) -> None:
+    sequences = [random_sequence(bundle, n, seed=n) for n in (1, 50, 17)]
+    answer = score(http, sequences=[x.tolist() for x in sequences]).json()
+    assert (answer["model"], answer["version"]) == ("watch", "2")
+    for x, one in zip(sequences, answer["scores"], strict=True):
+        expected = unroll(bundle, x)
+        assert one["samples"] == len(x)
+        assert [update["t"] for update in one["updates"]] == expected.t.tolist()
+        outputs = np.array([update["y"] for update in one["updates"]], np.float32)
+        assert outputs.tobytes() == expected.y.tobytes()
+        assert one["y"] == one["updates"][-1]["y"]
+
+
+def test_scoring_takes_a_threshold_and_a_version(http: httpx.Client, folder: Path) -> None:
+    from skiprnn_export import read
+
+    first = read(folder / "watch" / "1.onnx")
+    x = random_sequence(first, 80)
+    body = {"sequences": [x.tolist()], "threshold": 0.9}
+    answer = http.post("/v1/models/watch/score?version=1", json=body).json()
+    expected = unroll(first, x, threshold=0.9)
+    assert [update["t"] for update in answer["scores"][0]["updates"]] == expected.t.tolist()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "sequences"),
+        ({"sequences": []}, "sequences"),
+        ({"sequences": [[]]}, "sequence 0"),
+        ({"sequences": [[[1.0, 2.0]]]}, "[T, 3]"),
+        ({"sequences": [[[1.0, 2.0, 3.0], [1.0]]]}, "sequence 0"),
+        ({"sequences": [[[1.0, 2.0, "3"]]]}, "str"),
+        ({"sequences": [[[1.0, 2.0, 1e39]]]}, "finite"),
+        ({"sequences": [[[1.0, 2.0, 3.0]]], "threshold": 0.1}, "[0.5, 1]"),
+        ({"sequences": [[[1.0, 2.0, 3.0]]], "treshold": 0.6}, "treshold"),
+    ],
+)
+def test_a_score_that_cannot_be_is_refused_with_the_reason(
+    http: httpx.Client, body: dict[str, Any], said: str
+) -> None:
+    response = score(http, **body)
+    assert response.status_code == 400
+    assert said in response.json()["error"]
+
+
+def test_errors_are_json_with_a_reason(http: httpx.Client) -> None:
+    for path, status in (("/v1/models/none", 404), ("/no/such/path", 404)):
+        response = http.get(path)
+        assert response.status_code == status
+        assert response.json()["error"]
+    assert http.get("/v1/models/watch/score").status_code == 405
+
+
+def test_metrics_are_what_prometheus_reads(http: httpx.Client) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    response = http.get("/metrics")
+    names = {family.name for family in text_string_to_metric_families(response.text)}
+    assert {
+        "skiprnn_streams_live",
+        "skiprnn_updates",
+        "skiprnn_skipped",
+        "skiprnn_queue_delay_seconds",
+    } <= names
+    assert response.headers["Content-Type"].startswith("text/plain")
+
+
+def test_the_page_is_served_with_what_it_needs(http: httpx.Client) -> None:
+    assert "<title>" in http.get("/").text
+    assert http.get("/page/exercise.csv").text.startswith("ax,ay,az")
+
+
+def test_uvicorn_can_serve_the_application_by_itself(folder: Path) -> None:
+    """Settings come from the environment, frames by uvicorn's own class."""
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "uvicorn", "--factory", "skiprnn_service.app:create_app", "--port", "0"]
+    environment = os.environ | {"SKIPRNN_MODELS": str(folder)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr
+        lines = iter(process.stderr.readline, "")
+        address = next(
+            found.group(1) for line in lines if (found := re.search(r"running on http://(\S+)", line))
+        )
+        with connect(f"ws://{address}/v1/models/watch/stream") as socket:
+            socket.recv()
+            socket.send('{"x": [0, 0, 0]}')
+            assert json.loads(socket.recv())["t"] == 0
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
