@@ -9,7 +9,9 @@ BIN    := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 SOURCES := model export service client cli tests benchmarks examples
 
-.PHONY: help serve test style types bench clean
+TESTS  ?= -n 2 --dist loadfile
+
+.PHONY: help serve test style types bench constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
@@ -18,7 +20,7 @@ serve: $(VENV)/.serve ## serve the shipped models on http://127.0.0.1:8000
 	$(BIN)/skiprnn serve $(ARGS)
 
 test: $(VENV)/.dev style types ## style, types and all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
 style: $(VENV)/.dev ## ruff: lint and format
 	$(BIN)/ruff check $(SOURCES)
@@ -30,6 +32,11 @@ types: $(VENV)/.dev ## mypy, strict
 
 bench: $(VENV)/.dev ## measure the server against its floors and peers
 	$(BIN)/python -m benchmarks $(ARGS)
+
+constraints: ## pin what a fresh environment gets today
+	$(PYTHON) -m venv build/constraints
+	build/constraints/bin/python -m pip install --quiet torch==2.13.0 -e '.[dev]'
+	build/constraints/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > $(CONSTRAINTS)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
