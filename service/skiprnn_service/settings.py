@@ -1,5 +1,8 @@
 """Every setting of the server: by flag, by environment (`SKIPRNN_…`), by file (TOML), in that order of precedence.
 
+Last comes a file of its own in /run/secrets, where container engines put what nobody should see in an environment:
+/run/secrets/skiprnn_store holds the setting `store`.
+
 docs/settings.md lists them; a test holds the page, the flags of `skiprnn serve` and this class together.
 """
 
@@ -15,6 +18,7 @@ from pydantic_settings import (
 )
 
 SHIPPED_MODELS = Path(__file__).parent / "bundles"
+_SECRETS = Path("/run/secrets")
 
 
 class Settings(BaseSettings):
@@ -24,7 +28,12 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a value of the wrong kind or out of range; says which and why.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SKIPRNN_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SKIPRNN_",
+        extra="forbid",
+        frozen=True,
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,  # pydantic warns of a folder that is not there
+    )
 
     # where
     host: str = Field("127.0.0.1", description="Address to listen on.")
@@ -95,7 +104,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then environment, then file."""
+        """Flags, then environment, then file, then secrets."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls), file_secret_settings
 
 
