@@ -34,7 +34,8 @@ def frame(
     if width is None:
         width = 0 if size < 126 else 2 if size < 1 << 16 else 8
     short = {0: size, 2: 126, 8: 127}[width]
-    header = bytes((fin << 7 | rsv << 4 | opcode, masked << 7 | short)) + size.to_bytes(width, "big")
+    header = bytes((fin << 7 | rsv << 4 | opcode, masked << 7 | short))
+    header += size.to_bytes(width, "big") if width else b""
     return header + (KEY + mask(payload) if masked else payload)
 
 
