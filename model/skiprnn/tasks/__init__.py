@@ -6,7 +6,7 @@ from skiprnn.tasks.task import Batch, Data, Source, Task
 
 __all__ = ["NAMES", "Batch", "Data", "Source", "Task", "find"]
 
-NAMES = ("watch",)
+NAMES = ("adding", "csv", "frequency", "watch")
 
 
 def find(name: str) -> Task:

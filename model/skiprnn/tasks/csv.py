@@ -1,0 +1,91 @@
+"""Your own sensors: a folder of CSV or Parquet files with a column of labels (docs/training.md).
+
+One file is one recording, sampled evenly; one row is one sample. Whole recordings are held out for judging, or whole
+groups of them (people, machines) where a column names the group.
+"""
+
+import logging
+
+import numpy as np
+from numpy.random import Generator
+
+from skiprnn.data import recordings
+from skiprnn.data.recordings import Windows
+from skiprnn.data.tables import read_tables
+from skiprnn.metrics import Metric, balanced_accuracy
+from skiprnn.recipe import Recipe
+from skiprnn.tasks.task import Data, Signal, Source, Task
+
+BATCHES = 50  # an epoch
+
+_SIZE, _CHANNEL = 0.1, 0.05  # standard deviation of the logarithm of a gain
+
+_log = logging.getLogger(__name__)
+
+
+def _load(source: Source) -> Data:
+    options, size = source.options, source.recipe.batch_size
+    folder = source.need_folder("CSV or Parquet files, one recording each, with a column of labels")
+    columns = [name.strip() for name in options["columns"].split(",") if name.strip()]
+    tables = read_tables(folder, label=options["label"], group=options["group"] or None, columns=columns)
+    train, judge = tables.split(options["held_out"], source.seed)
+    length = min(options["window"], *(len(recording.x) for recording in tables.recordings))
+    _log.info("%d recordings to train on, %d held out; windows of %d samples", len(train), len(judge), length)
+    windows = Windows(length, joined=options["joined"], tempo=0.1, warm_up=length // 4)
+    mean, std = recordings.mean_and_std(train)
+    return Data(
+        network={
+            "input_size": len(tables.features),
+            "output_size": len(tables.classes),
+            "features": tables.features,
+            "classes": tables.classes,
+            "sample_rate": options["sample_rate"],
+        },
+        epoch=recordings.epoch(train, windows, size, BATCHES, _stronger_or_weaker),
+        batches=BATCHES,
+        validation=recordings.every_window(judge, length, max(1, length // 2), size),
+        mean=mean,
+        std=std,
+        samples=[recording.x for recording in judge[:8]],
+    )
+
+
+def _stronger_or_weaker(x: Signal, rng: Generator) -> Signal:
+    """Windows [B, T, F] with another gain, and a little another one a channel."""
+    B, _, F = x.shape
+    gain = _SIZE * rng.standard_normal((B, 1, 1)) + _CHANNEL * rng.standard_normal((B, 1, F))
+    scaled: Signal = x * np.exp(gain).astype(np.float32)
+    return scaled
+
+
+TASK = Task(
+    name="csv",
+    summary="your own recordings: a folder of CSV or Parquet files with a column of labels",
+    metric=Metric("balanced_accuracy", balanced_accuracy),
+    load=_load,
+    recipe=Recipe(
+        cell="gru",
+        hidden_size=64,
+        dropout=0.3,
+        epochs=16,
+        batch_size=64,
+        learning_rate=3e-3,
+        weight_decay=1e-2,
+        schedule="cosine",
+        every_step=True,
+        label_smoothing=0.05,
+        rate=0.25,
+        ramp=0.5,
+        keep="last",
+    ),
+    paper=Recipe(batch_size=64, epochs=200, every_step=True, budget=1e-4, keep="last"),
+    options={
+        "label": "label",
+        "group": "",
+        "columns": "",
+        "window": 256,
+        "joined": 0.3,
+        "held_out": 0.2,
+        "sample_rate": None,
+    },
+)

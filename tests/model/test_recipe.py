@@ -1,0 +1,43 @@
+"""Recipes: what contradicts itself is refused; schedules begin and end where they should."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skiprnn.recipe import Recipe, learning_rate_factor
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "epochs: expected at least 1"),
+        ({"learning_rate": 0.0}, "learning_rate: expected a positive"),
+        ({"rate": 0.0}, "rate: expected a share"),
+        ({"rate": 1.1}, "rate: expected a share"),
+        ({"budget": -1.0}, "budget, ramp: expected"),
+        ({"ramp": 2.0}, "budget, ramp: expected"),
+        ({"budget": 1e-4, "rate": 0.5}, "expected one of them"),
+        ({"cadence": "uniform"}, "cadence: expected one of"),
+        ({"cadence": "often", "rate": 0.5}, "cadence: expected one of"),
+        ({"speed": 1}, r"expected names among .* got \['speed'\]"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Recipe().changed(changes)
+
+
+@given(st.floats(0, 1))
+def test_the_learning_rate_stays_within_its_bounds(progress: float) -> None:
+    assert learning_rate_factor(Recipe(), progress) == 1
+    assert 0 <= learning_rate_factor(Recipe(schedule="cosine"), progress) <= 1
+
+
+def test_the_cosine_schedule_rises_then_falls_to_nothing() -> None:
+    recipe = Recipe(schedule="cosine")
+    start, top, end = (learning_rate_factor(recipe, progress) for progress in (0.0, 0.1, 1.0))
+    assert 0 < start < 0.05
+    assert top == pytest.approx(1)
+    assert end == pytest.approx(0)

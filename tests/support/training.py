@@ -1,0 +1,40 @@
+"""A task that is learned in a second or two, and the plan of a short run on it."""
+
+from typing import Any
+
+import torch
+from numpy.random import Generator
+
+from skiprnn.data.generated import generated
+from skiprnn.metrics import Metric, accuracy
+from skiprnn.recipe import Recipe
+from skiprnn.tasks.task import Batch, Data, Source, Task
+from skiprnn.training import Plan
+
+
+def draw(rng: Generator, size: int) -> Batch:
+    """Is the first of 12 samples positive? The rest is noise that need not be read."""
+    x = torch.from_numpy(rng.standard_normal((size, 12, 2)).astype("float32"))
+    return Batch(x, (x[:, 0, 0] > 0).long())
+
+
+def _load(source: Source) -> Data:
+    network = {"input_size": 2, "output_size": 2, "classes": ("no", "yes")}
+    return generated(draw, source.recipe.batch_size, network)
+
+
+FIRST_SAMPLE = Task(
+    name="first-sample",
+    summary="is the first sample positive?",
+    metric=Metric("accuracy", accuracy, solved=0.9),
+    load=_load,
+    recipe=Recipe(cell="gru", hidden_size=8, batch_size=16, epochs=2, learning_rate=1e-2, keep="last"),
+    paper=Recipe(),
+    options={"unused": 1},
+)
+
+
+def short_plan(**changes: Any) -> Plan:
+    """A plan of two epochs; `changes` are fields of the recipe, or `seed`, `options`, `warm_start` of the plan."""
+    plan = {name: changes.pop(name) for name in ("seed", "options", "warm_start") if name in changes}
+    return Plan(FIRST_SAMPLE, FIRST_SAMPLE.recipe.changed(changes), **plan)
