@@ -1,0 +1,342 @@
+/** The picture of a stream: signal, what was read and what was skipped, and what the network said, on one axis of time. */
+
+import { LEFT_OUT, READ, SKIPPED } from "./player.js";
+
+const MOST_SHOWN = 400; // samples
+const LEAST_PX = 1.6; // a sample
+const FUTURE = 0.08; // of the width, for the samples that are known to be skipped next
+const MOST_LANES = 4;
+const MOST_TRACES = 3; // in a lane
+const DOT_SPACING_PX = 8; // between reads, on average, where dots can be told apart
+const RASTER_PX = 30;
+const SAID_PX = 26;
+const AXIS_PX = 20;
+const GAP_PX = 10;
+const HUES = [150, 75, 310, 200, 115, 45, 285, 175, 95, 130];
+const RANGE_EASE = 0.06; // how fast a lane's scale follows a signal that became smaller
+
+/** Samples shown side by side: first, one past the last, and where they are. */
+class View {
+  constructor(width, head, length, follow) {
+    this.past = width * (Number.isFinite(length) && length * LEAST_PX * 2 <= width ? 1 : 1 - FUTURE);
+    const fits = Math.floor(this.past / LEAST_PX);
+    this.count = Math.min(MOST_SHOWN, fits, Math.max(length, 8));
+    this.px = this.past / this.count;
+    const end = follow ?? head;
+    this.first = Math.max(0, end - this.count);
+    this.end = Math.max(end, this.count);
+    this.width = width;
+  }
+
+  x(t) {
+    return (t - this.first) * this.px;
+  }
+}
+
+export class Scope {
+  #ranges = [];
+  #colors = {};
+
+  /**
+   * @param {HTMLCanvasElement} canvas of the signal
+   * @param {HTMLCanvasElement} overview of the whole stream
+   */
+  constructor(canvas, overview) {
+    this.canvas = canvas;
+    this.overview = overview;
+    this.recolor();
+  }
+
+  /** Take the colours of the page's theme. */
+  recolor() {
+    const style = getComputedStyle(document.documentElement);
+    const names = ["ink", "muted", "rule", "read", "skip", "skip-faint", "read-faint", "panel"];
+    for (const name of names) this.#colors[name] = style.getPropertyValue(`--${name}`).trim();
+    this.#colors.traces = [1, 2, 3].map((n) => style.getPropertyValue(`--trace-${n}`).trim());
+    this.#colors.classes = classColors(style);
+  }
+
+  /** Colours of a class: band, text on it, bar. */
+  tint(index) {
+    return this.#colors.classes[index % HUES.length];
+  }
+
+  /** A new stream begins. */
+  begin(model, channels) {
+    this.model = model;
+    this.lanes = lanesOf(model, channels);
+    this.#ranges = this.lanes.map(() => null);
+  }
+
+  /**
+   * Draw.
+   * @param {Player|null} player
+   * @param {number|null} until the last sample to show; null: the latest
+   */
+  draw(player, until) {
+    const { context, width, height } = prepared(this.canvas);
+    this.#frame(context, width, height);
+    if (!player) return;
+    const view = new View(width, player.head, player.source.length, until);
+    const signalPx = this.#signalPx(height);
+    const laneHeight = (signalPx - GAP_PX * (this.lanes.length - 1)) / this.lanes.length;
+    this.dots = this.#reads(context, view, player, signalPx) * DOT_SPACING_PX < view.past;
+    this.lanes.forEach((lane, index) => {
+      const top = index * (laneHeight + GAP_PX);
+      this.#lane(context, view, player, lane, index, top, laneHeight);
+    });
+    this.#raster(context, view, player, signalPx + GAP_PX);
+    this.#said(context, view, player, signalPx + RASTER_PX + 2 * GAP_PX);
+    this.#axis(context, view, height - AXIS_PX);
+    this.#whole(player, view);
+  }
+
+  #signalPx(height) {
+    return height - RASTER_PX - SAID_PX - AXIS_PX - 2 * GAP_PX - 4;
+  }
+
+  #frame(context, width, height) {
+    const y = this.#signalPx(height) + GAP_PX;
+    context.fillStyle = this.#colors["skip-faint"];
+    context.globalAlpha = 0.35;
+    context.fillRect(0, y + RASTER_PX / 2 - 1, width, 2);
+    context.globalAlpha = 1;
+  }
+
+  /** A hair for every sample that was read, through all lanes; returns how many. */
+  #reads(context, view, player, height) {
+    context.fillStyle = this.#colors["read-faint"];
+    let reads = 0;
+    for (let t = view.first; t < Math.min(view.end, player.head); t++) {
+      if (player.mark(t) !== READ) continue;
+      context.fillRect(view.x(t + 0.5) - 0.5, 0, 1, height);
+      reads++;
+    }
+    return reads;
+  }
+
+  #lane(context, view, player, lane, index, top, height) {
+    const end = Math.min(view.end, player.head);
+    const rows = player.source.rows(end);
+    const range = this.#range(index, rows, lane, view.first, end);
+    const y = (value) => top + height - 3 - ((value - range.low) / (range.high - range.low || 1)) * (height - 6);
+    lane.columns.forEach((column, trace) => {
+      context.strokeStyle = this.#colors.traces[trace];
+      context.lineWidth = 1.25;
+      context.beginPath();
+      for (let t = view.first; t < end; t++) context.lineTo(view.x(t + 0.5), y(rows[t][column]));
+      context.stroke();
+      if (this.dots) this.#dots(context, view, player, end, (t) => y(rows[t][column]));
+    });
+    this.#label(context, lane, top);
+  }
+
+  #dots(context, view, player, end, y) {
+    context.fillStyle = this.#colors.read;
+    context.beginPath();
+    for (let t = view.first; t < end; t++) {
+      if (player.mark(t) !== READ) continue;
+      context.moveTo(view.x(t + 0.5) + 2, y(t));
+      context.arc(view.x(t + 0.5), y(t), 2, 0, 7);
+    }
+    context.fill();
+  }
+
+  #range(index, rows, lane, first, end) {
+    let [low, high] = [Infinity, -Infinity];
+    for (let t = first; t < end; t++) {
+      for (const column of lane.columns) {
+        low = Math.min(low, rows[t][column]);
+        high = Math.max(high, rows[t][column]);
+      }
+    }
+    const last = this.#ranges[index];
+    if (low > high) return last ?? { low: 0, high: 1 };
+    const ease = (now, then, outwards) => (outwards ? now : then + (now - then) * RANGE_EASE);
+    const range = last
+      ? { low: ease(low, last.low, low < last.low), high: ease(high, last.high, high > last.high) }
+      : { low, high };
+    this.#ranges[index] = range;
+    return range;
+  }
+
+  #label(context, lane, top) {
+    context.font = `11px ${getComputedStyle(this.canvas).fontFamily}`;
+    context.textBaseline = "top";
+    let x = 6;
+    const widths = lane.names.map((name) => context.measureText(name).width + 8);
+    const unit = lane.unit ? context.measureText(lane.unit).width + 4 : 0;
+    context.fillStyle = this.#colors.panel;
+    context.globalAlpha = 0.82;
+    context.fillRect(2, top + 1, widths.reduce((a, b) => a + b, 4) + unit, 16);
+    context.globalAlpha = 1;
+    lane.names.forEach((name, index) => {
+      context.fillStyle = this.#colors.traces[index];
+      context.fillText(name, x, top + 4);
+      x += widths[index];
+    });
+    context.fillStyle = this.#colors.muted;
+    context.fillText(lane.unit, x, top + 4);
+  }
+
+  #raster(context, view, player, top) {
+    const ratio = devicePixelRatio;
+    const known = Math.min(player.head, player.source.length);
+    const future = Math.min(player.stream.wake, player.source.length, view.first + Math.ceil(view.width / view.px));
+    for (let t = view.first; t < Math.min(view.end, known); t++) this.#column(context, view, player.mark(t), t, top, ratio);
+    if (!player.running || view.end < known) return;
+    context.globalAlpha = 0.4;
+    for (let t = known; t < future; t++) this.#column(context, view, LEFT_OUT, t, top, ratio);
+    context.globalAlpha = 1;
+    if (future < player.source.length && view.x(future) < view.width - 2) this.#nextLook(context, view, future, top);
+  }
+
+  #column(context, view, mark, t, top, ratio) {
+    const left = Math.round(view.x(t) * ratio) / ratio;
+    const gap = view.px > 4 ? 1 : view.px > 2.4 ? 0.5 : 0;
+    const width = Math.max(Math.round(view.x(t + 1) * ratio) / ratio - left - gap, 1 / ratio);
+    const tall = mark === READ ? RASTER_PX : RASTER_PX * 0.44;
+    context.fillStyle = { [READ]: this.#colors.read, [SKIPPED]: this.#colors.skip, [LEFT_OUT]: this.#colors["skip-faint"] }[mark] ?? this.#colors.rule;
+    context.fillRect(left, top + (RASTER_PX - tall) / 2, width, tall);
+  }
+
+  #nextLook(context, view, t, top) {
+    context.strokeStyle = this.#colors.read;
+    context.lineWidth = 1;
+    context.setLineDash([2, 2]);
+    context.strokeRect(Math.round(view.x(t)) + 0.5, top + 0.5, Math.max(Math.round(view.px) - 1, 2), RASTER_PX - 1);
+    context.setLineDash([]);
+  }
+
+  /** What the network said: the most probable class as a band, a value as a step line. */
+  #said(context, view, player, top) {
+    const end = Math.min(view.end, player.head);
+    const said = player.updates;
+    const from = Math.max(said.findLastIndex(({ t }) => t <= view.first), 0);
+    const shown = [];
+    for (let i = from; i < said.length && said[i].t < end; i++) {
+      const until = Math.min(said[i + 1]?.t ?? end, end);
+      shown.push({ from: Math.max(said[i].t, view.first), until, y: said[i].y });
+    }
+    if (this.model.classes.length) this.#band(context, view, shown, top);
+    else this.#steps(context, view, shown, top);
+  }
+
+  #band(context, view, shown, top) {
+    context.font = `600 11px ${getComputedStyle(this.canvas).fontFamily}`;
+    context.textBaseline = "middle";
+    for (const { from, until, best } of runs(shown)) {
+      const [x, width] = [view.x(from), view.x(until) - view.x(from)];
+      const color = this.tint(best);
+      context.fillStyle = color.band;
+      context.fillRect(x, top, Math.max(width - 1, 0.5), SAID_PX);
+      const name = this.model.classes[best];
+      if (context.measureText(name).width + 12 > width) continue;
+      context.fillStyle = color.text;
+      context.fillText(name, x + 6, top + SAID_PX / 2 + 1);
+    }
+  }
+
+  #steps(context, view, shown, top) {
+    const values = shown.map(({ y }) => y[0]);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const y = (value) => top + SAID_PX - 2 - ((value - low) / (high - low || 1)) * (SAID_PX - 4);
+    context.strokeStyle = this.#colors.ink;
+    context.lineWidth = 1.5;
+    context.beginPath();
+    for (const { from, until, y: said } of shown) {
+      context.lineTo(view.x(from), y(said[0]));
+      context.lineTo(view.x(until), y(said[0]));
+    }
+    context.stroke();
+  }
+
+  #axis(context, view, top) {
+    const rate = this.model.sample_rate;
+    const step = roundStep((70 / view.px) / (rate ?? 1)) * (rate ?? 1);
+    context.font = `11px ${getComputedStyle(this.canvas).fontFamily}`;
+    context.textBaseline = "top";
+    for (let k = Math.ceil(view.first / step); k * step < view.first + view.width / view.px; k++) {
+      const x = view.x(k * step);
+      context.fillStyle = this.#colors.rule;
+      context.fillRect(x, top - 2, 1, 5);
+      const said = rate ? `${Number(((k * step) / rate).toFixed(2))} s` : `${Math.round(k * step)}`;
+      if (x + context.measureText(said).width + 4 > view.width) continue;
+      context.fillStyle = this.#colors.muted;
+      context.fillText(said, x + 4, top + 4);
+    }
+  }
+
+  /** The whole stream, small: how much was read, column by column, and which part the large picture shows. */
+  #whole(player, view) {
+    const { context, width, height } = prepared(this.overview);
+    const length = Number.isFinite(player.source.length) ? player.source.length : Math.max(player.head, 1);
+    const columns = Math.max(Math.floor(width), 1);
+    const read = new Float32Array(columns);
+    const per = length / columns;
+    for (const { t } of player.updates) if (t < player.head) read[Math.min(Math.floor(t / per), columns - 1)]++;
+    const passed = (player.head / length) * columns;
+    context.fillStyle = this.#colors["skip-faint"];
+    context.fillRect(0, height / 2 - 3, passed, 6);
+    context.fillStyle = this.#colors.read;
+    const most = Math.max(per, 1);
+    read.forEach((count, column) => {
+      if (!count) return;
+      const tall = Math.max(Math.sqrt(count / most) * height, 6);
+      context.fillRect(column, (height - tall) / 2, Math.max(1 / per, 1), tall);
+    });
+    context.strokeStyle = this.#colors.muted;
+    const [from, until] = [view.first, Math.min(view.first + view.count, length)].map((t) => (t / length) * width);
+    context.strokeRect(from + 0.5, 0.5, Math.max(until - from - 1, 4), height - 1);
+  }
+}
+
+/** Neighbours of the same class, joined. */
+function runs(shown) {
+  const joined = [];
+  for (const { from, until, y } of shown) {
+    const best = y.indexOf(Math.max(...y));
+    if (joined.at(-1)?.best === best) joined.at(-1).until = until;
+    else joined.push({ from, until, best });
+  }
+  return joined;
+}
+
+/** A canvas of its place's size, in CSS pixels, cleared. */
+function prepared(canvas) {
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  const [w, h] = [Math.round(width * devicePixelRatio), Math.round(height * devicePixelRatio)];
+  if (canvas.width !== w) canvas.width = w;
+  if (canvas.height !== h) canvas.height = h;
+  const context = canvas.getContext("2d");
+  context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return { context, width, height };
+}
+
+/** Features of one unit share a lane, a few at most. */
+function lanesOf(model, channels) {
+  const lanes = [];
+  model.features.forEach(({ name, unit }, column) => {
+    const last = lanes.at(-1);
+    const said = channels?.[column] ?? name;
+    if (last && last.unit === (unit ?? "") && last.columns.length < MOST_TRACES) {
+      last.columns.push(column);
+      last.names.push(said);
+    } else lanes.push({ unit: unit ?? "", columns: [column], names: [said] });
+  });
+  return lanes.slice(0, MOST_LANES);
+}
+
+/** Colours of classes: neither the red of reading nor the blue of skipping. */
+function classColors(style) {
+  const names = ["--class-l", "--class-c", "--class-text-l", "--bar-l"];
+  const [light, chroma, text, bar] = names.map((name) => style.getPropertyValue(name).trim());
+  const tone = (lightness, hue) => `oklch(${lightness} ${chroma} ${hue})`;
+  return HUES.map((hue) => ({ band: tone(light, hue), text: tone(text, hue), bar: tone(bar, hue) }));
+}
+
+function roundStep(least) {
+  const ten = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 5, 10].map((n) => n * ten).find((step) => step >= least);
+}
