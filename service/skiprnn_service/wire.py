@@ -87,8 +87,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         """A message that uvicorn put together or decompressed is whole."""
         message, is_text = b"".join(self.frames), self.curr_msg_data_type == "text"
-        if self._on_message is None or self.close_sent or (is_text and not _is_utf8(message)):
-            super().send_receive_event_to_app()  # which answers what is not UTF-8 with 1007
+        if self._on_message is None or self.close_sent:
+            super().send_receive_event_to_app()
+        elif is_text and not _is_utf8(message):
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
         else:
             self.frames = []
             self._on_message(message, is_text)
@@ -97,7 +100,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
     def _feed(self, data: bytes) -> None:
         """Hand over the whole frames at the front of `data` and hold the rest."""
-        start, end, needed = 0, len(data), 6
+        start, end, needed = 0, len(data), 2
         try:
             for _ in range(_FRAMES_A_TURN):
                 if end - start < 6:

@@ -1,0 +1,505 @@
+"""The transport that StreamProtocol offers, what it does on its own, and what of uvicorn it leans on."""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.asyncio.client import connect
+from websockets.protocol import Protocol as SansIOConnection
+
+from skiprnn_service import wire
+from skiprnn_service.transport import AsgiTransport, Transport, transport_of
+from skiprnn_service.wire import StreamProtocol, WireTransport
+from support.raw_websocket import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    close_frame,
+    frame,
+    serving,
+)
+
+BOTH_LOOPS = True  # conftest.py
+both_classes = pytest.mark.parametrize(
+    "ws", [WebSocketsSansIOProtocol, StreamProtocol], ids=["uvicorn", "ours"]
+)
+
+Message = tuple[bytes, bool]
+
+
+class Recorder:
+    """A route that runs a transport and keeps all that happens to it."""
+
+    def __init__(
+        self, on_message: Callable[[Transport, bytes], None] = lambda _transport, _data: None
+    ) -> None:
+        self.messages: list[Message] = []
+        self.transport: Transport
+        self.accepted, self.heard, self.may_run = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.may_run.set()
+        self._on_message = on_message
+
+    async def __call__(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        self.transport = transport_of(websocket)
+        self.accepted.set()
+        await self.may_run.wait()
+        try:
+            self.ended.set_result(await self.transport.run(self._keep))
+        except Exception as error:
+            self.ended.set_exception(error)
+
+    def _keep(self, data: bytes, is_text: bool) -> None:
+        self.messages.append((data, is_text))
+        self.heard.set()
+        self._on_message(self.transport, data)
+
+    def has(self, count: int) -> bool:
+        return len(self.messages) == count
+
+
+async def turns(count: int = 20) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+# -- whose path a message takes
+
+
+async def test_offers_itself_and_other_classes_do_not() -> None:
+    for ws, expected in ((StreamProtocol, WireTransport), (WebSocketsSansIOProtocol, AsgiTransport)):
+        route = Recorder()
+        async with serving(route, ws) as served:
+            await served.connect()
+            await route.accepted.wait()
+            assert type(route.transport) is expected
+
+
+async def test_plain_frames_pass_uvicorn_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, relayed = list[bytes](), WebSocketsSansIOProtocol.data_received
+
+    def watched(self: WebSocketsSansIOProtocol, data: bytes) -> None:
+        seen.append(data)
+        relayed(self, data)
+
+    monkeypatch.setattr(WebSocketsSansIOProtocol, "data_received", watched)
+    route = Recorder()
+    async with serving(route, StreamProtocol) as served:
+        client = await served.connect()
+        seen.clear()
+        client.send(frame(TEXT, b"text"), frame(BINARY, b"*" * 70_000), frame(PING))
+        assert await client.read() == (PONG, b"")
+    assert route.messages == [(b"text", True), (b"*" * 70_000, False)]
+    assert seen == [frame(PING)]
+
+
+@both_classes
+async def test_a_route_that_awaits_messages_needs_no_transport(ws: type) -> None:
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        try:
+            while True:
+                await websocket.send_bytes(await websocket.receive_bytes())
+        except WebSocketDisconnect as ended:
+            codes.append(ended.code)
+
+    codes = list[int]()
+    async with serving(echo, ws) as served:
+        client = await served.connect()
+        client.send(*(frame(BINARY, b"%d" % number) for number in range(500)))
+        assert [await client.read() for _ in range(500)] == [
+            (BINARY, b"%d" % number) for number in range(500)
+        ]
+        client.send(close_frame(3000))
+        assert await client.read_to_end() == [(CLOSE, b"\x0b\xb8")]
+        await until(lambda: codes)
+    assert codes == [3000]
+
+
+@both_classes
+async def test_messages_that_came_before_run_are_not_lost(ws: type) -> None:
+    route = Recorder()
+    route.may_run.clear()
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        await route.accepted.wait()
+        client.send(frame(BINARY, b"1"), frame(TEXT, b"2"), frame(BINARY, b"3", fin=False))
+        await turns()
+        route.may_run.set()
+        client.send(frame(CONTINUATION, b"4"), frame(PING))
+        while (await client.read()).opcode != PONG:
+            pass
+        await until(lambda: len(route.messages) == 3)
+    assert route.messages == [(b"1", False), (b"2", True), (b"34", False)]
+
+
+@both_classes
+async def test_a_client_that_negotiates_compression_is_understood(ws: type) -> None:
+    route = Recorder(lambda transport, data: transport.send(data))
+    async with (
+        serving(route, ws, ws_per_message_deflate=True) as served,
+        connect(f"ws://127.0.0.1:{served.port}/", compression="deflate") as client,
+    ):
+        assert client.response
+        assert "permessage-deflate" in client.response.headers["Sec-WebSocket-Extensions"]
+        for message in (b"*" * 10_000, b"", b"short"):
+            await client.send(message)
+            assert await client.recv() == message
+    assert [data for data, _ in route.messages] == [b"*" * 10_000, b"", b"short"]
+
+
+# -- how a connection ends
+
+
+@both_classes
+@pytest.mark.parametrize(
+    ("sent", "code"), [(close_frame(1001), 1001), (frame(CLOSE), 1005), (b"\x82\0", 1002)]
+)
+async def test_run_returns_the_close_code(ws: type, sent: bytes, code: int) -> None:
+    route = Recorder()
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        client.send(sent)
+        assert await route.ended == code
+
+
+async def test_run_returns_1006_when_no_close_frame_came() -> None:
+    route = Recorder()
+    async with serving(route, StreamProtocol) as served:
+        client = await served.connect()
+        await route.accepted.wait()
+        client.writer.close()
+        assert await route.ended == 1006
+
+
+@both_classes
+async def test_run_returns_our_own_code_when_we_close(ws: type) -> None:
+    route = Recorder(lambda transport, _: transport.close(4000, "enough"))
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        client.send(frame(BINARY))
+        assert await route.ended == 4000
+
+
+@both_classes
+async def test_what_the_callback_raises_is_raised_by_run_and_no_message_follows(ws: type) -> None:
+    def fail(_: Transport, data: bytes) -> None:
+        raise ValueError(data)
+
+    route = Recorder(fail)
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        client.send(frame(BINARY, b"1"), frame(BINARY, b"2"))
+        with pytest.raises(ValueError, match="1"):
+            await route.ended
+        await turns()
+    assert route.messages == [(b"1", False)]
+
+
+@both_classes
+async def test_a_shutdown_closes_with_1012(ws: type) -> None:
+    route = Recorder()
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        await route.accepted.wait()
+        await turns()
+        for connection in list(served.state.connections):
+            connection.shutdown()
+        assert (await client.read()).code == 1012
+        assert await route.ended == 1012
+
+
+@both_classes
+async def test_sending_to_a_client_that_has_gone_is_harmless(ws: type) -> None:
+    route = Recorder()
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        await route.accepted.wait()
+        client.writer.transport.abort()
+        for _ in range(50):
+            route.transport.send(b"*" * 1000)
+            await asyncio.sleep(0)
+        await route.ended
+        route.transport.send("text")
+        route.transport.close(1000)
+        route.transport.pause()
+        route.transport.resume()
+
+
+async def test_a_reason_that_is_too_long_is_cut_between_characters() -> None:
+    route = Recorder(lambda transport, _: transport.close(1008, "ü" * 100))
+    async with serving(route, StreamProtocol) as served:
+        client = await served.connect()
+        client.send(frame(BINARY))
+        assert (await client.read()).payload[2:].decode() == "ü" * 61
+
+
+# -- flow control
+
+
+@both_classes
+async def test_no_message_comes_between_pause_and_resume(ws: type) -> None:
+    route = Recorder(lambda transport, _: transport.pause())
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        client.send(*(frame(BINARY, b"%d" % number) for number in range(5)))
+        for number in range(1, 6):
+            await until(partial(route.has, number))
+            await turns()
+            assert len(route.messages) == number
+            route.transport.resume()
+        assert [data for data, _ in route.messages] == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_a_paused_connection_takes_no_bytes_from_the_socket() -> None:
+    route = Recorder(lambda transport, _: transport.pause())
+    async with serving(route, StreamProtocol) as served:
+        client = await served.connect()
+        message = frame(BINARY, b"*" * 60_000)
+        client.send(*([message] * 300))  # 18 MB
+        await until(lambda: route.messages)
+        await asyncio.sleep(0.05)
+        (connection,) = served.state.connections
+        assert isinstance(connection, StreamProtocol)
+        assert sum(map(len, connection._held)) < 1 << 20
+        assert client.writer.transport.get_write_buffer_size() > 1 << 20
+        for count in range(2, 301):
+            route.transport.resume()
+            await until(partial(route.has, count))
+        route.transport.resume()  # a paused connection does not hear that its client has gone
+
+
+async def test_a_close_goes_through_while_paused() -> None:
+    """Ours, and then the client's answer behind messages that nobody wants any more."""
+    route = Recorder(lambda transport, _: transport.pause())
+    async with serving(route, StreamProtocol) as served:
+        client = await served.connect()
+        client.send(*([frame(BINARY, b"*" * 60_000)] * 20))
+        await until(lambda: route.messages)
+        route.transport.close(1008)
+        client.send(close_frame(1008))
+        assert await client.read_to_end() == [(CLOSE, b"\x03\xf0")]
+    assert len(route.messages) == 1
+
+
+@both_classes
+async def test_buffered_counts_what_a_client_does_not_read(ws: type) -> None:
+    route = Recorder()
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        await route.accepted.wait()
+        await turns()
+        assert route.transport.buffered == 0
+        for _ in range(400):
+            route.transport.send(b"*" * 60_000)
+        await turns()
+        assert route.transport.buffered > 10_000_000
+        client.reader._transport.resume_reading()  # type: ignore[attr-defined]
+        reading = asyncio.create_task(client.read_to_end())
+        await until(lambda: route.transport.buffered == 0)
+        reading.cancel()
+
+
+async def test_a_full_segment_of_tiny_messages_takes_several_turns() -> None:
+    """Others are heard in between, however many messages one client has in flight."""
+    loud, quiet = Recorder(), Recorder()
+    async with serving(loud, StreamProtocol) as served, serving(quiet, StreamProtocol) as other:
+        _, modest = await served.connect(), await other.connect()
+        await loud.accepted.wait()
+        (connection,) = served.state.connections
+        assert isinstance(connection, StreamProtocol)
+        await until(lambda: connection._on_message)
+        connection.data_received(frame(BINARY) * 10_000)  # one segment
+        counts = [len(loud.messages)]
+        modest.send(frame(BINARY))
+        while not quiet.heard.is_set():
+            await asyncio.sleep(0)
+            counts.append(len(loud.messages))
+        assert max(later - now for now, later in pairwise(counts)) <= wire._FRAMES_A_TURN
+        assert counts[0] == wire._FRAMES_A_TURN
+        await until(lambda: len(loud.messages) == 10_000)
+
+
+# -- any split of the bytes into segments
+
+
+class FakeTransport(asyncio.Transport):
+    """Takes what is written; can be closed."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+        self.written, self.closed = bytearray(), False
+
+    def write(self, data: Any) -> None:
+        assert not self.closed, "written after the end"
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+class Offline:
+    """A connection after its handshake, without a socket: feed it segments."""
+
+    def __init__(self) -> None:
+        self.route = Recorder()
+        self.transport = FakeTransport()
+
+    async def open(self) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await self.route(WebSocket(scope, receive, send))
+
+        config = uvicorn.Config(app, ws_max_size=1000, lifespan="off", log_config=None, ws_ping_interval=None)
+        config.load()
+        self.protocol = StreamProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+        self.protocol.connection_made(self.transport)
+        lines = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
+        upgrade = ("GET / HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade", *lines, "", "")
+        self.protocol.data_received("\r\n".join(upgrade).encode())
+        await turns(5)
+        self.transport.written.clear()
+
+    async def feed(self, segments: list[bytes]) -> tuple[list[Message], bytes]:
+        """Returns the messages that the route got and the bytes that went back."""
+        for segment in segments:
+            if not self.transport.closed:
+                self.protocol.data_received(segment)
+            await asyncio.sleep(0)
+        await turns(5)
+        self.protocol.connection_lost(None)
+        await turns(5)
+        return self.route.messages, bytes(self.transport.written)
+
+
+def _fragments(opcode: int, parts: list[bytes]) -> bytes:
+    first, *others = [
+        frame(CONTINUATION if index else opcode, part, fin=False) for index, part in enumerate(parts)
+    ]
+    return b"".join((first, *others, frame(CONTINUATION)))
+
+
+legal = st.one_of(
+    st.builds(frame, st.just(BINARY), st.binary(max_size=300)),
+    st.builds(frame, st.just(TEXT), st.text(max_size=50).map(str.encode)),
+    st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=20)),
+    st.builds(_fragments, st.just(BINARY), st.lists(st.binary(max_size=20), min_size=1, max_size=4)),
+)
+ending = st.sampled_from(
+    [b"", close_frame(1000), frame(3), b"\x82\x00", frame(TEXT, b"\xff"), frame(CONTINUATION)]
+)
+
+
+def _split(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    return [data[start:stop] for start, stop in pairwise(places)]
+
+
+@given(frames=st.lists(legal, max_size=8), last=ending, cuts=st.lists(st.integers(0, 5000), max_size=12))
+def test_any_split_into_segments_gives_the_same_messages_and_answers(
+    frames: list[bytes], last: bytes, cuts: list[int]
+) -> None:
+    data = b"".join(frames) + last
+    whole = asyncio.run(_fed([data] if data else []))
+    assert asyncio.run(_fed(_split(data, cuts))) == whole
+    assert asyncio.run(_fed([data[index : index + 1] for index in range(len(data))])) == whole
+
+
+async def _fed(segments: list[bytes]) -> tuple[list[Message], bytes]:
+    connection = Offline()
+    await connection.open()
+    return await connection.feed(segments)
+
+
+async def test_a_long_message_in_many_segments_is_joined_once() -> None:
+    """Bytes that wait are kept in pieces: joining them at every segment would take quadratic time."""
+    connection = Offline()
+    await connection.open()
+    data = frame(BINARY, b"*" * 1000)
+    for index in range(500):
+        connection.protocol.data_received(data[index : index + 1])
+    assert len(connection.protocol._held) > 490
+    messages, _ = await connection.feed([data[500:]])
+    assert messages == [(b"*" * 1000, False)]
+
+
+# -- what StreamProtocol leans on
+
+
+def test_uvicorn_has_every_attribute_that_we_use() -> None:
+    """pyproject.toml pins uvicorn's minor version. When this fails after an update, read wire.py line by line."""
+    config = uvicorn.Config(lambda: None, log_config=None)
+    config.load()
+    base = WebSocketsSansIOProtocol(config, ServerState(), {}, asyncio.new_event_loop())
+    try:
+        kinds: dict[str, type] = {
+            "close_sent": bool,
+            "close_timeout": float,
+            "close_timer": type(None),
+            "conn": SansIOConnection,
+            "curr_msg_data_type": str,
+            "frames": list,
+            "handshake_complete": bool,
+            "loop": asyncio.AbstractEventLoop,
+            "queue": asyncio.Queue,
+            "read_paused": bool,
+            "transport": type(None),
+        }
+        for name, kind in kinds.items():
+            assert isinstance(getattr(base, name), kind), name
+    finally:
+        base.loop.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("__init__", ["self", "config", "server_state", "app_state", "_loop"]),
+        ("data_received", ["self", "data"]),
+        ("handle_connect", ["self", "event"]),
+        ("receive", ["self"]),
+        ("send_receive_event_to_app", ["self"]),
+    ],
+)
+def test_uvicorn_has_every_method_that_we_override(name: str, parameters: list[str]) -> None:
+    assert list(inspect.signature(getattr(WebSocketsSansIOProtocol, name)).parameters) == parameters
+
+
+def test_uvicorn_calls_what_we_override() -> None:
+    def source(name: str) -> str:
+        return inspect.getsource(getattr(WebSocketsSansIOProtocol, name))
+
+    assert "self.send_receive_event_to_app()" in source("handle_text")
+    assert "self.send_receive_event_to_app()" in source("handle_bytes")
+    assert "self.send_receive_event_to_app()" in source("handle_cont")
+    assert "self.handle_connect(event)" in source("handle_events")
+    assert "self.app(self.scope, self.receive, self.send)" in source("run_asgi")
+    assert "if self.close_timer is None" in source("run_asgi")  # else the client's close frame is awaited
