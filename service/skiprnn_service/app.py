@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from skiprnn_service import health, scoring_route, websocket
+from skiprnn_service import health, page_route, scoring_route, websocket
 from skiprnn_service.errors import SkipRnnServiceError
 from skiprnn_service.service import Service
 from skiprnn_service.settings import Settings
@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Recurrent networks on live streams that read only the samples they choose.",
         lifespan=lifespan,
     )
-    for module in (websocket, scoring_route, health):
+    for module in (websocket, scoring_route, health, page_route):
         app.include_router(module.router)
     app.add_exception_handler(SkipRnnServiceError, _on_service_error)
     app.add_exception_handler(HTTPException, _on_http_error)
