@@ -24,7 +24,7 @@ from skiprnn_service.errors import (
     ThresholdError,
 )
 from skiprnn_service.session import StepSession
-from skiprnn_service.stream import Reply
+from skiprnn_service.stream import RECENT_UPDATES, Reply
 from support.bundles import random_bundle, random_sequence, write_random_bundle
 from support.engines import Client, FaultySession, Samples, broken
 from support.graphs import depends_on_batch_size
@@ -381,6 +381,23 @@ async def test_a_resumed_stream_keeps_its_threshold_and_its_last_output(
     assert client.stream.last_y == client.updates[-1].y
     await client.ask(x[60:])
     assert client.equals(unroll(bundle, x, threshold=1.0))
+
+
+async def test_a_resumed_stream_keeps_whose_it_is_its_sequence_and_its_latest_updates(
+    bundle: Bundle, engine: Engine
+) -> None:
+    client, x = Client(engine, principal="alice"), random_sequence(bundle, 600)
+    await client.ask(x)
+    engine.reset(client.stream)
+    client.updates.clear()
+    for start in range(0, 600, 10):
+        await client.ask(x[start : start + 10])
+        client.drop()
+    snapshot = engine.snapshot(client.stream)
+    assert (snapshot.principal, snapshot.sequence) == ("alice", 1)
+    assert len(client.updates) > RECENT_UPDATES
+    assert snapshot.recent == tuple(client.updates[-RECENT_UPDATES:])
+    assert snapshot.recent_from == client.updates[-RECENT_UPDATES - 1].t + 1
 
 
 async def test_serves_padded_batches_alike_whatever_their_size(tmp_path: Path) -> None:

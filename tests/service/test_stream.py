@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skiprnn_service.errors import GapError, StreamStateError
-from skiprnn_service.stream import Stream, Update
+from skiprnn_service.stream import RECENT_UPDATES, Stream, Update
 
 EVENTS: dict[str, Callable[[Stream], object]] = {
     "begin": lambda stream: stream.begin(None, 1),
@@ -155,3 +155,78 @@ def test_reads_the_same_samples_however_they_are_sent(
         t += 1 + skip(t)
     assert read == expected
     assert (stream.wake, stream.updates) == (t, len(read))
+
+
+# -- what is kept for a client that lost replies
+
+
+def message(stream: Stream, updates: int) -> list[Update]:
+    """A message of so many samples, all read."""
+    play(stream, updates, skip=lambda _: 0)
+    return list(stream.finish().updates)
+
+
+def test_keeps_the_updates_of_the_latest_messages() -> None:
+    stream, sent = Stream("s"), list[Update]()
+    assert (stream.recent, stream.recent_from) == ((), 0)
+    for n in (1, 3, RECENT_UPDATES - 4):
+        sent += message(stream, n)
+        assert (stream.recent, stream.recent_from) == (tuple(sent), 0)
+    sent += message(stream, 2)
+    assert (stream.recent, stream.recent_from) == (tuple(sent[2:]), 2)
+
+
+def test_keeps_the_whole_of_a_long_message_until_the_next_with_updates() -> None:
+    stream = Stream("s")
+    sent = message(stream, 5 * RECENT_UPDATES)
+    assert (stream.recent, stream.recent_from) == (tuple(sent), 0)
+    stream.wake += 10
+    message(stream, 10)  # all skipped
+    assert (stream.recent, stream.recent_from) == (tuple(sent), 0)
+    sent += message(stream, 1)
+    assert stream.recent == tuple(sent[-RECENT_UPDATES:])
+    assert stream.recent_from == sent[-RECENT_UPDATES - 1].t + 1
+
+
+def test_an_aborted_message_leaves_nothing_behind() -> None:
+    stream = Stream("s")
+    sent = message(stream, 3)
+    play(stream, 50, skip=lambda _: 0)
+    stream.abort()
+    assert (stream.recent, stream.recent_from) == (tuple(sent), 0)
+
+
+def test_a_new_sequence_has_a_number_and_keeps_nothing_of_the_last() -> None:
+    stream = Stream("s", sequence=6)
+    message(stream, 3 * RECENT_UPDATES)
+    message(stream, 1)
+    stream.reset()
+    assert (stream.sequence, stream.recent, stream.recent_from) == (7, (), 0)
+    sent = message(stream, 2)
+    assert (stream.recent, stream.recent_from) == (tuple(sent), 0)
+
+
+def test_a_reply_stays_what_it_was() -> None:
+    stream = Stream("s")
+    play(stream, 40, skip=lambda _: 0)
+    reply = stream.finish()
+    message(stream, 40)
+    assert [update.t for update in reply.updates] == list(range(40))
+
+
+@given(
+    messages=st.lists(st.tuples(st.integers(1, 80), st.sampled_from([0, 0, 2, 30])), max_size=12),
+    resumed=st.booleans(),
+)
+def test_what_is_kept_is_all_from_where_it_says(messages: list[tuple[int, int]], resumed: bool) -> None:
+    stream, sent, latest = Stream("s"), list[Update](), 0
+    for n, skipped in messages:
+        play(stream, n, skip=lambda _, skipped=skipped: skipped)  # type: ignore[misc]
+        updates = stream.finish().updates
+        sent += updates
+        latest = len(updates) or latest
+        if resumed:
+            kept = {"recent": stream.recent, "recent_from": stream.recent_from}
+            stream = Stream("s", next=stream.next, left=stream.left, samples=stream.samples, **kept)  # type: ignore[arg-type]
+        assert list(stream.recent) == [update for update in sent if update.t >= stream.recent_from]
+        assert len(stream.recent) == min(len(sent), max(RECENT_UPDATES, latest))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,12 @@ class Client:
         updates: of all replies, in order.
     """
 
-    def __init__(self, engine: Engine, stream_id: str = "s", *, threshold: float | None = None) -> None:
+    def __init__(self, engine: Engine, stream_id: str = "s", **options: Any) -> None:
         self.engine = engine
         self.answers: asyncio.Queue[Answer] = asyncio.Queue()
         self.updates: list[Update] = []
         self.stream: LiveStream = engine.open(
-            stream_id, on_reply=self._on_reply, on_error=self.answers.put_nowait, threshold=threshold
+            stream_id, on_reply=self._on_reply, on_error=self.answers.put_nowait, **options
         )
 
     def _on_reply(self, reply: Reply) -> None:
