@@ -5,6 +5,7 @@ import typer
 from skiprnn_cli.export import export
 from skiprnn_cli.healthcheck import healthcheck
 from skiprnn_cli.inspect import inspect
+from skiprnn_cli.keys import app as keys_app
 from skiprnn_cli.serve import command as serve_command
 from skiprnn_cli.stream import stream
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 for command in (export, healthcheck, inspect, stream):
     app.command()(command)
 app.command("serve")(serve_command())
+app.add_typer(keys_app)
 
 
 def main() -> None:

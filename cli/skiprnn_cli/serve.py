@@ -51,7 +51,7 @@ def _options() -> list[inspect.Parameter]:
 
 def _option(name: str, field: Any) -> inspect.Parameter:
     """Choices and ranges are left to pydantic: it says the same of flags, environment and file."""
-    kind = field.annotation if field.annotation in (int, float, bool, Path) else str
+    kind = next((kind for kind in (int, float, bool, Path) if field.annotation in (kind, kind | None)), str)
     flag = "--" + name.replace("_", "-")
     option = typer.Option(flag, help=f"{field.description} (Default: {field.default})", show_default=False)
     annotation: Any = Annotated[kind | None, option]
@@ -68,11 +68,11 @@ def _serve(config: Path | None, **flags: Any) -> None:
         fail(f"{error}; pip install 'skiprnn[serve]' brings what serving needs")
     try:
         settings = load(config, **flags)
+        server.serve(settings, on_started=lambda port: _say_where(settings.host, port))
     except ValidationError as error:
         fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()))
     except (OSError, ValueError) as error:
         fail(error)
-    server.serve(settings, on_started=lambda port: _say_where(settings.host, port))
 
 
 def _say_where(host: str, port: int) -> None:

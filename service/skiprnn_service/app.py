@@ -15,8 +15,9 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from skiprnn_service import health, page_route, scoring_route, websocket
+from skiprnn_service import health, inference, oip_models, page_route, scoring_route, tickets_route, websocket
 from skiprnn_service.errors import SkipRnnServiceError
+from skiprnn_service.security_headers import SecurityHeaders
 from skiprnn_service.service import Service
 from skiprnn_service.settings import Settings
 
@@ -38,8 +39,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("skiprnn"),
         summary="Recurrent networks on live streams that read only the samples they choose.",
         lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from a foreign host
+        redoc_url=None,
     )
-    for module in (websocket, scoring_route, health, page_route):
+    app.add_middleware(SecurityHeaders)
+    for module in (websocket, scoring_route, inference, oip_models, health, page_route, tickets_route):
         app.include_router(module.router)
     app.add_exception_handler(SkipRnnServiceError, _on_service_error)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -56,9 +60,7 @@ async def _page() -> FileResponse:
 async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SkipRnnServiceError)
     request.app.state.service.stats.refusals[error.code] += 1
-    retry_after = getattr(error, "retry_after_seconds", None)
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return JSONResponse({"error": str(error), "code": error.code}, error.status, headers)
+    return JSONResponse({"error": str(error), "code": error.code}, error.status, error.headers)
 
 
 async def _on_http_error(_: Request, error: Exception) -> JSONResponse:

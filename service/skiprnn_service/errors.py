@@ -8,6 +8,13 @@
     │   ├── GapError               samples are missing
     │   ├── ThresholdError         a threshold outside [0.5, 1]
     │   ├── SnapshotError          a parked stream that cannot go on here
+    │   ├── SequenceError          a request out of its sequence's order (Open Inference Protocol)
+    │   ├── TooLargeError          a body, or an answer, beyond a limit
+    │   ├── ContentTypeError       a body of a kind that is not read here
+    │   ├── AcceptError            an answer of a kind that is not written here
+    │   ├── AuthenticationError    nothing valid that says who asks
+    │   ├── ForbiddenError         whoever asks may not do this
+    │   ├── QuotaError             whoever asks has too much already
     │   └── UnknownModelError      no such model, or no such version of it
     ├── OverloadError            nobody's fault: the server is full; come again after `retry_after_seconds`
     ├── ModelError               the operator's: a model file that cannot be served, or a missing provider
@@ -27,6 +34,12 @@ class SkipRnnServiceError(Exception):
     code = "internal"
     status = 500
     close_code = 1011
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the HTTP response that says so."""
+        retry_after = getattr(self, "retry_after_seconds", None)
+        return {} if retry_after is None else {"Retry-After": str(retry_after)}
 
 
 class ClientError(SkipRnnServiceError):
@@ -83,6 +96,63 @@ class SnapshotError(ClientError):
 
     code = "snapshot"
     status = 409
+
+
+class SequenceError(ClientError):
+    """A request of a sequence that was not started, or started twice (Open Inference Protocol)."""
+
+    code = "sequence"
+
+
+class TooLargeError(ClientError):
+    """A request's body, or what it would be answered with, is larger than a limit; the message names the setting."""
+
+    code = "too_large"
+    status = 413
+
+
+class ContentTypeError(ClientError):
+    """A body whose Content-Type or Content-Encoding is not read here."""
+
+    code = "content_type"
+    status = 415
+
+
+class AcceptError(ClientError):
+    """No kind of answer that `Accept` allows is written here."""
+
+    code = "accept"
+    status = 406
+
+
+class AuthenticationError(ClientError):
+    """Nothing that says who asks, or nothing valid. The message never repeats what was sent."""
+
+    code = "unauthenticated"
+    status = 401
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """RFC 9110 section 11.6.1."""
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class ForbiddenError(ClientError):
+    """Whoever asks may not do this, or a page of a foreign origin asks."""
+
+    code = "forbidden"
+    status = 403
+
+
+class QuotaError(ClientError):
+    """Whoever asks has as much as they may; the same request may succeed later."""
+
+    code = "quota"
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UnknownModelError(ClientError):

@@ -1,5 +1,6 @@
 """uvicorn, set up for streams: our websocket protocol class, no access log, and a drain before the end."""
 
+import ipaddress
 import logging
 import os
 import socket
@@ -9,8 +10,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from skiprnn_service.app import create_app
+from skiprnn_service.auth import Authenticator
+from skiprnn_service.http_protocol import http_protocol
 from skiprnn_service.service import Service
 from skiprnn_service.settings import Settings
+from skiprnn_service.store import open_store
+
+_log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 5  # for connections that are left after the drain
 
@@ -52,12 +58,21 @@ def serve(settings: Settings, *, on_started: Callable[[int], None] = lambda _: N
 
 
 def make_server(settings: Settings, *, on_started: Callable[[int], None] = lambda _: None) -> Server:
-    """A server that does not run yet."""
+    """A server that does not run yet.
+
+    Raises:
+        ValueError: it would listen on other addresses than loopback though nobody has to say who they are; or the
+            model folder, the store or a file of keys is not what it should be.
+        OSError: a file of keys cannot be read.
+    """
+    _check_exposure(settings)
+    _check_what_will_be_opened(settings)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
+        http=http_protocol(settings),
         ws=_websocket_class(settings),
         ws_max_size=settings.max_message_bytes,
         ws_ping_interval=settings.ping_interval_seconds,
@@ -66,10 +81,38 @@ def make_server(settings: Settings, *, on_started: Callable[[int], None] = lambd
         access_log=False,
         log_level=settings.log_level,
         server_header=False,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
         timeout_graceful_shutdown=_CLOSE_SECONDS,
     )
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(name)s: %(message)s")
     return Server(app, config, on_started=on_started)
+
+
+def _check_exposure(settings: Settings) -> None:
+    if settings.api_keys or settings.jwt_keys or _is_loopback(settings.host):
+        return
+    if not settings.allow_unauthenticated:
+        raise ValueError(
+            f"host: {settings.host!r} is reached from elsewhere, and nobody has to say who they are; "
+            "give api_keys or jwt_keys, or say allow_unauthenticated"
+        )
+    _log.warning("anybody who reaches %s may stream, score and unload models", settings.host)
+
+
+def _check_what_will_be_opened(settings: Settings) -> None:
+    """Say before the start what the application would say in the middle of it."""
+    if not settings.models.is_dir():
+        raise ValueError(f"models: expected a folder, found none at {settings.models}")
+    Authenticator.of(settings)
+    open_store(settings.store, ttl_seconds=settings.stream_ttl_seconds)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: it may be anybody's
+        return False
 
 
 def _websocket_class(settings: Settings) -> "type | str":

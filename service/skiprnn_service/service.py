@@ -4,11 +4,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from skiprnn_service.auth import Anyone, Authenticator
+from skiprnn_service.auth import Authenticator
 from skiprnn_service.engine import Engine
 from skiprnn_service.metrics import Metrics, ServiceStats
 from skiprnn_service.model_watch import watching
 from skiprnn_service.models import ModelFolder
+from skiprnn_service.oip_sequences import Sequences
+from skiprnn_service.oip_stats import InferStats
+from skiprnn_service.quotas import Quotas
+from skiprnn_service.scoring_work import Scoring
 from skiprnn_service.settings import Settings
 from skiprnn_service.store import Store, open_store
 from skiprnn_service.streams import Streams
@@ -19,14 +23,17 @@ class Service:
 
     Attributes:
         models: what is served.
-        streams: those that are live.
+        streams: those that are live; `sequences` are those among them that come by requests.
+        scoring: whose turn it is to score.
         auth: tells who asks.
         metrics: all counts, for a scrape; `stats` are those of the routes.
     """
 
     def __init__(self, settings: Settings, models: ModelFolder, store: Store) -> None:
         self.settings, self.models, self.store = settings, models, store
-        self.auth: Authenticator = Anyone()
+        self.auth = Authenticator.of(settings)
+        self.scoring = Scoring(at_once=settings.max_scoring, waiting=settings.max_scoring_waiting)
+        self.oip_stats = InferStats()
         self.metrics = Metrics(models.engines)
         self.streams = Streams(
             models,
@@ -35,7 +42,12 @@ class Service:
             snapshot_interval_seconds=settings.snapshot_interval_seconds,
             ttl_seconds=settings.stream_ttl_seconds,
             idle_timeout_seconds=settings.idle_timeout_seconds,
+            quotas=Quotas(
+                max_streams=settings.max_streams_per_principal,
+                max_opens_per_minute=settings.max_opens_per_minute,
+            ),
         )
+        self.sequences = Sequences(self.streams, settings)
 
     @property
     def stats(self) -> ServiceStats:
@@ -49,7 +61,7 @@ class Service:
 
         Raises:
             ModelError: the model folder cannot be read.
-            ValueError: the store's address is none.
+            ValueError, OSError: the store's address is none, or a file of keys is missing or not what it should be.
         """
         build = partial(Engine, capacity=settings.max_streams, inline_below_us=settings.inline_below_us)
         models = ModelFolder(
@@ -67,5 +79,6 @@ class Service:
             ):
                 yield service
         finally:
+            service.scoring.close()
             models.close()
             await store.close()

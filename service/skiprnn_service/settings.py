@@ -43,6 +43,34 @@ class Settings(BaseSettings):
         0, ge=0, description="Between two looks for changed bundles; 0: only on SIGHUP and when asked to."
     )
 
+    tls_certificate: Path | None = Field(None, description="PEM file of the server's certificate chain.")
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's private key.")
+
+    # who may come in
+    api_keys: Path | None = Field(None, description="File of API keys (skiprnn keys add); asks for one.")
+    jwt_keys: Path | None = Field(None, description="JWKS file; asks for a JSON Web Token or an API key.")
+    jwt_issuer: str | None = Field(None, description="What iss of a token must be.")
+    jwt_audience: str | None = Field(None, description="What aud of a token must be.")
+    ticket_secret: Path | None = Field(
+        None, description="File of 32 bytes or more that replicas share, so that each takes the others' tickets."
+    )
+    allowed_origins: str = Field(
+        "", description="Origins of foreign pages that may connect, with commas between; * is any."
+    )
+    allow_unauthenticated: bool = Field(
+        False, description="Listen on other addresses than loopback though nobody has to say who they are."
+    )
+    max_streams_per_principal: int = Field(
+        1000, ge=1, description="Live streams of one principal; more are refused with 429."
+    )
+    max_opens_per_minute: int = Field(
+        6000, ge=1, description="Streams that one principal may open; more are refused with 429."
+    )
+    max_connections: int = Field(20_000, ge=1, description="Connections of all kinds; more get 503.")
+    request_timeout_seconds: float = Field(
+        10, gt=0, description="For the head of a request, and between two pieces of its body."
+    )
+
     # the engine
     max_streams: int = Field(10_000, ge=1, description="Live streams of a model; more are refused with 503.")
     max_batch: int = Field(256, ge=1, le=4096, description="Rows of one update step.")
@@ -76,6 +104,22 @@ class Settings(BaseSettings):
     )
     ping_interval_seconds: float = Field(30, gt=0, description="Between pings that find vanished clients.")
     ping_timeout_seconds: float = Field(60, gt=0, description="How long a pong may take.")
+
+    # whole sequences
+    max_json_bytes: int = Field(
+        4_194_304,
+        ge=1024,
+        description="JSON of a request: it is parsed at one go, and streams wait meanwhile.",
+    )
+    max_request_bytes: int = Field(
+        67_108_864, ge=1024, description="A request's body, a sequence or an answer that is held in memory."
+    )
+    max_scoring: int = Field(
+        1, ge=1, description="Requests that are scored at once; each takes a core when streams leave one."
+    )
+    max_scoring_waiting: int = Field(
+        16, ge=0, description="Requests that wait to be scored; more are refused with 503."
+    )
 
     # what survives
     store: str = Field(

@@ -33,6 +33,7 @@ from skiprnn_service.errors import (
 from skiprnn_service.live_stream import LiveStream
 from skiprnn_service.metrics import ServiceStats
 from skiprnn_service.models import LoadedModel, ModelFolder
+from skiprnn_service.quotas import Quotas
 from skiprnn_service.store import Record, Store
 from skiprnn_service.stream import Reply, Snapshot
 
@@ -68,6 +69,7 @@ class Lease:
 
     Attributes:
         id: as its client knows it.
+        principal: whose it is; "" where nobody has to say who they are.
         model: the version that it runs on.
         stream: in the model's engine.
         epoch: of this ownership, in the store.
@@ -76,7 +78,19 @@ class Lease:
         quiet: sweeps since the client was last heard; whoever hears it sets 0.
     """
 
-    __slots__ = ("epoch", "id", "key", "listener", "model", "quiet", "resumed", "saved", "stream", "written")
+    __slots__ = (
+        "epoch",
+        "id",
+        "key",
+        "listener",
+        "model",
+        "principal",
+        "quiet",
+        "resumed",
+        "saved",
+        "stream",
+        "written",
+    )
 
     def __init__(
         self, stream_id: str, *, model: LoadedModel, stream: LiveStream, epoch: int, listener: Listener
@@ -89,7 +103,7 @@ class Lease:
             listener,
         )
         self.key: _Key = (model.name, stream.id)
-        self.resumed = False
+        self.principal, self.resumed = "", False
         self.saved = self.quiet = 0
         self.written: tuple[int, int] | None = None  # where the stream stood when it was last saved
 
@@ -127,6 +141,7 @@ class Streams:
         snapshot_interval_seconds: between two rounds of `flush`; for durable stores alone.
         ttl_seconds: of a record in the store: live streams that stand still are written again before it is over.
         idle_timeout_seconds: after which a stream that says nothing is parked.
+        quotas: what one principal may have.
 
     Attributes:
         store_problem: why the store could not be written lately; None: it could.
@@ -142,9 +157,11 @@ class Streams:
         snapshot_interval_seconds: float,
         ttl_seconds: float,
         idle_timeout_seconds: float,
+        quotas: Quotas,
     ) -> None:
         self._models, self.store, self._stats = models, store, stats
         self._interval, self._ttl, self._idle = snapshot_interval_seconds, ttl_seconds, idle_timeout_seconds
+        self._quotas = quotas
         self._live: dict[_Key, Lease] = {}
         self._unsaved: dict[_Key, Record] = {}  # parked while the store was down
         self._locks = WeakValueDictionary[_Key, asyncio.Lock]()
@@ -195,6 +212,7 @@ class Streams:
             UnknownModelError, ModelError: there is no such model, or it is not served.
             MessageError: stream_id has characters that an id cannot have.
             OverloadError: all streams are in use, or the server is about to stop.
+            QuotaError: the principal has too many streams, or opens them too fast.
             ThresholdError: threshold is out of range.
             SnapshotError: the stream cannot go on here: its model changed, or its snapshot is damaged.
             StoreError: the store is down, and only it knows whether the stream exists.
@@ -205,6 +223,7 @@ class Streams:
         if threshold is not None:
             await asyncio.to_thread(latest.engine.check_threshold, threshold)
         key = (model, f"{quote(principal, safe='')}/{stream_id}" if principal else stream_id)
+        self._quotas.check(principal)
         async with self._locked(key):
             self._check_room(latest.engine)
             epoch, snapshot = await self._claim(key, known=known)
@@ -213,7 +232,9 @@ class Streams:
             except SkipRnnServiceError:
                 await self._put_back(epoch, snapshot)
                 raise
+        lease.principal = principal
         self._live[key] = lease
+        self._quotas.opened(principal)
         return lease
 
     async def park(self, lease: Lease) -> None:
@@ -229,7 +250,7 @@ class Streams:
 
     def ended(self, lease: Lease) -> None:
         """The engine ended the stream: forget it."""
-        del self._live[lease.key]
+        self._let_go(lease)
         self._in_background(self._forget(lease.key, lease.epoch))
 
     async def drain(self, seconds: float) -> None:
@@ -406,8 +427,12 @@ class Streams:
         """Take a stream off its engine."""
         record = self._record(lease, parked=True)
         lease.engine.detach(lease.stream)
-        del self._live[lease.key]
+        self._let_go(lease)
         return record
+
+    def _let_go(self, lease: Lease) -> None:
+        del self._live[lease.key]
+        self._quotas.closed(lease.principal)
 
     def _lose(self, lease: Lease) -> None:
         """Another replica owns the stream now; what we have of it is old."""

@@ -11,6 +11,7 @@ from fastapi import APIRouter, WebSocket
 from fastapi.responses import JSONResponse
 
 from skiprnn_service import protocol
+from skiprnn_service.auth import TOKEN_SUBPROTOCOL
 from skiprnn_service.errors import ClientError, MessageError, SkipRnnServiceError
 from skiprnn_service.service import Service
 from skiprnn_service.settings import Settings
@@ -73,6 +74,7 @@ class StreamConnection:
         self._queued_bytes = 0
         self._held_back: Reply | None = None  # the latest that emit=updates did not send
         self._silent = True  # no reply since the store was last written
+        self._told = 0  # `saved` as last said; −1: a sequence has begun since
         self._paused = False
         self.over = False
 
@@ -82,6 +84,7 @@ class StreamConnection:
         self._stream, self._engine = lease.stream, lease.engine
         info = lease.model.bundle.info
         self._features, self._sample_bytes = info.input_size, 4 * info.input_size
+        self._told = lease.saved
         transport.send(_ready(lease, self._settings, durable=self._streams.store.durable))
         if self._lost is not None:  # while the handshake was on its way
             self._close(*self._lost)
@@ -121,6 +124,7 @@ class StreamConnection:
             self._engine.end(self._stream, self._on_ended)
         elif control == "reset":
             self._lease.reset()
+            self._engine.after(self._stream, self._on_reset)
 
     # -- what goes (streams.Listener)
 
@@ -140,10 +144,17 @@ class StreamConnection:
             self._all_answered()
 
     def on_saved(self) -> None:
-        """Tell a client that hears nothing else how much is durable: it may be waiting for that."""
-        if self._silent and not self.over:
-            self._transport.send(protocol.say("saved", saved=self._lease.saved))
+        """Tell a client how much is durable if no reply does so soon: it may be waiting for that."""
+        if self._silent:
+            self._tell_saved()
+        else:  # its latest reply is older than this round
+            asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, self._tell_saved)
         self._silent = True
+
+    def _tell_saved(self) -> None:
+        if not self.over and self._told != self._lease.saved:
+            self._told = self._lease.saved
+            self._transport.send(protocol.say("saved", saved=self._told, sequence=self._stream.sequence))
 
     def on_go_away(self, seconds: float) -> None:
         """The server is about to stop."""
@@ -156,6 +167,9 @@ class StreamConnection:
         if hasattr(self, "_transport"):
             self._close(code, reason)
 
+    def _on_reset(self) -> None:
+        self._told = -1
+
     def _on_ended(self) -> None:
         self._streams.ended(self._lease)
         self._transport.send(
@@ -166,7 +180,8 @@ class StreamConnection:
 
     def _send_reply(self, reply: Reply) -> None:
         self._held_back, self._silent = None, False
-        self._transport.send(self._codec.reply(reply, self._lease.saved))
+        self._told = saved = self._lease.saved
+        self._transport.send(self._codec.reply(reply, saved))
         if self._transport.buffered > self._settings.max_unread_bytes:
             self._wait_for_reader()
 
@@ -267,7 +282,8 @@ def _limits(settings: Settings, *, durable: bool) -> dict[str, Any]:
 
 
 def _subprotocol(websocket: WebSocket) -> str | None:
-    offered: list[str] = websocket.scope.get("subprotocols") or []
+    everything: list[str] = websocket.scope.get("subprotocols") or []
+    offered = [name for name in everything if not name.startswith(TOKEN_SUBPROTOCOL)]
     chosen = protocol.choose(offered)
     if offered and chosen is None:
         raise MessageError(f"subprotocol: expected {protocol.JSON} or {protocol.BINARY}, got {offered}")
@@ -293,7 +309,5 @@ def _only_updates(websocket: WebSocket) -> bool:
 
 async def _refuse(websocket: WebSocket, error: SkipRnnServiceError) -> None:
     """Say no before the upgrade, with a status and a reason."""
-    retry_after = getattr(error, "retry_after_seconds", None)
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    response = JSONResponse({"error": str(error), "code": error.code}, error.status, headers)
+    response = JSONResponse({"error": str(error), "code": error.code}, error.status, error.headers)
     await websocket.send_denial_response(response)

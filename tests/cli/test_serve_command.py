@@ -97,6 +97,9 @@ def test_every_setting_has_a_flag() -> None:
         (["--port", "99999"], "port"),
         (["--port", "many"], "--port"),
         (["--config", "no_such.toml"], "no_such.toml"),
+        (["--host", "0.0.0.0"], "allow_unauthenticated"),
+        (["--store", "mysql://there"], "mysql"),
+        (["--api-keys", "no_such.json"], "no_such.json"),
         (["--websocket", "fast"], "'direct' or 'asgi'"),
     ],
 )
@@ -123,4 +126,4 @@ def test_a_model_folder_that_is_not_there_ends_the_command(tmp_path: Path) -> No
     process = start("--models", str(tmp_path / "none"), "--port", "0")
     output, _ = process.communicate(timeout=30)
     assert process.returncode
-    assert "model folder" in output
+    assert "models: expected a folder" in output

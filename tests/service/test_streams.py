@@ -21,6 +21,7 @@ from skiprnn_service.errors import (
 )
 from skiprnn_service.metrics import ServiceStats
 from skiprnn_service.models import ModelFolder
+from skiprnn_service.quotas import Quotas
 from skiprnn_service.store import Claim, Key, MemoryStore, Record
 from skiprnn_service.stream import Reply, Update
 from skiprnn_service.streams import IDLE, OWNED_ELSEWHERE, RESTART, Lease, Streams
@@ -102,7 +103,8 @@ async def registry(folder: Path, store: MemoryStore, **settings: float) -> Any:
     models = ModelFolder(folder)
     models.load()
     calm = {"snapshot_interval_seconds": 1000.0, "ttl_seconds": 60.0, "idle_timeout_seconds": 1000.0}
-    streams = Streams(models, store, ServiceStats(), **(calm | settings))
+    quotas = Quotas(max_streams=3, max_opens_per_minute=1000)
+    streams = Streams(models, store, ServiceStats(), quotas=quotas, **(calm | settings))
     async with streams.running():
         yield streams
     models.close()

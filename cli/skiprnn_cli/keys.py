@@ -1,0 +1,91 @@
+"""`skiprnn keys`: who may use a server."""
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from skiprnn_cli.console import fail
+
+app = typer.Typer(
+    name="keys",
+    help="Add, list and revoke the API keys of a server. Its file holds only their hashes.\n\n"
+    "Example: skiprnn keys add alice --file keys.json && skiprnn serve --api-keys keys.json",
+    no_args_is_help=True,
+)
+
+_FILE = Annotated[Path, typer.Option("--file", help="The file that the server is given as --api-keys.")]
+_JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DEFAULT_FILE = Path("keys.json")
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Whose key it is: streams belong to this name.")],
+    scopes: Annotated[
+        str, typer.Option("--scopes", help="What it allows: stream, score, admin.")
+    ] = "stream,score",
+    file: _FILE = DEFAULT_FILE,
+    json: _JSON = False,
+) -> None:
+    """Make a key and print it, once: it cannot be read back.
+
+    Example: skiprnn keys add alice --scopes stream,score
+    """
+    from skiprnn_service import api_keys
+
+    try:
+        made = api_keys.add(file, name, tuple(scope.strip() for scope in scopes.split(",")))
+    except (OSError, ValueError) as error:
+        fail(error)
+    if json:
+        typer.echo(jsonlib.dumps({"id": made.entry.id, "name": name, "key": made.text}))
+    else:
+        typer.echo(f"added {made.entry.id} for {name} ({', '.join(made.entry.scopes)}) to {file}", err=True)
+        typer.echo(made.text)
+
+
+@app.command("list")
+def list_keys(file: _FILE = DEFAULT_FILE, json: _JSON = False) -> None:
+    """Show whose keys there are, not the keys themselves.
+
+    Example: skiprnn keys list --file keys.json
+    """
+    import msgspec
+
+    from skiprnn_service import api_keys
+
+    try:
+        keys = api_keys.read(file)
+    except (OSError, ValueError) as error:
+        fail(error)
+    if json:
+        typer.echo(
+            msgspec.json.encode([(key.id, key.name, key.scopes, key.created) for key in keys]).decode()
+        )
+        return
+    table = Table("id", "name", "scopes", "created")
+    for key in keys:
+        table.add_row(key.id, key.name, ", ".join(key.scopes), key.created)
+    Console().print(table)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The id that `skiprnn keys list` shows.")],
+    file: _FILE = DEFAULT_FILE,
+) -> None:
+    """Take a key back. Running servers notice within a second; streams that are open go on.
+
+    Example: skiprnn keys revoke 1f2e3d4c
+    """
+    from skiprnn_service import api_keys
+
+    try:
+        gone = api_keys.revoke(file, key_id)
+    except (OSError, ValueError) as error:
+        fail(error)
+    typer.echo(f"revoked {gone.id} of {gone.name}")

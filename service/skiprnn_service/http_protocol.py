@@ -1,0 +1,95 @@
+"""uvicorn's HTTP protocol with limits on what a client may cost before its request is whole.
+
+A request's head must come within a time and a size, a body must keep coming, and there are only so many connections:
+else a few slow clients could hold all of the server's sockets ("slow loris").
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from skiprnn_service.settings import Settings
+
+MAX_HEAD_BYTES = 65_536
+_REASONS = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+
+
+def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
+    """The class for uvicorn (`http=`) with the limits of some settings."""
+
+    class LimitedHttpProtocol(_HttpProtocol):
+        max_connections = settings.max_connections
+        seconds = settings.request_timeout_seconds
+
+    return LimitedHttpProtocol
+
+
+class _HttpProtocol(HttpToolsProtocol):
+    max_connections: int
+    seconds: float
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0  # before the latest piece; uvicorn does not count them
+        self._in_head = True
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        full = len(self.connections) >= self.max_connections
+        super().connection_made(transport)
+        if full:
+            self._refuse(503)
+        else:
+            self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(431)
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+        elif self._deadline is not None:  # a piece of a body: the next may take its time again
+            self._wait()
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._wait()
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._head_bytes = False, 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._stop_waiting()
+        self._in_head = True
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_waiting()
+        super().handle_websocket_upgrade()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._stop_waiting()
+        self._deadline = self.loop.call_later(self.seconds, self._refuse, 408)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: int) -> None:
+        """Say why and hang up; an answer that is under way is cut short instead."""
+        self._stop_waiting()
+        if self.transport.is_closing():
+            return
+        if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
+            head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            self.transport.write(head.encode())
+        self.transport.close()

@@ -1,0 +1,15 @@
+"""`POST /v1/tickets`: what a browser needs in place of a header."""
+
+from fastapi import APIRouter, Request
+
+from skiprnn_service.service import Service
+from skiprnn_service.tokens import TICKET_SECONDS
+
+router = APIRouter()
+
+
+@router.post("/v1/tickets")
+async def make_ticket(request: Request) -> dict[str, str | int]:
+    """A ticket that opens one stream within a minute: `…/stream?ticket=…`. Needs the scope `stream`."""
+    service: Service = request.app.state.service
+    return {"ticket": service.auth.ticket(request), "expires_in_seconds": TICKET_SECONDS}

@@ -1,0 +1,114 @@
+"""Clients that are slow, endless or too many, on raw sockets."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.bundles import write_random_bundle
+from support.servers import Running, serving
+
+REQUEST = b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder: Path = tmp_path_factory.mktemp("models")
+    write_random_bundle(folder / "watch.onnx")
+    with serving(folder, request_timeout_seconds=0.3, max_connections=20) as running:
+        yield running
+
+
+def plain(server: Running) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def all_of(client: socket.socket) -> bytes:
+    """What comes until the server hangs up."""
+    parts = []
+    try:
+        while part := client.recv(65_536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def trickle(client: socket.socket, data: bytes) -> bytes:
+    """A byte at a time, faster than any time-out between bytes, until the server hangs up."""
+    try:
+        for byte in data:
+            client.sendall(bytes([byte]))
+            time.sleep(0.02)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    return all_of(client)
+
+
+def test_a_head_that_does_not_come_is_given_up(server: Running) -> None:
+    with plain(server) as silent:
+        assert b" 408 " in all_of(silent)
+
+
+def test_a_head_that_trickles_in_is_given_up(server: Running) -> None:
+    with plain(server) as slow:
+        assert b" 408 " in trickle(slow, b"GET / HTTP/1.1\r\n" + b"X-More: and more\r\n" * 10)
+
+
+def test_a_body_that_stops_coming_is_given_up(server: Running) -> None:
+    head = b"POST /v1/models/watch/score HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
+    with plain(server) as slow:
+        slow.sendall(head + b'{"sequences"')
+        assert b" 408 " in all_of(slow)
+
+
+@pytest.mark.parametrize("endless", [b"X-More: and more\r\n", b"x", b"GET / HTTP/1.1\r\n"])
+def test_an_endless_head_costs_bounded_memory(server: Running, endless: bytes) -> None:
+    with plain(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nX-First: ")
+        try:
+            for _ in range(20_000):
+                client.sendall(endless * (4096 // len(endless)))
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        answer = all_of(client)
+        assert answer == b"" or b" 431 " in answer or b" 400 " in answer
+
+
+def test_requests_that_are_whole_are_answered_one_after_another_on_a_connection(server: Running) -> None:
+    with plain(server) as client:
+        for _ in range(3):
+            client.sendall(REQUEST)
+            assert b" 200 " in client.recv(65_536)
+            time.sleep(0.2)  # between requests uvicorn's keep-alive counts, not the time for a head
+
+
+def test_connections_past_the_limit_are_told_so_and_the_others_go_on(server: Running) -> None:
+    held, more = [plain(server) for _ in range(15)], list[socket.socket]()
+    try:
+        for client in held:
+            client.sendall(REQUEST)
+            assert b" 200 " in client.recv(65_536)
+        more = [plain(server) for _ in range(10)]
+        answers = []
+        for client in more:
+            client.sendall(REQUEST)
+            answers.append(client.recv(65_536).split(b" ")[1])
+        assert set(answers) == {b"200", b"503"}
+        held[0].sendall(REQUEST)
+        assert b" 200 " in held[0].recv(65_536)
+    finally:
+        for client in held + more:
+            client.close()
+
+
+def test_a_websocket_is_not_hurried(server: Running) -> None:
+    from websockets.sync.client import connect
+
+    with connect(server.url()) as client:
+        client.recv()
+        time.sleep(0.5)
+        client.send('{"x": [0, 0, 0]}')
+        assert client.recv(5)
