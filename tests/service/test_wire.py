@@ -245,6 +245,26 @@ async def test_sending_to_a_client_that_has_gone_is_harmless(ws: type) -> None:
         route.transport.resume()
 
 
+@both_classes
+async def test_abort_ends_a_connection_whose_client_reads_nothing(ws: type) -> None:
+    route = Recorder()
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        await route.accepted.wait()
+        await turns()
+        for _ in range(400):
+            route.transport.send(b"*" * 60_000)
+        await turns()
+        route.transport.close(4410)
+        route.transport.abort()
+        await route.ended
+        if (
+            ws is StreamProtocol
+        ):  # ASGI has no word for it: uvicorn goes on trying what it holds, 64 KiB and a message
+            await until(lambda: not served.state.connections)
+
+
 async def test_a_reason_that_is_too_long_is_cut_between_characters() -> None:
     route = Recorder(lambda transport, _: transport.close(1008, "ü" * 100))
     async with serving(route, StreamProtocol) as served:
