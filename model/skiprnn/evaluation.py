@@ -78,8 +78,10 @@ def _judge(
     outputs, targets = network.activate(logits), here.y
     if logits.ndim == 3:  # every sample is an answer, but padding is none
         ends = torch.full((B,), T) if batch.lengths is None else batch.lengths
-        inside = (torch.arange(T) < ends.unsqueeze(1)).to(outputs.device)
-        outputs, targets = outputs[inside], targets[inside]
+        judged = (torch.arange(T) < ends.unsqueeze(1)).to(outputs.device)
+        if here.weights is not None:
+            judged &= here.weights > 0
+        outputs, targets = outputs[judged], targets[judged]
     samples = B * T if batch.lengths is None else int(batch.lengths.sum())
     loss = float(task_loss(network, logits, here))
     return outputs.cpu(), targets.cpu(), loss, float(gates.sum()), float(samples), B

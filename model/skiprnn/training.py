@@ -94,7 +94,7 @@ def fit(plan: Plan, out: Path, *, resume: bool = False, progress_bar: bool = Tru
     learner = Learner(network, plan, data, folder)
     began = time.monotonic()
     with _quiet_lightning():
-        trainer = _trainer(plan.recipe, folder, progress_bar=progress_bar)
+        trainer = _trainer(plan.recipe, data, folder, progress_bar=progress_bar)
         trainer.fit(learner, ckpt_path=folder.last if goes_on else None, weights_only=False)
     _take(network, folder, plan.recipe)
     figures = _figures(plan, data, network.cpu()) | {
@@ -209,7 +209,7 @@ class _Epoch:
         return self._data.epoch(np.random.default_rng(self._seed))
 
 
-def _trainer(recipe: Recipe, folder: RunFolder, *, progress_bar: bool) -> lightning.Trainer:
+def _trainer(recipe: Recipe, data: Data, folder: RunFolder, *, progress_bar: bool) -> lightning.Trainer:
     callbacks: list[Callback] = [_checkpoints(folder)]
     if progress_bar:
         callbacks.append(TQDMProgressBar(refresh_rate=10))
@@ -220,7 +220,7 @@ def _trainer(recipe: Recipe, folder: RunFolder, *, progress_bar: bool) -> lightn
         gradient_clip_val=recipe.clip,
         callbacks=callbacks,
         logger=TensorBoardLogger(folder.path, name="", version=""),
-        log_every_n_steps=10,
+        log_every_n_steps=min(10, data.batches),
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
         enable_progress_bar=progress_bar,

@@ -6,7 +6,19 @@ from skiprnn.tasks.task import Batch, Data, Source, Task
 
 __all__ = ["NAMES", "Batch", "Data", "Source", "Task", "find"]
 
-NAMES = ("adding", "csv", "frequency", "watch")
+NAMES = (
+    "adding",
+    "charades",
+    "csv",
+    "digits",
+    "fashion",
+    "frequency",
+    "imdb",
+    "mnist",
+    "plaid",
+    "ucf101",
+    "watch",
+)
 
 
 def find(name: str) -> Task:

@@ -23,7 +23,7 @@ class Batch(NamedTuple):
         x: [B, T, F], raw units.
         y: classes [B] or, of every sample, [B, T]; values [B, K]; labels of every sample [B, T, K].
         lengths: [B], samples of each padded sequence; None when none is padded.
-        weights: [B, T], how much the answer after each sample counts in training; None: as the recipe says.
+        weights: [B, T], how much the answer after each sample counts; None: as the recipe says.
     """
 
     x: Tensor

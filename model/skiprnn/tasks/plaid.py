@@ -1,0 +1,111 @@
+"""Which appliance is drawing this current? PLAID: 537 currents to train on and 537 to report, 100 to 1,344
+samples, 11 classes.
+
+Gao et al., "PLAID: a public dataset of high-resolution electrical appliance measurements", BuildSys 2014, as prepared
+by Schäfer and Leser; the files come with the package sktime (BSD). A fifth of the training part is held out to select
+by.
+"""
+
+import zipfile
+
+import numpy as np
+import torch
+
+from skiprnn.data import download
+from skiprnn.data.dataset import InOrder, batch_count, held_out, of_signals, shuffled
+from skiprnn.metrics import Metric, accuracy
+from skiprnn.network import Feature
+from skiprnn.recipe import Recipe
+from skiprnn.tasks.task import Data, Signal, Source, Task
+
+CLASSES = (
+    "air conditioner",
+    "compact fluorescent lamp",
+    "fan",
+    "fridge",
+    "hairdryer",
+    "heater",
+    "incandescent light bulb",
+    "laptop",
+    "microwave",
+    "vacuum",
+    "washing machine",
+)
+
+_WHEEL = {
+    "version": "1.2.0",
+    "file": "sktime-1.2.0-py3-none-any.whl",
+    "sha256": "dbffc6731d2d683b668dceb5e2bbc5804bebc8446b4c580803a281684d90e4ae",
+}
+
+
+def _load(source: Source) -> Data:
+    with zipfile.ZipFile(download.wheel("sktime", **_WHEEL)) as archive:
+        texts = [
+            archive.read(f"sktime/datasets/data/PLAID/PLAID_{part}.ts").decode() for part in ("TRAIN", "TEST")
+        ]
+    (x, y), (test_x, test_y) = (read_ts(text) for text in texts)
+    train, validation = held_out(len(x), 0.2)
+    size = source.recipe.batch_size
+    fetch = of_signals([*x, *test_x], torch.tensor([*y, *test_y]))
+    lengths = np.array([len(signal) for signal in x])
+    samples = np.concatenate([x[number] for number in train])
+    return Data(
+        network={
+            "input_size": 1,
+            "output_size": len(CLASSES),
+            "features": (Feature("current", "A"),),
+            "classes": CLASSES,
+        },
+        epoch=shuffled(fetch, train, size, lengths[train]),
+        batches=batch_count(len(train), size),
+        validation=InOrder(fetch, validation, size),
+        test=InOrder(fetch, np.arange(len(x), len(x) + len(test_x)), size),
+        mean=torch.from_numpy(samples.mean(axis=0)),
+        std=torch.from_numpy(samples.std(axis=0)),
+        samples=test_x[:8],
+    )
+
+
+def read_ts(text: str) -> tuple[list[Signal], list[int]]:
+    """Sequences [T, 1] and classes of a univariate .ts file: after `@data`, a line `value,value,…:class` each.
+
+    Raises:
+        ValueError: a line that is none; the message gives its number.
+    """
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    begin = next((index for index, (_, line) in enumerate(lines) if line.lower() == "@data"), len(lines))
+    signals, classes = [], []
+    for number, line in lines[begin + 1 :]:
+        values, _, label = line.rpartition(":")
+        try:
+            signals.append(np.array(values.split(","), np.float32)[:, np.newaxis])
+            classes.append(int(label))
+        except ValueError as error:
+            raise ValueError(f"line {number}: expected value,value,…:class, got {line[:40]!r}") from error
+    if not signals:
+        raise ValueError("expected @data and sequences after it, found none")
+    return signals, classes
+
+
+TASK = Task(
+    name="plaid",
+    summary="which of 11 appliances draws this current (PLAID)",
+    metric=Metric("accuracy", accuracy),
+    load=_load,
+    recipe=Recipe(
+        cell="gru",
+        hidden_size=64,
+        dropout=0.2,
+        epochs=60,
+        batch_size=32,
+        learning_rate=3e-3,
+        weight_decay=1e-2,
+        schedule="cosine",
+        every_step=True,
+        rate=0.25,
+        ramp=0.5,
+        keep="last",
+    ),
+    paper=Recipe(epochs=600, batch_size=32, budget=1e-4),
+)
