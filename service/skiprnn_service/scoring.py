@@ -21,6 +21,7 @@ class Score(NamedTuple):
     samples: int
     t: NDArray[np.int64]  # [M], indices of the samples that were read
     y: NDArray[np.float32]  # [M, K]
+    wake: int  # index of the next sample that would be read: `samples` or later
 
 
 def score(
@@ -39,27 +40,64 @@ def score(
         InferenceError: the update step raised.
     """
     table = _table(session, threshold)
-    if not sequences:
+    if not len(sequences):
         return []
     samples = [_samples(i, values, session.x.shape[1]) for i, values in enumerate(sequences)]
     lengths = np.array([len(values) for values in samples])
-    starts, flat = lengths.cumsum() - lengths, np.concatenate(samples)
-    states = np.tile(session.bundle.info.initial_state, (len(samples), 1))
-    wake = np.zeros(len(samples), np.int64)
+    return _read(session, table, np.concatenate(samples), lengths.cumsum() - lengths, lengths)
+
+
+def score_padded(
+    session: StepSession,
+    x: NDArray[np.float32],
+    lengths: NDArray[np.int64] | None = None,
+    *,
+    threshold: float | None = None,
+) -> list[Score]:
+    """Score sequences of one array, without copying it. Blocking, like `score`; its errors.
+
+    Args:
+        x: [N, T, F], raw units.
+        lengths: [N], samples of each sequence, 1 to T; what lies behind is not looked at. None: all are T long.
+    """
+    table, features = _table(session, threshold), session.x.shape[1]
+    if x.ndim != 3 or x.shape[2] != features or not x.shape[0] or not x.shape[1]:
+        raise ShapeError(f"x: expected [N, T, {features}] with N ≥ 1 and T ≥ 1, got shape {list(x.shape)}")
+    N, T, _ = x.shape
+    lengths = np.full(N, T) if lengths is None else lengths
+    if lengths.shape not in ((N,), (N, 1)) or lengths.min() < 1 or lengths.max() > T:
+        raise ShapeError(f"lengths: expected [{N}] whole numbers from 1 to {T}, got {str(lengths)[:100]}")
+    # Aligned, or every `take` would copy all of it: tensors begin anywhere in a request's body.
+    flat = np.require(x, np.float32, ["C_CONTIGUOUS", "ALIGNED"]).reshape(N * T, features)
+    return _read(session, table, flat, np.arange(N) * T, lengths.reshape(N).astype(np.int64))
+
+
+def _read(
+    session: StepSession,
+    table: SkipTable,
+    flat: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+) -> list[Score]:
+    """Read sequences that lie in `flat` [all samples, F], each from its `starts` on.
+
+    The longest go first, and whoever is done makes room for the next: only the last few batches are not full.
+    """
+    states = np.tile(session.bundle.info.initial_state, (len(lengths), 1))
+    wake = np.zeros(len(lengths), np.int64)
     rounds: list[_Round] = []
-    active = np.arange(
-        len(samples)
-    )  # sequences with something left to read; the first ones go into the next batch
+    active = np.argsort(-lengths, kind="stable")  # with something left to read; the first are the next batch
     while len(active):
         now, later = active[: session.max_batch], active[session.max_batch :]
-        flat.take(starts[now] + wake[now], axis=0, out=session.x[: len(now)], mode="clip")
-        states.take(now, axis=0, out=session.state[: len(now)], mode="clip")
+        n = len(now)
+        flat.take(starts[now] + wake[now], axis=0, out=session.x[:n], mode="clip")
+        states.take(now, axis=0, out=session.state[:n], mode="clip")
         _step(session, now, wake[now])
-        rounds.append(_Round(now, wake[now], session.y[: len(now)].copy()))
-        states[now] = session.new_state[: len(now)]
-        wake[now] += 1 + table(session.update_prob[: len(now)])
+        rounds.append(_Round(now, wake[now], session.y[:n].copy()))
+        states[now] = session.new_state[:n]
+        wake[now] += 1 + table(session.update_prob[:n])
         active = np.concatenate([now[wake[now] < lengths[now]], later])
-    return _collect(rounds, lengths)
+    return _collect(rounds, lengths, wake)
 
 
 class _Round(NamedTuple):
@@ -103,10 +141,10 @@ def _step(session: StepSession, sequence: NDArray[np.int64], t: NDArray[np.int64
         raise NonFiniteError(f"sequence {sequence[bad]}, sample {t[bad]}: too large for the network's state")
 
 
-def _collect(rounds: list[_Round], lengths: NDArray[np.int64]) -> list[Score]:
+def _collect(rounds: list[_Round], lengths: NDArray[np.int64], wake: NDArray[np.int64]) -> list[Score]:
     """Rounds hold each sequence's updates in order: a stable sort brings them together."""
     sequence, t, y = (np.concatenate(column) for column in zip(*rounds, strict=True))
     order = sequence.argsort(kind="stable")
     ends = np.bincount(sequence).cumsum()[:-1]
     columns = np.split(t[order], ends), np.split(y[order], ends)
-    return [Score(*fields) for fields in zip(lengths.tolist(), *columns, strict=True)]
+    return [Score(*fields) for fields in zip(lengths.tolist(), *columns, wake.tolist(), strict=True)]

@@ -1,0 +1,81 @@
+"""Bodies of requests: decompressed as they come, and never larger than a limit.
+
+What counts is the size after decompression, so a compressed bomb is refused as soon as it has grown too large, within a
+few kilobytes of memory.
+"""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Iterator
+
+from starlette.requests import Request
+
+from skiprnn_service.errors import ContentTypeError, MessageError, TooLargeError
+
+_PIECE = 65_536  # bytes that are decompressed before other work of the loop has its turn
+_WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's wbits: RFC 1952, RFC 1950
+
+
+async def read(request: Request, *, limit: int, setting: str) -> bytes:
+    """The whole body, decompressed. Errors as `pieces`."""
+    return b"".join([piece async for piece in pieces(request, limit=limit, setting=setting)])
+
+
+async def pieces(request: Request, *, limit: int, setting: str) -> AsyncIterator[bytes]:
+    """The body, decompressed, as it comes.
+
+    Args:
+        limit: bytes, of the decompressed body.
+        setting: what the limit is called.
+
+    Raises:
+        TooLargeError: the body is larger.
+        ContentTypeError: a Content-Encoding other than gzip and deflate.
+        MessageError: it is not compressed as it says, or ends early.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity" and encoding not in _WINDOW:
+        raise ContentTypeError(f"Content-Encoding: expected gzip, deflate or none, got {encoding!r:.50}")
+    declared = request.headers.get("content-length", "0")
+    size = int(declared) if declared.isdigit() else 0
+    if size > limit:
+        raise _too_large(f"{size} bytes", limit, setting)
+    inflate = None if encoding == "identity" else _Inflate(_WINDOW[encoding])
+    size = 0
+    async for data in request.stream():
+        for piece in (data,) if inflate is None else inflate(data):
+            size += len(piece)
+            if size > limit:
+                raise _too_large("more", limit, setting)
+            yield piece
+            if inflate is not None:
+                await asyncio.sleep(0)
+    if inflate is not None:
+        inflate.check_end()
+
+
+def _too_large(got: str, limit: int, setting: str) -> TooLargeError:
+    return TooLargeError(f"body: expected {limit} bytes at most ({setting}), got {got}")
+
+
+class _Inflate:
+    """Decompresses piece by piece."""
+
+    def __init__(self, window: int) -> None:
+        self._stream = zlib.decompressobj(window)
+
+    def __call__(self, data: bytes) -> Iterator[bytes]:
+        while data and not self._stream.eof:
+            try:
+                piece = self._stream.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise MessageError(f"body: not compressed as Content-Encoding says: {error}") from None
+            data = self._stream.unconsumed_tail
+            if piece:
+                yield piece
+        if data or self._stream.unused_data:
+            raise MessageError("body: expected nothing behind the compressed data")
+
+    def check_end(self) -> None:
+        if not self._stream.eof:
+            raise MessageError("body: the compressed data ends early")

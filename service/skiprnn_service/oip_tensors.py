@@ -1,0 +1,194 @@
+"""Requests and answers of the Open Inference Protocol v2 as bytes, with its binary tensor extension (docs/oip.md).
+
+A body is JSON, or JSON and behind it the raw little-endian bytes of tensors in their order; then the header
+Inference-Header-Content-Length says how long the JSON is, in requests and in answers.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from skiprnn_service.errors import MessageError, ShapeError
+
+LENGTH_HEADER = "Inference-Header-Content-Length"
+DTYPES = {"FP32": "<f4", "INT64": "<i8", "BOOL": "?"}
+
+_NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
+_VALUES_AT_ONCE = 4096  # that become JSON before other threads have their turn
+_MAX_DIMENSIONS = 8
+_REFUSED = ("shared_memory_region", "classification")  # extensions that are not offered
+
+Array = NDArray[Any]
+
+
+class Wanted(NamedTuple):
+    """An output that is asked for: its name, and whether as binary data; None: as the request says for all."""
+
+    name: str
+    binary: bool
+
+
+class InferRequest(NamedTuple):
+    """A request, decoded.
+
+    Attributes:
+        id: what the client calls it; "" nothing.
+        inputs: name → array.
+        outputs: those that are asked for; empty: all.
+        binary: whether outputs that nothing is said of are wanted as binary data.
+        parameters: sequence_id and so on.
+    """
+
+    id: str
+    inputs: dict[str, Array]
+    outputs: list[Wanted]
+    binary: bool
+    parameters: dict[str, Any]
+
+
+class _Tensor(msgspec.Struct):
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: dict[str, Any] = {}
+    data: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Output(msgspec.Struct):
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class _Body(msgspec.Struct):
+    inputs: list[_Tensor] = []
+    id: str = ""
+    outputs: list[_Output] = []
+    parameters: dict[str, Any] = {}
+
+
+_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_any = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+def json_length(header: str | None, body: bytes) -> int:
+    """How many bytes of the body are JSON. Raises MessageError."""
+    if header is None:
+        return len(body)
+    length = int(header) if header.isdigit() and len(header) < 12 else -1
+    if not 1 <= length <= len(body):
+        raise MessageError(f"{LENGTH_HEADER}: expected 1 to {len(body)} bytes of JSON, got {header!r:.50}")
+    return length
+
+
+def decode(body: bytes, length: int) -> InferRequest:
+    """A request whose first `length` bytes are JSON.
+
+    Raises:
+        MessageError: not JSON, not a request, or a parameter of another type.
+        ShapeError: data that does not fit its shape or datatype.
+    """
+    try:
+        said = _decode_body(memoryview(body)[:length])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MessageError(f"body: expected an inference request in JSON: {error}") from None
+    for tensor in said.inputs:
+        _check_parameters(tensor.name, tensor.parameters)
+    for output in said.outputs:
+        _check_parameters(output.name, output.parameters)
+    inputs, rest = dict[str, Array](), memoryview(body)[length:]
+    for tensor in said.inputs:
+        inputs[tensor.name], rest = _array(tensor, rest)
+    if rest:
+        raise ShapeError(f"body: expected nothing behind the tensors, got {len(rest)} bytes")
+    binary = _flag(said.parameters, "binary_data_output", default=False)
+    outputs = [
+        Wanted(output.name, _flag(output.parameters, "binary_data", default=binary))
+        for output in said.outputs
+    ]
+    return InferRequest(said.id, inputs, outputs, binary, said.parameters)
+
+
+def encode(
+    head: Mapping[str, Any], outputs: Mapping[str, Array], binary: Sequence[str]
+) -> tuple[bytes, int | None]:
+    """An answer, and how much of it is JSON; None: all of it.
+
+    Args:
+        head: fields beside `outputs`: model_name, model_version, id, parameters.
+        outputs: name → array, of a dtype in DTYPES.
+        binary: names of those that are written as binary data.
+    """
+    raw = {name: np.ascontiguousarray(outputs[name]).tobytes() for name in outputs if name in binary}
+    said = b",".join(_said(name, array, raw.get(name)) for name, array in outputs.items())
+    json = _encode(head)[:-1] + (b"," if head else b"") + b'"outputs":[' + said + b"]}"
+    return b"".join((json, *raw.values())), len(json) if raw else None
+
+
+def _check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
+    for refused in _REFUSED:
+        if refused in parameters:
+            raise MessageError(f"{name}: {refused} is not supported here")
+
+
+def _flag(parameters: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise MessageError(f"{name}: expected true or false, got {value!r:.50}")
+    return value
+
+
+def _array(tensor: _Tensor, rest: memoryview) -> tuple[Array, memoryview]:
+    """The tensor, and the bytes behind it."""
+    name, shape, size = tensor.name, tensor.shape, tensor.parameters.get("binary_data_size")
+    if tensor.datatype not in DTYPES:
+        raise ShapeError(f"{name}: expected datatype {' or '.join(DTYPES)}, got {tensor.datatype!r:.50}")
+    if len(shape) > _MAX_DIMENSIONS or min(shape, default=0) < 0:
+        raise ShapeError(
+            f"{name}: expected a shape of {_MAX_DIMENSIONS} dimensions at most, got {shape!r:.100}"
+        )
+    dtype, count = np.dtype(DTYPES[tensor.datatype]), math.prod(shape)
+    if size is None:
+        return _from_json(tensor, dtype, count), rest
+    if bytes(tensor.data):
+        raise ShapeError(f"{name}: expected data or binary_data_size, got both")
+    if size != count * dtype.itemsize or size > len(rest) or isinstance(size, bool):
+        expected = f"{count * dtype.itemsize} bytes for shape {shape}"
+        raise ShapeError(
+            f"{name}: expected {expected}, got binary_data_size {size!r:.50}, {len(rest)} bytes left"
+        )
+    return np.frombuffer(rest[:size], dtype).reshape(shape), rest[size:]
+
+
+def _from_json(tensor: _Tensor, dtype: np.dtype[Any], count: int) -> Array:
+    name = tensor.name
+    if not bytes(tensor.data):
+        raise ShapeError(f"{name}: expected data or binary_data_size, got neither")
+    try:
+        with np.errstate(over="ignore"):  # infinity in a sample that is read is refused where it is read
+            values = np.asarray(_decode_any(bytes(tensor.data)))
+            if values.dtype.kind not in ("fiu" if dtype.kind == "f" else dtype.kind) and values.size:
+                raise ShapeError(f"{name}: expected {tensor.datatype} values, got {values.dtype}")
+            values = values.astype(dtype)
+    except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
+        raise ShapeError(f"{name}: expected a list of numbers: {error}") from None
+    if values.size != count:
+        raise ShapeError(f"{name}: expected {count} values for shape {tensor.shape}, got {values.size}")
+    return values.reshape(tensor.shape)
+
+
+def _said(name: str, array: Array, raw: bytes | None) -> bytes:
+    said: dict[str, Any] = {"name": name, "datatype": _NAMES[array.dtype], "shape": array.shape}
+    if raw is not None:
+        return _encode(said | {"parameters": {"binary_data_size": len(raw)}})
+    return _encode(said)[:-1] + b',"data":[' + b",".join(_values(array.ravel())) + b"]}"
+
+
+def _values(flat: Array) -> Iterator[bytes]:
+    """Without brackets. Each float reads back as the same float32."""
+    for start in range(0, len(flat), _VALUES_AT_ONCE):
+        yield _encode(flat[start : start + _VALUES_AT_ONCE].tolist())[1:-1]
