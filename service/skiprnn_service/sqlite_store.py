@@ -164,12 +164,12 @@ class SqliteStore:
         # Half the time for a lock, so that its error is told before the call's own time is over.
         connection = sqlite3.connect(self._path, timeout=self._timeout_seconds / 2, isolation_level=None)
         self._connection = connection
-        self._log_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         connection.execute("BEGIN IMMEDIATE")
         self._prepare(connection)
         connection.execute("COMMIT")
+        self._log_ahead(connection)
         return connection
 
     def _log_ahead(self, connection: sqlite3.Connection) -> None:

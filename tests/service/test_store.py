@@ -1,6 +1,7 @@
 """Every store keeps what it promises, for as long as it promises, and lets one owner of a stream write."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -312,3 +313,9 @@ def test_another_url_is_refused_without_its_password(url: str) -> None:
     ) as caught:
         open_store(url, ttl_seconds=60)
     assert "secret" not in str(caught.value)
+
+
+def test_redis_without_its_client_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skiprnn_service.redis_store", None)
+    with pytest.raises(ValueError, match=r"pip install 'skiprnn\[redis\]'"):
+        open_store("redis://127.0.0.1", ttl_seconds=60)

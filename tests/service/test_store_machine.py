@@ -123,9 +123,9 @@ def test_memory_does_what_a_dict_does() -> None:
 
 def test_sqlite_does_what_a_dict_does() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        check(lambda: SqliteCase(Path(tempfile.mkdtemp(dir=folder))), examples=50)
+        check(lambda: SqliteCase(Path(tempfile.mkdtemp(dir=folder))), examples=25)
 
 
 def test_redis_does_what_a_dict_does(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:
-        check(lambda: RedisCase(server), examples=25)
+        check(lambda: RedisCase(server), examples=20)

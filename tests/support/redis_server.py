@@ -17,12 +17,14 @@ class RedisServer:
     Args:
         folder: empty; its append-only file is written there.
         options: of redis-server, after those that matter here.
+        tls: speak nothing but TLS; options name the certificate.
     """
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        self._folder, self._options = folder, options
+    def __init__(self, folder: Path, *options: str, tls: bool = False) -> None:
         self.port = _free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        port = ["--port", "0", "--tls-port", str(self.port)] if tls else ["--port", str(self.port)]
+        self._folder, self._options = folder, [*port, *options]
+        self.url = f"redis{'s' * tls}://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "RedisServer":
@@ -36,7 +38,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start, or start again with what was written before."""
-        command = [need("redis-server"), "--bind", "127.0.0.1", "--port", str(self.port)]
+        command = [need("redis-server"), "--bind", "127.0.0.1"]
         command += ["--dir", str(self._folder), "--save", "", "--appendonly", "yes", *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         self._wait_until_it_listens()
