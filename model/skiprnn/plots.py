@@ -1,0 +1,194 @@
+"""Pictures of training runs: curves, which samples were read, and accuracy against the share of samples read.
+
+Drawn as the paper draws them (figures 2 to 4): pixels that are read in red, skipped ones in blue; dots on signals
+where they are read.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from skiprnn.evaluation import forced_gates
+from skiprnn.network import SkipNetwork
+from skiprnn.recipe import Recipe
+from skiprnn.run import RunFolder
+from skiprnn.tasks.task import Signal
+
+READ, SKIPPED = "#d62728", "#1f77b4"
+
+_SHOWN = 400  # samples of a signal
+_KINDS = {
+    None: ("learned", "o", READ),
+    "uniform": ("uniform", "s", "#7f7f7f"),
+    "random": ("random", "^", "#bcbd22"),
+}
+
+
+def plot_run(run: Path, out: Path) -> list[Path]:
+    """Draw one run's curves and what its network reads; return the files.
+
+    Raises:
+        FileNotFoundError: the folder holds no finished run.
+    """
+    folder = RunFolder(run)
+    recipe = folder.read_recipe()
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    if history := folder.read_history():
+        files.append(_save(_curves(history, _metric(history)), out / "curves.png"))
+    if folder.sequences.is_file():
+        files.append(
+            _save(_reads(SkipNetwork.load(run), _sequences(folder), _recipe(recipe)), out / "reads.png")
+        )
+    return files
+
+
+def plot_front(runs: Sequence[Path], out: Path) -> Path:
+    """Draw the metric of finished runs of one task against the share of the samples that they read.
+
+    Raises:
+        FileNotFoundError: a folder holds no finished run.
+        ValueError: the runs are of different tasks.
+    """
+    figures = [_figures(run) for run in runs]
+    tasks = sorted({figure["task"] for figure in figures})
+    if len(tasks) > 1:
+        raise ValueError(f"expected runs of one task, got {tasks}")
+    out.mkdir(parents=True, exist_ok=True)
+    return _save(_front(figures, tasks[0]), out / "front.png")
+
+
+def _figures(run: Path) -> dict[str, Any]:
+    path = RunFolder(run).facts
+    if not path.is_file():
+        raise FileNotFoundError(f"{run}: expected a finished run, found no {path.name}")
+    figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return figures
+
+
+def _metric(history: Sequence[dict[str, Any]]) -> str:
+    """The task's metric stands second in every line."""
+    known = {"epoch", "steps", "train_loss", "loss", "rate", "updates", "objective"}
+    return next(name for name in history[-1] if name not in known)
+
+
+def _recipe(fields: dict[str, Any]) -> Recipe:
+    return Recipe(
+        **{name: value for name, value in fields.items() if name not in {"task", "seed", "options"}}
+    )
+
+
+def _sequences(folder: RunFolder) -> list[Signal]:
+    with np.load(folder.sequences, allow_pickle=False) as archive:
+        return [archive[name] for name in archive.files]
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    figure.savefig(path, dpi=150, bbox_inches="tight")
+    return path
+
+
+def _curves(history: Sequence[dict[str, Any]], metric: str) -> Figure:
+    """Metric, losses and rate over the epochs."""
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    axes = figure.subplots(1, 3)
+    epochs = [line["epoch"] + 1 for line in history]
+    for ax, names in zip(axes, ([metric], ["train_loss", "loss"], ["rate"]), strict=True):
+        for name in names:
+            ax.plot(epochs, [line[name] for line in history], label=name.replace("_", " "))
+        ax.set_xlabel("epoch")
+        ax.legend()
+    axes[2].set_ylim(0, 1.02)
+    if metric.endswith("error"):
+        axes[0].set_yscale("log")
+    return figure
+
+
+@torch.no_grad()
+def _reads(network: SkipNetwork, sequences: Sequence[Signal], recipe: Recipe) -> Figure:
+    """Which samples of a few sequences are read."""
+    gates = []
+    for sequence in sequences:
+        x = torch.from_numpy(sequence).unsqueeze(0)
+        gates.append(network(x, forced_gates=forced_gates(recipe, x)).gates[0].numpy() > 0)
+    if _are_images(sequences):
+        return _images(sequences, gates)
+    return _signals(sequences[:4], gates[:4])
+
+
+def _are_images(sequences: Sequence[Signal]) -> bool:
+    """One channel, a square number of samples, and no less than 8 × 8."""
+    lengths = {len(sequence) for sequence in sequences}
+    square = all(math.isqrt(length) ** 2 == length >= 64 for length in lengths)
+    return square and len(lengths) == 1 and sequences[0].shape[1] == 1 and sequences[0].min() >= 0
+
+
+def _images(sequences: Sequence[Signal], gates: Sequence[NDArray[np.bool_]]) -> Figure:
+    figure = Figure(figsize=(1.4 * len(sequences), 1.6), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, len(sequences)))
+    for ax, sequence, read in zip(axes, sequences, gates, strict=True):
+        ax.imshow(_coloured(sequence, read))
+        ax.set_title(f"{read.mean():.0%} read", fontsize=8)
+        ax.set_axis_off()
+    return figure
+
+
+def _coloured(sequence: Signal, read: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Grey pixels tinted red where they are read and blue where they are skipped, [side, side, 3]."""
+    side = math.isqrt(len(sequence))
+    grey = sequence / max(float(sequence.max()), 1e-12)
+    tint = np.where(read[:, np.newaxis], _rgb(READ), _rgb(SKIPPED))
+    return (0.65 * tint + 0.35 * grey).clip(0, 1).reshape(side, side, 3)
+
+
+def _rgb(colour: str) -> NDArray[np.float64]:
+    return np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+
+
+def _signals(sequences: Sequence[Signal], gates: Sequence[NDArray[np.bool_]]) -> Figure:
+    figure = Figure(figsize=(9, 1.6 * len(sequences)), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(len(sequences), 1))
+    for ax, sequence, read in zip(axes, sequences, gates, strict=True):
+        _signal(ax, sequence[:_SHOWN], read[:_SHOWN])
+        ax.set_ylabel(f"{read.mean():.0%} read")
+    axes[-1].set_xlabel("sample")
+    return figure
+
+
+def _signal(ax: Axes, sequence: Signal, read: NDArray[np.bool_]) -> None:
+    t = np.arange(len(sequence))
+    for channel in sequence.T:
+        ax.plot(t, channel, color=SKIPPED, linewidth=0.7, alpha=0.6)
+        ax.plot(t[read], channel[read], ".", color=READ, markersize=3)
+
+
+def _front(figures: Sequence[dict[str, Any]], task: str) -> Figure:
+    """A point a run; a thin line joins the thresholds at which a learned gate was judged."""
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    ax = figure.subplots()
+    metric = figures[0]["metric"]
+    for cadence, (label, marker, colour) in _KINDS.items():
+        runs = [entry for entry in figures if entry["cadence"] == cadence]
+        if runs:
+            points = [[entry[name] for entry in runs] for name in ("update_rate", metric)]
+            ax.plot(*points, marker, color=colour, label=label)
+        for entry in runs:
+            judged = entry.get("thresholds", [])
+            line = [[at[name] for at in judged] for name in ("update_rate", metric)]
+            ax.plot(*line, color=colour, linewidth=0.6, alpha=0.5)
+    ax.set(
+        xlabel="share of the samples that are read",
+        ylabel=metric.replace("_", " "),
+        title=task,
+        xlim=(0, 1.02),
+    )
+    ax.legend()
+    return figure

@@ -1,0 +1,155 @@
+"""`skiprnn train` and `skiprnn plot`: from a task's name to a folder that exports, and pictures of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from skiprnn import tasks
+from skiprnn_cli.plot import plot
+from skiprnn_cli.train import train
+from skiprnn_export.step import export
+
+TINY = ("--set", "batch_size=8", "--hidden", "4", "--epochs", "1", "--set", "length=10", "--quiet")
+
+app = typer.Typer()
+app.command()(train)
+app.command()(plot)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def trained(out: Path, *arguments: object) -> dict[str, Any]:
+    result = run("train", "adding", "--out", out, *TINY, *arguments)
+    assert result.exit_code == 0, result.output
+    figures: dict[str, Any] = json.loads((out / "training.json").read_text())
+    return figures
+
+
+def recipe(out: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((out / "recipe.json").read_text())
+    return read
+
+
+def test_a_trained_run_exports(tmp_path: Path) -> None:
+    figures = trained(tmp_path / "run")
+    report = export(tmp_path / "run", tmp_path / "adding.onnx")
+    assert report.bundle.info.training["mean_squared_error"] == figures["mean_squared_error"]
+    assert report.real_sequences == 8
+    assert report.parity.passed
+
+
+def test_the_last_line_says_what_to_do_next(tmp_path: Path) -> None:
+    result = run("train", "adding", "--out", tmp_path, *TINY)
+    assert f"skiprnn export {tmp_path} --out adding.onnx" in result.output.replace("\n", "")
+
+
+def test_flags_and_settings_reach_the_recipe(tmp_path: Path) -> None:
+    flags = (
+        "--cell",
+        "gru",
+        "--lambda",
+        "2e-4",
+        "--ramp",
+        "0.5",
+        "--max-skip",
+        "7",
+        "--lr",
+        "0.01",
+        "--seed",
+        "3",
+    )
+    trained(tmp_path, *flags, "--set", "gate_bias=-1")
+    read = recipe(tmp_path)
+    expected = {"cell": "gru", "budget": 2e-4, "ramp": 0.5, "max_skip": 7, "learning_rate": 0.01, "seed": 3}
+    assert {name: read[name] for name in expected} == expected
+    assert read["gate_bias"] == -1
+    assert read["options"] == {"length": 10}
+
+
+def test_the_papers_settings_are_one_flag_away(tmp_path: Path) -> None:
+    trained(tmp_path, "--paper")
+    paper = tasks.find("adding").paper
+    assert recipe(tmp_path)["learning_rate"] == paper.learning_rate == 1e-4
+    assert recipe(tmp_path)["schedule"] == "constant"
+
+
+def test_a_rate_takes_the_place_of_the_price(tmp_path: Path) -> None:
+    trained(tmp_path, "--rate", "0.5")
+    assert (recipe(tmp_path)["rate"], recipe(tmp_path)["budget"]) == (0.5, 0.0)
+
+
+def test_a_cadence_reads_at_its_rate(tmp_path: Path) -> None:
+    figures = trained(tmp_path, "--rate", "0.5", "--cadence", "uniform")
+    assert figures["update_rate"] == 0.5
+    assert figures["cadence"] == "uniform"
+
+
+def test_a_run_adds_one_line_to_the_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "journals" / "adding.jsonl"
+    figures = [trained(tmp_path / str(seed), "--seed", seed, "--journal", journal) for seed in (0, 1)]
+    assert [json.loads(line) for line in journal.read_text().splitlines()] == figures
+
+
+def test_a_run_resumes(tmp_path: Path) -> None:
+    trained(tmp_path)
+    again = run("train", "adding", "--out", tmp_path, *TINY)
+    assert again.exit_code == 2
+    assert "--resume" in again.stderr
+    assert trained(tmp_path, "--resume", "--epochs", "2")["epochs"] == 2
+
+
+def test_the_users_own_recordings_are_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for number in range(4):
+        columns = {"x [V]": np.sin(np.arange(40) * (number % 2 + 1)), "label": "ab"[number % 2]}
+        pd.DataFrame(columns).to_csv(tmp_path / "data" / f"{number}.csv", index=False)
+    tiny = ("--epochs", "1", "--hidden", "4", "--set", "batch_size=4", "--quiet")
+    result = run("train", "csv", "--data", tmp_path / "data", "--out", tmp_path / "run", *tiny)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("guessing",), "task: expected one of adding"),
+        (("adding", "--rate", "0.5", "--lambda", "1e-4"), "expected one of them"),
+        (("adding", "--cadence", "uniform"), "--cadence: expected a --rate"),
+        (("adding", "--rate", "2"), "rate: expected a share"),
+        (("adding", "--set", "length"), "--set: expected name=value"),
+        (("adding", "--set", "speed=1"), "expected names among"),
+        (("imdb",), "expected --data with train/pos"),
+        (("adding", "--warm-start", "nowhere"), "expected a network directory"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_with_the_reason(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    result = run("train", *arguments, "--out", tmp_path / "run", "--quiet")
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_pictures_are_drawn_of_a_run_and_of_several(tmp_path: Path) -> None:
+    trained(tmp_path / "learned")
+    trained(tmp_path / "clock", "--rate", "0.5", "--cadence", "uniform")
+    one = run("plot", tmp_path / "clock", "--out", tmp_path / "pictures")
+    assert one.exit_code == 0, one.output
+    both = run("plot", tmp_path / "learned", tmp_path / "clock", "--out", tmp_path / "pictures")
+    assert both.exit_code == 0, both.output
+    made = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert made == ["curves.png", "front.png", "reads.png"]
+    assert all((tmp_path / "pictures" / name).read_bytes().startswith(b"\x89PNG") for name in made)
+
+
+def test_a_folder_without_a_run_is_not_drawn(tmp_path: Path) -> None:
+    result = run("plot", tmp_path)
+    assert result.exit_code == 2
+    assert "found no recipe.json" in result.stderr
