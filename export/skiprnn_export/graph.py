@@ -3,11 +3,14 @@
     x [batch, F], state [batch, S]  →  new_state [batch, S], update_prob [batch], y [batch, K]     all float32
 
 Refused: branches and loops (a row's result must not depend on its batch), functions and operators of other
-domains (a runtime may not have them), external data (a bundle is one file), opsets before 18.
+domains (a runtime may not have them), external data (a bundle is one file), opsets before 18. A file may come from
+anywhere, so nothing in it may cost more than its size lets expect either: operators that make much of little are
+refused, and so is any value of more than MOST_VALUES a row.
 
 Errors: ValueError, its message says what was expected and found; `bundle.parse` adds the file's name.
 """
 
+import math
 from collections.abc import Iterator
 
 import onnx
@@ -15,7 +18,16 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, ValueInfoProto
 
 OLDEST_OPSET = 18
+MOST_VALUES = 1 << 24  # of any value in the graph, a row of the batch: 64 MiB of float32
 _STANDARD_DOMAINS = ("", "ai.onnx")
+_OPERATORS = frozenset(
+    """
+    Abs Add And Cast Clip Concat Constant Div Elu Equal Erf Exp Flatten Gather Gelu Gemm Greater GreaterOrEqual
+    HardSigmoid Identity LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max Min Mul Neg Not Or Pow
+    ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Shape Sigmoid Sign Slice Softmax Softplus Split Sqrt Squeeze
+    Sub Tanh Transpose Unsqueeze Where
+    """.split()  # noqa: SIM905 - a list of them is three pages
+)
 _SUBGRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 
 
@@ -39,8 +51,10 @@ def check(model: ModelProto, *, input_size: int, state_size: int, outputs: int) 
     _check_values("output", model.graph.output, promised)
     try:
         onnx.checker.check_model(model, full_check=True)
+        inferred = onnx.shape_inference.infer_shapes(_of_one_row(model), strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ValueError(f"graph: onnx.checker refuses it: {error}") from None
+    _check_sizes(inferred.graph)
 
 
 def _check_operators(model: ModelProto) -> None:
@@ -54,6 +68,8 @@ def _check_operators(model: ModelProto) -> None:
     for node in model.graph.node:
         if node.domain not in _STANDARD_DOMAINS:
             raise ValueError(f"graph: expected standard operators, got {node.domain}.{node.op_type}")
+        if node.op_type not in _OPERATORS and not any(a.type in _SUBGRAPHS for a in node.attribute):
+            raise ValueError(f"graph: expected operators of an update step, got {node.op_type} {node.name!r}")
         if any(attribute.type in _SUBGRAPHS for attribute in node.attribute):
             raise ValueError(f"graph: expected no branches or loops, got {node.op_type} {node.name!r}")
 
@@ -62,6 +78,29 @@ def _check_data(graph: GraphProto) -> None:
     for tensor in _tensors(graph):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise ValueError(f"graph: expected one file, got {tensor.name!r} in external data")
+
+
+def _of_one_row(model: ModelProto) -> ModelProto:
+    """A copy whose batch is 1: then every shape is known, if it is known at all."""
+    fixed = ModelProto()
+    fixed.CopyFrom(model)
+    fixed.graph.ClearField("value_info")
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    return fixed
+
+
+def _check_sizes(graph: GraphProto) -> None:
+    """Every value that the graph computes, of a batch of one row, has a known shape and a bounded size."""
+    known = {value.name: _shape(value) for value in (*graph.value_info, *graph.output)}
+    for node in graph.node:
+        for name in filter(None, node.output):
+            shape = known.get(name, ("?",))
+            sizes = [size for size in shape if isinstance(size, int)]
+            if len(sizes) < len(shape):
+                raise ValueError(f"graph: expected a known shape, got {shape} for {name!r} ({node.op_type})")
+            if math.prod(sizes) > MOST_VALUES:
+                raise ValueError(f"graph: expected {MOST_VALUES} values at most, got {shape} for {name!r}")
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:

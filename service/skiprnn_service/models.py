@@ -49,6 +49,7 @@ class ModelFolder:
         path: the folder.
         build: makes the engine of a session: build(session, model=…, version=…).
         max_batch, threads, providers: of the sessions.
+        pinned: digests of the bundles that may be served (`skiprnn inspect` prints a bundle's); None: all may.
 
     Attributes:
         models: name → version → model, versions ascending.
@@ -66,8 +67,9 @@ class ModelFolder:
         max_batch: int = 256,
         threads: int = 1,
         providers: Sequence[str] = CPU,
+        pinned: frozenset[str] | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path, self._pinned = Path(path), pinned
         self.models: dict[str, dict[str, LoadedModel]] = {}
         self.failures: dict[_Key, str] = {}
         self.stale: dict[_Key, str] = {}
@@ -236,7 +238,11 @@ class ModelFolder:
             found.models.setdefault(name, {})[version] = model
 
     def _load(self, name: str, version: str, file: Path, served: LoadedModel | None) -> LoadedModel:
+        if not file.resolve().is_relative_to(self.path.resolve()):
+            raise ModelError(f"expected a file in the model folder, got a link to {file.resolve()}")
         bundle = read(file)
+        if self._pinned is not None and bundle.sha256 not in self._pinned:
+            raise ModelError(f"its digest {bundle.sha256} is not one of those that are pinned")
         if served is not None and served.bundle.sha256 == bundle.sha256:
             return served
         session = StepSession(
@@ -269,6 +275,19 @@ class ModelFolder:
                 known = file.stat()
                 stamps[file] = (known.st_mtime_ns, known.st_size, known.st_ino)
         return stamps
+
+
+def read_pins(path: Path) -> frozenset[str]:
+    """The digests in a file: the first word of every line that is neither empty nor begins with #.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or holds something else.
+    """
+    words = [line.split()[0] for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
+    wrong = next((word for word in words if not re.fullmatch(r"[0-9a-f]{64}", word)), None)
+    if wrong is not None:
+        raise ValueError(f"{path}: expected a SHA-256 in lower-case hexadecimal digits a line, got {wrong!r:.80}")
+    return frozenset(words)
 
 
 class _Found(NamedTuple):

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from skiprnn_service.app import create_app
 from skiprnn_service.auth import Authenticator
 from skiprnn_service.http_protocol import http_protocol
+from skiprnn_service.models import read_pins
 from skiprnn_service.service import Service
 from skiprnn_service.settings import Settings
 from skiprnn_service.store import open_store
@@ -105,6 +106,8 @@ def _check_what_will_be_opened(settings: Settings) -> None:
     if not settings.models.is_dir():
         raise ValueError(f"models: expected a folder, found none at {settings.models}")
     Authenticator.of(settings)
+    if settings.pinned_models:
+        read_pins(settings.pinned_models)
     open_store(settings.store, ttl_seconds=settings.stream_ttl_seconds)
 
 

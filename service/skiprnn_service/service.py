@@ -8,7 +8,7 @@ from skiprnn_service.auth import Authenticator
 from skiprnn_service.engine import Engine
 from skiprnn_service.metrics import Metrics, ServiceStats
 from skiprnn_service.model_watch import watching
-from skiprnn_service.models import ModelFolder
+from skiprnn_service.models import ModelFolder, read_pins
 from skiprnn_service.oip_sequences import Sequences
 from skiprnn_service.oip_stats import InferStats
 from skiprnn_service.quotas import Quotas
@@ -65,7 +65,11 @@ class Service:
         """
         build = partial(Engine, capacity=settings.max_streams, inline_below_us=settings.inline_below_us)
         models = ModelFolder(
-            settings.models, build=build, max_batch=settings.max_batch, threads=settings.threads
+            settings.models,
+            build=build,
+            max_batch=settings.max_batch,
+            threads=settings.threads,
+            pinned=read_pins(settings.pinned_models) if settings.pinned_models else None,
         )
         store = open_store(
             settings.store, ttl_seconds=settings.stream_ttl_seconds, capacity=settings.max_parked_streams

@@ -46,13 +46,18 @@ class Settings(BaseSettings):
     tls_certificate: Path | None = Field(None, description="PEM file of the server's certificate chain.")
     tls_key: Path | None = Field(None, description="PEM file of the certificate's private key.")
 
+    pinned_models: Path | None = Field(
+        None, description="File with the digests of the bundles that may be served, one a line."
+    )
+
     # who may come in
     api_keys: Path | None = Field(None, description="File of API keys (skiprnn keys add); asks for one.")
     jwt_keys: Path | None = Field(None, description="JWKS file; asks for a JSON Web Token or an API key.")
     jwt_issuer: str | None = Field(None, description="What iss of a token must be.")
     jwt_audience: str | None = Field(None, description="What aud of a token must be.")
     ticket_secret: Path | None = Field(
-        None, description="File of 32 bytes or more that replicas share, so that each takes the others' tickets."
+        None,
+        description="File of 32 bytes or more that replicas share, so that each takes the others' tickets.",
     )
     allowed_origins: str = Field(
         "", description="Origins of foreign pages that may connect, with commas between; * is any."

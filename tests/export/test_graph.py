@@ -65,6 +65,30 @@ def _set_type(model: ModelProto) -> None:
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
 
 
+def _fill_memory(model: ModelProto) -> None:
+    """64 GiB of zeros out of 16 bytes: folded into a constant when a runtime loads the file."""
+    shape = helper.make_tensor("shape", TensorProto.INT64, [2], [1 << 17, 1 << 17])
+    model.graph.initializer.append(shape)
+    model.graph.node.append(helper.make_node("ConstantOfShape", ["shape"], ["unused"]))
+
+
+def _multiply_out(model: ModelProto) -> None:
+    """The same from two long vectors, with an operator that every step uses."""
+    for name, dims in (("column", [1 << 17, 1]), ("row", [1, 1 << 17])):
+        values = helper.make_tensor(name, TensorProto.FLOAT, dims, bytes(4 << 17), raw=True)
+        model.graph.initializer.append(values)
+    model.graph.node.append(helper.make_node("Add", ["column", "row"], ["unused"]))
+
+
+def _hide_a_shape(model: ModelProto) -> None:
+    """A size that is only known when the graph runs."""
+    model.graph.node.append(helper.make_node("Cast", ["y"], ["shape"], to=TensorProto.INT64))
+    model.graph.node.append(helper.make_node("Reshape", ["x", "flat"], ["unused"]))
+    model.graph.node.insert(-1, helper.make_node("ReduceSum", ["shape"], ["sum"], keepdims=0))
+    model.graph.node.insert(-1, helper.make_node("Unsqueeze", ["sum", "axis"], ["flat"]))
+    model.graph.initializer.append(helper.make_tensor("axis", TensorProto.INT64, [1], [0]))
+
+
 REFUSED: dict[str, tuple[_Edit, str]] = {
     "an input is missing": (
         lambda model: model.graph.input.pop(),
@@ -102,6 +126,18 @@ REFUSED: dict[str, tuple[_Edit, str]] = {
         r"graph: expected standard operators alone, got domain 'com\.example'",
     ),
     "a function": (_add_function, "graph: expected no functions, got 'twice'"),
+    "an operator that makes much of little": (
+        _fill_memory,
+        "graph: expected operators of an update step, got ConstantOfShape",
+    ),
+    "a value that fills the memory": (
+        _multiply_out,
+        r"graph: expected 16777216 values at most, got \(131072, 131072\) for 'unused'",
+    ),
+    "a shape that only running tells": (
+        _hide_a_shape,
+        r"graph: expected a known shape, got \('unk__\d+',\) for 'unused' \(Reshape\)",
+    ),
     "an old opset": (
         lambda model: setattr(model.opset_import[0], "version", 17),
         "graph: expected opset 18 or later, got 17",

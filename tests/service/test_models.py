@@ -7,7 +7,7 @@ import pytest
 
 from skiprnn_export import write
 from skiprnn_service.errors import ModelError, UnknownModelError
-from skiprnn_service.models import ModelFolder
+from skiprnn_service.models import ModelFolder, read_pins
 from support.bundles import random_bundle, write_random_bundle
 from support.graphs import depends_on_batch_size
 
@@ -110,3 +110,34 @@ def test_says_so_where_batches_must_be_padded(tmp_path: Path, caplog: pytest.Log
     assert folder.get("m").session.batching == "padded"
     assert "model 'm'" in caplog.text
     assert "padded" in caplog.text
+
+
+def test_a_link_out_of_the_folder_is_not_followed_and_one_within_it_is(tmp_path: Path) -> None:
+    outside, path = tmp_path / "outside.onnx", tmp_path / "models"
+    write_random_bundle(outside)
+    (path / "..data").mkdir(parents=True)
+    write_random_bundle(path / "..data" / "real.onnx")  # as Kubernetes mounts a ConfigMap
+    (path / "away.onnx").symlink_to(outside)
+    (path / "within.onnx").symlink_to(path / "..data" / "real.onnx")
+    folder = loaded(path)
+    assert list(folder.models) == ["within"]
+    assert "link to" in folder.failures["away", "1"]
+    folder.close()
+
+
+def test_only_pinned_bundles_are_served(tmp_path: Path) -> None:
+    good = write_random_bundle(tmp_path / "good.onnx")
+    other = write_random_bundle(tmp_path / "other.onnx", seed=1)
+    pins = tmp_path / "pins"
+    pins.write_text(f"# what we trained\n\n{good.sha256}  good.onnx\n")
+    folder = ModelFolder(tmp_path, max_batch=8, pinned=read_pins(pins))
+    folder.load()
+    assert list(folder.models) == ["good"]
+    assert other.sha256 in folder.failures["other", "1"]
+    folder.close()
+
+
+def test_a_file_of_pins_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pins").write_text("abc good.onnx\n")
+    with pytest.raises(ValueError, match=r"64|SHA-256.*'abc'"):
+        read_pins(tmp_path / "pins")
