@@ -73,10 +73,15 @@ def accumulate(delta_u: Tensor, cum: Tensor) -> Tensor:
     return cum + torch.minimum(delta_u, 1 - cum)
 
 
-def decide(state: GateState, *, threshold: float, max_skip: int) -> tuple[Tensor, Tensor]:
-    """(u, ũ) for this sample, both [B]. The cap opens the gate after `max_skip` skipped samples."""
+def opens(state: GateState, *, threshold: float, max_skip: int) -> tuple[Tensor, Tensor]:
+    """(does the gate open at this sample? bool; ũ), both [B]. The cap opens it after `max_skip` skipped samples."""
     u_tilde = accumulate(state.delta_u, state.cum)
-    opened = (u_tilde >= threshold) | (state.skipped >= max_skip)
+    return (u_tilde >= threshold) | (state.skipped >= max_skip), u_tilde
+
+
+def decide(state: GateState, *, threshold: float, max_skip: int) -> tuple[Tensor, Tensor]:
+    """(u, ũ) for this sample, both [B]: `opens`, with the gradient passed straight through."""
+    opened, u_tilde = opens(state, threshold=threshold, max_skip=max_skip)
     return _binarize_where(u_tilde, opened), u_tilde
 
 

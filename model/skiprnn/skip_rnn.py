@@ -1,8 +1,8 @@
 """Skip LSTM and Skip GRU: drop-in for torch.nn.LSTM and torch.nn.GRU, with a gate that decides what is read.
 
 Complete: the networks of Campos et al. (ICLR 2018, arXiv 1708.06834), eq. 1 to 6, any number of layers under one
-shared gate, padded batches, a learned initial state. The loop in `_reference` is the readable one; where it can,
-`unroll.py` does the same faster.
+shared gate, padded batches, a learned initial state. The loop in `_reference` is the readable one; `skiprnn.unroll`
+does the same faster.
 
 Not here: bidirectional networks (a live stream has no future), projections (`proj_size`), dropout between
 layers.
@@ -20,22 +20,17 @@ at run time" is the initial value of the forget gate's bias_ih: the same functio
 """
 
 import math
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skiprnn import unroll
 from skiprnn.gate import DEFAULT_MAX_SKIP, GateState, advance, check_gate, decide, first_gate
+from skiprnn.reference_cells import gru_cell, gru_cell_reset_before, lstm_cell
+from skiprnn.unroll import Backend, Choice, Layer, Result, Settings, SkipState, Stack
 
-
-class SkipState(NamedTuple):
-    """Everything that a stack carries from one sample to the next: layers' states and the gate's."""
-
-    h: Tensor  # [L, B, H]
-    c: Tensor | None  # [L, B, H]; None for the GRU
-    gate: GateState
+__all__ = ["Candidates", "SkipGRU", "SkipLSTM", "SkipState"]
 
 
 class Candidates(NamedTuple):
@@ -50,11 +45,12 @@ class _SkipRNN(nn.Module):
     """What Skip LSTM and Skip GRU share: parameters, initialisation, the unroll.
 
     Attributes:
-        backend: "auto" takes the C++ kernel where it can (see `unroll.supports`), "reference" never does.
+        backend: "auto" takes the C++ kernel where it can, else the torch form; "kernel", "torch" and "reference"
+            take that one or raise. `choose_backend` says which it is.
     """
 
     gates_per_cell: int
-    backend: Literal["auto", "reference"] = "auto"
+    backend: Backend = "auto"
 
     def __init__(
         self,
@@ -151,51 +147,50 @@ class _SkipRNN(nn.Module):
             raise ValueError(
                 f"forced_gates: expected one for each of {B} × {T} samples, got {list(forced.shape)}"
             )
-        read = self._fast if self.unrolls_fast(x) else self._reference
-        outputs, gates, final = read(x, self._start(state, B), lengths, forced)
+        outputs, gates, final = self._read(x, self._start(state, B), self._settings(lengths, forced))
         if self.batch_first:
             return outputs.transpose(0, 1), final, gates.transpose(0, 1)
         return outputs, final, gates
 
-    def unrolls_fast(self, x: Tensor) -> bool:
-        """Does the kernel read these sequences ([T, B, F])? Otherwise the reference does."""
-        cell = self.unroll_cell
-        if self.backend == "reference" or cell is None:
-            return False
-        return unroll.supports(x, num_layers=self.num_layers, hidden_size=self.hidden_size)
+    def choose_backend(self, input: Tensor) -> Choice:
+        """Which back end reads such sequences, laid out as for `forward`, and why: a line for the log.
+
+        Raises:
+            ValueError: `backend` names one that cannot.
+        """
+        return self._choose(input.transpose(0, 1) if self.batch_first else input)
+
+    def _choose(self, x: Tensor) -> Choice:
+        return unroll.choose(self.backend, self._cell, x)
 
     @property
-    def unroll_cell(self) -> Literal["lstm", "gru"] | None:
-        """Which of the kernel's cells this is, if any."""
+    def _cell(self) -> str:
+        """This cell's name among those of `Settings`."""
         raise NotImplementedError
 
-    def _fast(
-        self, x: Tensor, state: SkipState, lengths: Tensor | None, forced: Tensor | None
-    ) -> tuple[Tensor, Tensor, SkipState]:
-        """`_reference` by the kernel."""
-        T, B, _ = x.shape
-        w_ih, w_hh, b_ih, b_hh = self.layer(0)
-        layer = unroll.Layer(w_ih, w_hh, b_ih, b_hh, self.gate.weight[0], self.gate.bias[0])
-        ends = torch.full((B,), T) if lengths is None else lengths.to(torch.int64).contiguous()
-        settings = unroll.Settings(self.unroll_cell or "", self.threshold, self.max_skip, ends, forced)
-        c = None if state.c is None else state.c[0]
-        outputs, gates, h, c, gate = unroll.unroll(x, layer, settings, state.h[0], c, state.gate)
-        return outputs, gates, SkipState(h.unsqueeze(0), None if c is None else c.unsqueeze(0), gate)
+    def _settings(self, lengths: Tensor | None, forced: Tensor | None) -> Settings:
+        return Settings(self._cell, self.threshold, self.max_skip, lengths, forced)
 
-    def _reference(
-        self, x: Tensor, state: SkipState, lengths: Tensor | None, forced: Tensor | None
-    ) -> tuple[Tensor, Tensor, SkipState]:
-        """The readable loop: x [T, B, F] → outputs [T, B, H], gates [T, B], final state."""
+    def _read(self, x: Tensor, state: SkipState, settings: Settings) -> Result:
+        backend = self._choose(x).backend
+        if backend == "reference":
+            return self._reference(x, state, settings)
+        layers = tuple(Layer(*self.layer(index)) for index in range(self.num_layers))
+        stack = Stack(layers, self.gate.weight[0], self.gate.bias[0])
+        return unroll.unroll(backend, x, stack, settings, state)
+
+    def _reference(self, x: Tensor, state: SkipState, settings: Settings) -> Result:
+        """The readable loop over x [T, B, F]."""
         outputs, gates = [], []
         for t, x_t in enumerate(x.unbind(0)):
-            stepped, u = self._step(x_t, state, None if forced is None else forced[t])
-            if lengths is not None:
-                inside = t < lengths.to(x.device)  # (B,)
+            stepped, u = self._step(x_t, state, None if settings.forced is None else settings.forced[t])
+            if settings.lengths is not None:
+                inside = t < settings.lengths.to(x.device)  # (B,)
                 stepped, u = _hold(inside, stepped, state), u * inside
             state = stepped
             outputs.append(state.h[-1])
             gates.append(u)
-        return torch.stack(outputs), torch.stack(gates), state
+        return Result(torch.stack(outputs), torch.stack(gates), state)
 
     def _step(self, x: Tensor, state: SkipState, forced: Tensor | None) -> tuple[SkipState, Tensor]:
         """One sample: decide, compute the candidates, take or copy (eq. 1).
@@ -313,13 +308,13 @@ class SkipLSTM(_SkipRNN):
             raise ValueError("state: expected (h, c) for an LSTM and h alone for a GRU")
         hs, cs = [], []
         for index in range(self.num_layers):
-            x, new_c = _lstm_cell(x, h[index], c[index], *self.layer(index))
+            x, new_c = lstm_cell(x, h[index], c[index], *self.layer(index))
             hs.append(x)
             cs.append(new_c)
         return Candidates(torch.stack(hs), torch.stack(cs), self._delta_u(cs[-1]))
 
     @property
-    def unroll_cell(self) -> Literal["lstm", "gru"] | None:
+    def _cell(self) -> str:
         return "lstm"
 
     def _matrices(self) -> list[slice]:
@@ -374,15 +369,15 @@ class SkipGRU(_SkipRNN):
 
     def candidates(self, x: Tensor, h: Tensor, c: Tensor | None) -> Candidates:  # noqa: ARG002
         hs = []
-        cell = _gru_cell if self.reset_after else _gru_cell_reset_before
+        cell = gru_cell if self.reset_after else gru_cell_reset_before
         for index in range(self.num_layers):
             x = cell(x, h[index], *self.layer(index))
             hs.append(x)
         return Candidates(torch.stack(hs), None, self._delta_u(hs[-1]))
 
     @property
-    def unroll_cell(self) -> Literal["lstm", "gru"] | None:
-        return "gru" if self.reset_after else None
+    def _cell(self) -> str:
+        return "gru" if self.reset_after else "gru_reset_before"
 
     def _matrices(self) -> list[slice]:
         H = self.hidden_size
@@ -395,33 +390,6 @@ class SkipGRU(_SkipRNN):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, reset_after={self.reset_after}"
-
-
-def _lstm_cell(
-    x: Tensor, h: Tensor, c: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor
-) -> tuple[Tensor, Tensor]:
-    i, f, g, o = (F.linear(x, w_ih, b_ih) + F.linear(h, w_hh, b_hh)).chunk(4, dim=1)  # (B, H) each
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
-
-
-def _gru_cell(x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
-    x_r, x_z, x_n = F.linear(x, w_ih, b_ih).chunk(3, dim=1)  # (B, H) each
-    h_r, h_z, h_n = F.linear(h, w_hh, b_hh).chunk(3, dim=1)
-    r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
-    n = torch.tanh(x_n + r * h_n)
-    return z * h + (1 - z) * n
-
-
-def _gru_cell_reset_before(
-    x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor
-) -> Tensor:
-    H = h.shape[1]
-    x_r, x_z, x_n = F.linear(x, w_ih, b_ih).chunk(3, dim=1)  # (B, H) each
-    h_r, h_z = F.linear(h, w_hh[: 2 * H], b_hh[: 2 * H]).chunk(2, dim=1)
-    r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
-    n = torch.tanh(x_n + F.linear(r * h, w_hh[2 * H :], b_hh[2 * H :]))
-    return z * h + (1 - z) * n
 
 
 def _take(u: Tensor, new: Tensor, old: Tensor) -> Tensor:

@@ -144,9 +144,8 @@ class Learner(lightning.LightningModule):
         return _Epoch(self._data, (self._plan.seed, self.current_epoch, self.global_rank))
 
     def on_train_start(self) -> None:
-        x = self._data.validation[0].x[:1].transpose(0, 1).to(self.device)
-        fast = self.network.rnn.unrolls_fast(x)
-        _log.info("unrolls by %s on %s", "the C++ kernel" if fast else "the reference loop", self.device)
+        x = self._data.validation[0].x[:1].to(self.device)
+        _log.info("unroll on %s: %s", self.device, self.network.rnn.choose_backend(x))
 
     def on_train_epoch_start(self) -> None:
         self._losses: list[Tensor] = []
