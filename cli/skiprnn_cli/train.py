@@ -137,9 +137,13 @@ def _parsed(settings: list[str]) -> dict[str, Any]:
 
 
 def _append(journal: Path, figures: dict[str, Any]) -> None:
+    """A run that was finished before, and resumed, is not added again."""
     journal.parent.mkdir(parents=True, exist_ok=True)
-    with journal.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(figures, ensure_ascii=False) + "\n")
+    line = json.dumps(figures, ensure_ascii=False) + "\n"
+    with journal.open("a+", encoding="utf-8") as file:
+        file.seek(0)
+        if line not in file:
+            file.write(line)
 
 
 def _report(out: Path, figures: dict[str, Any]) -> None:

@@ -96,6 +96,13 @@ class RunFolder:
             return []
         return [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines()]
 
+    def finished(self, epochs: int) -> dict[str, Any] | None:
+        """The figures, if training ended after this many epochs or more, or before because it chose to."""
+        if not self.facts.is_file():
+            return None
+        figures: dict[str, Any] = json.loads(self.facts.read_text(encoding="utf-8"))
+        return figures if figures["epochs"] >= epochs or figures["stopped"] else None
+
     def finish(self, facts: Mapping[str, Any], samples: Sequence[Signal]) -> None:
         """Write the figures and the sequences for export."""
         self.facts.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

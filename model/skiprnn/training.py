@@ -89,6 +89,8 @@ def fit(plan: Plan, out: Path, *, resume: bool = False, progress_bar: bool = Tru
     data = plan.load()
     folder = RunFolder(out)
     goes_on = folder.begin(plan.recipe, plan.identity(), resume=resume)
+    if goes_on and (figures := folder.finished(plan.recipe.epochs)) is not None:
+        return figures
     lightning.seed_everything(plan.seed, verbose=False)
     network = build(plan, data)
     learner = Learner(network, plan, data, folder)
@@ -99,6 +101,7 @@ def fit(plan: Plan, out: Path, *, resume: bool = False, progress_bar: bool = Tru
     _take(network, folder, plan.recipe)
     figures = _figures(plan, data, network.cpu()) | {
         "epochs": trainer.current_epoch,
+        "stopped": trainer.should_stop,
         "seconds": round(time.monotonic() - began, 1),
         "warning": learner.collapse.message,
     }

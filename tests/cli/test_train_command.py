@@ -95,6 +95,7 @@ def test_a_cadence_reads_at_its_rate(tmp_path: Path) -> None:
 def test_a_run_adds_one_line_to_the_journal(tmp_path: Path) -> None:
     journal = tmp_path / "journals" / "adding.jsonl"
     figures = [trained(tmp_path / str(seed), "--seed", seed, "--journal", journal) for seed in (0, 1)]
+    trained(tmp_path / "1", "--seed", 1, "--journal", journal, "--resume")
     assert [json.loads(line) for line in journal.read_text().splitlines()] == figures
 
 

@@ -1,0 +1,60 @@
+"""Journals become one row a setting, with mean and standard deviation over its seeds."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skiprnn.results import main, table
+
+RUN: dict[str, Any] = {
+    "task": "adding",
+    "seed": 0,
+    "options": {"length": 50},
+    "metric": "mean_squared_error",
+    "mean_squared_error": 1e-3,
+    "update_rate": 0.5,
+    "updates": 25.0,
+    "samples": 50.0,
+    "lambda": 1e-5,
+    "rate_target": None,
+    "cadence": None,
+    "cell": "lstm",
+    "hidden_size": 110,
+    "epochs": 40,
+    "solved": True,
+}
+
+
+def test_seeds_of_a_setting_share_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    other = RUN | {
+        "seed": 1,
+        "update_rate": 0.6,
+        "updates": 30.0,
+        "mean_squared_error": 3e-3,
+        "solved": False,
+    }
+    clock = RUN | {"cadence": "uniform", "rate_target": 0.5, "lambda": 0.0}
+    journal = tmp_path / "adding.jsonl"
+    journal.write_text("".join(json.dumps(run) + "\n" for run in (RUN, other, clock)))
+    monkeypatch.setattr(sys, "argv", ["results", str(journal)])
+    main()
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[2:] == [
+        "| adding (length 50) | lstm 110 | λ = 1e-05 | 40 | mean squared error | 2.00e-03 ± 1.41e-03 "
+        "| 55.0 ± 7.1 % | 27.5 ± 3.5 of 50 | 1 of 2 | 2 |",
+        "| adding (length 50) | lstm 110 | uniform 0.5 | 40 | mean squared error | 1.00e-03 "
+        "| 50.0 % | 25.0 of 50 | 1 of 1 | 1 |",
+    ]
+
+
+def test_folds_share_a_row_and_everything_is_named() -> None:
+    fields = {"metric": "accuracy", "accuracy": 0.9, "rate_target": 1.0, "cadence": "uniform"}
+    runs = [RUN | fields | {"options": {"fold": fold, "window": 9}} for fold in range(5)]
+    for run in runs:
+        del run["solved"]
+    row = table(runs).splitlines()[2]
+    assert row.startswith("| adding (window 9) | lstm 110 | everything | 40 | accuracy | 0.9 ± 0 |")
+    assert row.endswith("|  | 5 |")
