@@ -1,6 +1,7 @@
 """A Redis store tells in time when Redis is down, slow or full, and goes on by itself when it is not."""
 
 import asyncio
+import re
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -180,6 +181,20 @@ async def test_a_password_is_asked_for_and_not_told(tmp_path: Path, open_redis: 
             with pytest.raises(StoreError, match=r"(?i)auth|password") as caught:
                 await open_redis(url).check()
             assert "wr0ng" not in str(caught.value)
+
+
+async def test_the_access_list_of_the_docs_is_enough(server: RedisServer, open_redis: Open) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "stores.md").read_text()
+    (command,) = re.findall(r"```redis\n(ACL SETUSER .*)\n```", page)
+    async with Redis.from_url(server.url) as redis:
+        await redis.acl_setuser("skiprnn", reset=True)
+        await redis.execute_command(*command.split())  # type: ignore[no-untyped-call]
+    store = open_redis(server.url.replace("://", "://skiprnn:PASSWORD@"))
+    epoch = await put(store)
+    await store.check()
+    assert await store.count() == 1
+    await store.delete(*KEY, epoch)
+    assert await store.count() == 0
 
 
 async def test_speaks_tls_and_trusts_only_whom_it_should(tmp_path: Path, open_redis: Open) -> None:
