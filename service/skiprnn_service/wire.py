@@ -36,6 +36,8 @@ _LONGEST_REASON = 123  # bytes: what a close frame has room for beside its code 
 class StreamProtocol(WebSocketsSansIOProtocol):
     """One connection; uvicorn makes it when a request asks for an upgrade."""
 
+    _out: "WireTransport"
+
     def __init__(
         self,
         config: Config,
@@ -60,7 +62,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if not self.close_sent:  # not refused; the route's task starts after this turn
             extensions = cast(dict[str, Any], self.scope["extensions"])
-            extensions[EXTENSION] = WireTransport(self)
+            extensions[EXTENSION] = self._out = WireTransport(self)
             self._relay = False
 
     def data_received(self, data: bytes) -> None:
@@ -101,6 +103,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def _feed(self, data: bytes) -> None:
         """Hand over the whole frames at the front of `data` and hold the rest."""
         start, end, needed = 0, len(data), 2
+        self._out.corked = True
         try:
             for _ in range(_FRAMES_A_TURN):
                 if end - start < 6:
@@ -119,9 +122,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
                 start = stop
             else:
                 self._schedule()
-            self._hold(data[start:], needed)
+            if start < end:
+                self._hold(data[start:], needed)
         except Exception as error:
             self._fail(error)
+        self._out.flush()
 
     def _measure(self, data: bytes, start: int) -> tuple[int, int]:
         """Where the payload of a frame with a long header begins, and its size, 0 while that is not known."""
@@ -144,7 +149,9 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             if _is_utf8(text):
                 self._deliver(text, True)
                 return True
+        self._out.flush()  # before what uvicorn says to this
         super().data_received(data[start:stop])
+        self._out.corked = True
         self._choose()
         return True
 
@@ -155,7 +162,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
     def _hold(self, rest: bytes, needed: int) -> None:
         """Keep what was not fed until there are `needed` bytes, unless uvicorn will refuse it as it is."""
-        if not rest or self.transport.is_closing():
+        if self.transport.is_closing():
             return
         legal = len(rest) < 2 or (rest[1] >= _MASKED and rest[0] & 15 in _OPCODES)
         if legal and needed < _NEVER:
@@ -241,34 +248,53 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
 
 class WireTransport:
-    """The Transport of a connection that uvicorn accepted with StreamProtocol."""
+    """The Transport of a connection that uvicorn accepted with StreamProtocol.
 
-    __slots__ = ("_is_closing", "_protocol", "_write")
+    A write is a system call: messages that are sent while a segment is fed, or in one turn of the loop, are one.
+    """
+
+    __slots__ = ("_protocol", "_unsent", "_unsent_size", "corked")
 
     def __init__(self, protocol: StreamProtocol) -> None:
         self._protocol = protocol
-        self._write, self._is_closing = protocol.transport.write, protocol.transport.is_closing
+        self._unsent: list[bytes] = []
+        self._unsent_size = 0
+        self.corked = False  # somebody will flush
 
     @property
     def buffered(self) -> int:
-        return self._protocol.transport.get_write_buffer_size()
+        return self._unsent_size + self._protocol.transport.get_write_buffer_size()
 
     def send(self, data: bytes | str) -> None:
         first = _BINARY
         if isinstance(data, str):
             first, data = _TEXT, data.encode()
         size = len(data)
-        if self._protocol.close_sent or self._is_closing():
-            return
         if size < 126:
-            self._write(_HEADERS[first][size] + data)
+            self._unsent.append(_HEADERS[first][size] + data)
         elif size < 1 << 16:
-            self._write(bytes((first, 126, size >> 8, size & 255)) + data)
+            self._unsent.append(bytes((first, 126, size >> 8, size & 255)) + data)
         else:
-            self._write(bytes((first, 127)) + size.to_bytes(8, "big") + data)
+            self._unsent += (bytes((first, 127)) + size.to_bytes(8, "big"), data)
+        self._unsent_size += size
+        if not self.corked:
+            self.corked = True
+            self._protocol.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what was collected, unless the connection is over."""
+        self.corked = False
+        if self._unsent:
+            data = b"".join(self._unsent)
+            self._unsent.clear()
+            self._unsent_size = 0
+            protocol = self._protocol
+            if not (protocol.close_sent or protocol.transport.is_closing()):
+                protocol.transport.write(data)
 
     def close(self, code: int, reason: str = "") -> None:
-        if not (self._protocol.close_sent or self._is_closing()):
+        self.flush()
+        if not (self._protocol.close_sent or self._protocol.transport.is_closing()):
             self._protocol.end(code, reason)
 
     def abort(self) -> None:
