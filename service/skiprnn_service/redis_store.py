@@ -21,8 +21,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from skiprnn_service.errors import SnapshotError, StoreError
-from skiprnn_service.snapshot_format import dumps, loads_as
+from skiprnn_service.snapshot_format import dumps, loads_as, readable
 from skiprnn_service.store import FENCE_SECONDS, Claim, Key, Record
+from skiprnn_service.stream import Snapshot
 
 _PARKED, _EPOCH = "skiprnn:parked", "skiprnn:epoch"
 _CONNECTIONS = 8
@@ -145,6 +146,9 @@ class RedisStore:
         self.expired += expired
         return int(waiting)
 
+    async def parked(self, limit: int) -> list[Snapshot]:
+        return await self._answer(self._latest(limit))
+
     async def check(self) -> None:
         await self._answer(self._check([_EPOCH]))
 
@@ -159,6 +163,14 @@ class RedisStore:
             fenced.update(chunk[number].key for number in numbers)
         return fenced
 
+    async def _latest(self, limit: int) -> list[Snapshot]:
+        keys: list[Any] = await self._redis.zrevrange(_PARKED, 0, limit - 1)
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hget(key, "snapshot")
+            found = await pipeline.execute()
+        return list(readable((data, *_names(key)) for key, data in zip(keys, found, strict=True) if data))
+
     async def _answer(self, call: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -171,6 +183,12 @@ class RedisStore:
 
 def _key(model: str, stream_id: str) -> str:
     return f"skiprnn:stream:{model}:{stream_id}"  # a model's name has no colon
+
+
+def _names(key: bytes) -> tuple[str, str]:
+    """Model and id of a key."""
+    _, _, model, stream_id = key.decode().split(":", 3)
+    return model, stream_id
 
 
 def _chunks(records: Sequence[Record]) -> Iterator[tuple[list[str], list[Any], list[Record]]]:

@@ -8,6 +8,8 @@ Format 1 is the same with fewer fields; those that it lacks take their defaults.
 
 import struct
 import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -56,3 +58,10 @@ def loads_as(data: bytes, model: str, stream_id: str) -> Snapshot:
         found = f"stream {snapshot.stream_id!r} of model {snapshot.model!r}"
         raise SnapshotError(f"snapshot: expected stream {stream_id!r} of model {model!r}, got {found}")
     return snapshot
+
+
+def readable(rows: Iterable[tuple[bytes, str, str]]) -> Iterator[Snapshot]:
+    """The snapshots among (bytes, model, stream id) that `loads_as` does not refuse."""
+    for row in rows:
+        with suppress(SnapshotError):
+            yield loads_as(*row)

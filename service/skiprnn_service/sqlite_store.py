@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from skiprnn_service.errors import SnapshotError, StoreError
-from skiprnn_service.snapshot_format import dumps, loads_as
+from skiprnn_service.snapshot_format import dumps, loads_as, readable
 from skiprnn_service.store import FENCE_SECONDS, Claim, Key, Record
+from skiprnn_service.stream import Snapshot
 
 SCHEMA = 1
 
@@ -36,11 +37,14 @@ _CREATE = f"""
         expires_at REAL NOT NULL, snapshot BLOB, UNIQUE (model, stream_id));
     CREATE INDEX by_expiry ON streams (stage, expires_at);
     CREATE TABLE counter (epoch INTEGER NOT NULL);
-    INSERT INTO counter VALUES (0);
     PRAGMA user_version = {SCHEMA};
 """
 _FIND = "SELECT snapshot FROM streams WHERE model = ? AND stream_id = ? AND stage > 0 AND expires_at > ?"
 _COUNT = "SELECT count(*) FROM streams WHERE stage = ? AND expires_at > ?"
+_LATEST = """
+    SELECT snapshot, model, stream_id FROM streams WHERE stage = ? AND expires_at > ?
+    ORDER BY expires_at DESC LIMIT ?
+"""
 _WRITE = """
     INSERT INTO streams VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
     SET epoch = excluded.epoch, stage = excluded.stage, expires_at = excluded.expires_at, snapshot = excluded.snapshot
@@ -90,6 +94,7 @@ class SqliteStore:
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
         self._connection: sqlite3.Connection | None = None  # the thread's alone
+        self._inode: int | None = None  # of the file that is connected
         self._swept_at = 0.0
 
     async def claim(self, model: str, stream_id: str) -> Claim:
@@ -103,6 +108,9 @@ class SqliteStore:
 
     async def count(self) -> int:
         return await self._do(self._count)
+
+    async def parked(self, limit: int) -> list[Snapshot]:
+        return await self._do(partial(self._parked, limit))
 
     async def check(self) -> None:
         await self._do(lambda connection: connection.execute("UPDATE counter SET epoch = epoch").rowcount)
@@ -149,6 +157,8 @@ class SqliteStore:
     def _transact(self, actions: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
         """Results of the actions, or what they raised. What the file itself raised undoes all of them."""
         try:
+            if self._connection and self._inode != _inode(self._path):
+                self._disconnect()  # somebody took the file away: what we wrote there would survive nothing
             connection = self._connection or self._connect()
             connection.execute("BEGIN IMMEDIATE")
             self._sweep(connection)
@@ -163,7 +173,7 @@ class SqliteStore:
         self._path.touch(mode=0o600)
         # Half the time for a lock, so that its error is told before the call's own time is over.
         connection = sqlite3.connect(self._path, timeout=self._timeout_seconds / 2, isolation_level=None)
-        self._connection = connection
+        self._connection, self._inode = connection, _inode(self._path)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         connection.execute("BEGIN IMMEDIATE")
@@ -190,6 +200,8 @@ class SqliteStore:
         if version == 0 and tables == 0:
             for statement in _CREATE.split(";"):
                 connection.execute(statement)
+            # Later than any epoch of a file that was here before and whose owners may still be alive.
+            connection.execute("INSERT INTO counter VALUES (?)", (int(self._clock() * 1e6),))
         elif version != SCHEMA:
             raise StoreError(f"expected an empty file or a store of schema {SCHEMA}, got schema {version}")
 
@@ -239,6 +251,10 @@ class SqliteStore:
         found = connection.execute(_COUNT, (_PARKED, self._clock())).fetchone()
         return int(found[0])
 
+    def _parked(self, limit: int, connection: sqlite3.Connection) -> list[Snapshot]:
+        rows = connection.execute(_LATEST, (_PARKED, self._clock(), limit)).fetchall()
+        return list(readable(rows))
+
     def _sweep(self, connection: sqlite3.Connection) -> None:
         """Forget some of what is over, now and then."""
         now = self._clock()
@@ -254,6 +270,13 @@ class SqliteStore:
     def _forget(self, connection: sqlite3.Connection, rows: list[tuple[int, int]]) -> None:
         connection.executemany("DELETE FROM streams WHERE rowid = ?", [(rowid,) for rowid, _ in rows])
         self.expired += sum(stage != _ENDED for _, stage in rows)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _outcome(action: Callable[[sqlite3.Connection], Any], connection: sqlite3.Connection) -> Any:

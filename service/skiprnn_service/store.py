@@ -88,6 +88,9 @@ class Store(Protocol):
     async def count(self) -> int:
         """Parked streams. Raises StoreError."""
 
+    async def parked(self, limit: int) -> list[Snapshot]:
+        """Those parked last, `limit` at most, newest first; damaged ones are left out. Raises StoreError."""
+
     async def check(self) -> None:
         """Return if the store can be written; else raise StoreError."""
 
@@ -189,6 +192,11 @@ class MemoryStore:
     async def count(self) -> int:
         self._expire()
         return self._parked
+
+    async def parked(self, limit: int) -> list[Snapshot]:
+        self._expire()
+        rows = (row.snapshot for row in reversed(self._kept.values()) if row.parked and row.snapshot)
+        return list(itertools.islice(rows, limit))
 
     async def check(self) -> None:
         pass

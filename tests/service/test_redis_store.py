@@ -1,6 +1,7 @@
 """A Redis store tells in time when Redis is down, slow or full, and goes on by itself when it is not."""
 
 import asyncio
+import contextlib
 import re
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -85,6 +86,27 @@ async def test_a_killed_server_is_an_error_and_then_it_goes_on_with_what_it_kept
     claim = await store.claim(*KEY)
     assert claim.snapshot == SNAPSHOT
     assert claim.epoch > epoch
+
+
+async def test_what_it_said_is_saved_survives_kill_9_in_the_middle(
+    server: RedisServer, open_redis: Open
+) -> None:
+    store = open_redis(server.url)
+    streams = [SNAPSHOT._replace(stream_id=f"s{number}", state=bytes(4000)) for number in range(200)]
+    epochs = [(await store.claim("watch", snapshot.stream_id)).epoch for snapshot in streams]
+    told = 0
+    killing = asyncio.get_running_loop().call_later(0.2, server.kill)
+    with contextlib.suppress(StoreError):
+        while True:
+            pairs = zip(epochs, streams, strict=True)
+            await store.save([Record(epoch, True, stream._replace(next=told + 1)) for epoch, stream in pairs])
+            told += 1
+    killing.cancel()
+    server.start()
+    await eventually(store.check)
+    found = [(await store.claim("watch", snapshot.stream_id)).snapshot for snapshot in streams]
+    assert told > 0
+    assert {snapshot and snapshot.next for snapshot in found} <= {told, told + 1}
 
 
 async def eventually(call: Callable[[], Awaitable[object]]) -> None:

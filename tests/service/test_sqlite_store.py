@@ -206,7 +206,8 @@ async def test_what_cannot_be_a_row_fails_alone(open_sqlite: Open) -> None:
     bad, good = store.claim("watch", "\ud800"), store.claim("watch", "good")
     failed, claim = await asyncio.gather(bad, good, return_exceptions=True)
     assert isinstance(failed, UnicodeEncodeError)
-    assert claim == (2, None)
+    assert not isinstance(claim, BaseException)
+    assert claim.snapshot is None
 
 
 async def test_a_closed_store_says_so(open_sqlite: Open) -> None:
@@ -215,6 +216,22 @@ async def test_a_closed_store_says_so(open_sqlite: Open) -> None:
     await store.close()
     with pytest.raises(StoreError, match="is closed"):
         await store.count()
+
+
+async def test_a_file_that_was_taken_away_is_made_again_with_larger_epochs(
+    open_sqlite: Open, tmp_path: Path
+) -> None:
+    stores = [open_sqlite(), open_sqlite()]
+    await put(stores[0])
+    epoch, _ = await stores[1].claim("watch", "live")
+    for path in tmp_path.glob("streams.db*"):
+        path.unlink()
+    snapshot = SNAPSHOT._replace(stream_id="live")
+    assert not await stores[1].save([Record(epoch, False, snapshot)])  # a live stream is kept again
+    new = await stores[0].claim("watch", "live")
+    assert new.snapshot == snapshot
+    assert new.epoch > epoch
+    assert await stores[1].save([Record(epoch, False, snapshot)]) == {("watch", "live")}
 
 
 # -- files that are no store

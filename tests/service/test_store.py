@@ -100,6 +100,18 @@ async def test_counts_the_parked_and_not_the_live(case: StoreCase) -> None:
     assert await case.store.count() == 3
 
 
+async def test_lists_the_parked_newest_first_and_no_others(case: StoreCase) -> None:
+    for number in range(5):
+        snapshot = SNAPSHOT._replace(stream_id=f"alice/s:{number}", next=number)
+        epoch, _ = await case.store.claim(snapshot.model, snapshot.stream_id)
+        await case.store.save([Record(epoch, number != 2, snapshot)])
+        await case.pass_time(0.01)
+    parked = await case.store.parked(3)
+    assert [snapshot.next for snapshot in parked] == [4, 3, 1]
+    assert parked[0] == SNAPSHOT._replace(stream_id="alice/s:4", next=4)
+    assert len(await case.store.parked(100)) == 4
+
+
 async def test_takes_thousands_at_once_and_says_which_were_fenced(case: StoreCase) -> None:
     ids = [f"s{number}" for number in range(2_000)]
     claims = await asyncio.gather(*(case.store.claim("watch", stream_id) for stream_id in ids))
