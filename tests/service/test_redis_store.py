@@ -215,6 +215,7 @@ async def test_the_access_list_of_the_docs_is_enough(server: RedisServer, open_r
     epoch = await put(store)
     await store.check()
     assert await store.count() == 1
+    assert await store.parked(5) == [SNAPSHOT]
     await store.delete(*KEY, epoch)
     assert await store.count() == 0
 
