@@ -1,11 +1,14 @@
 """What the page at / asks for besides the models: counters for everybody, the table of streams for an admin."""
 
+from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Request
 
 from skiprnn_service.errors import StoreError
 from skiprnn_service.service import Service
+from skiprnn_service.stream import Snapshot
 from skiprnn_service.streams import Lease
 
 router = APIRouter()
@@ -40,31 +43,32 @@ async def counters(request: Request) -> dict[str, Any]:
 
 @router.get("/v1/streams")
 async def streams(request: Request) -> dict[str, Any]:
-    """For an admin: the streams that are live here, the longest first, and how many are parked."""
+    """For an admin: the streams that are live here, the longest first, then the parked ones, the latest first."""
     service: Service = request.app.state.service
     service.auth.principal(request, "admin")
-    leases = list(service.streams)
-    leases.sort(key=lambda lease: -lease.stream.samples)
-    return {
-        "streams": [_row(lease) for lease in leases[:MOST_STREAMS]],
-        "live": len(leases),
-        "parked": await _parked(service),
-    }
+    live = sorted(service.streams, key=lambda lease: -lease.stream.samples)
+    rows = [_live(lease) for lease in live[:MOST_STREAMS]]
+    with suppress(StoreError):  # the live ones are still worth showing
+        rows += [_parked_row(snapshot) for snapshot in await service.store.parked(MOST_STREAMS - len(rows))]
+    return {"streams": rows, "live": len(live), "parked": await _parked(service)}
 
 
-def _row(lease: Lease) -> dict[str, Any]:
+def _live(lease: Lease) -> dict[str, Any]:
     stream = lease.stream
-    return {
-        "id": lease.id if len(lease.id) <= _ID_SHOWN else f"{lease.id[:_ID_SHOWN]}…",
-        "state": "live",
-        "model": lease.model.name,
-        "version": lease.model.version,
-        "samples": stream.samples,
-        "updates": stream.updates,
-        "next": stream.next,
-        "wake": stream.wake,
-        "resumed": lease.resumed,
-    }
+    row = {"state": "live", "model": lease.model.name, "version": lease.model.version, "wake": stream.wake}
+    return row | _said(stream.id, stream.samples, stream.updates, stream.next)
+
+
+def _parked_row(snapshot: Snapshot) -> dict[str, Any]:
+    row = {"state": "parked", "model": snapshot.model, "version": snapshot.version}
+    wake = snapshot.next + snapshot.left
+    return row | {"wake": wake} | _said(snapshot.stream_id, snapshot.samples, snapshot.updates, snapshot.next)
+
+
+def _said(stream_id: str, samples: int, updates: int, next: int) -> dict[str, Any]:
+    owner, _, own_id = stream_id.rpartition("/")  # as in the store
+    shown = own_id if len(own_id) <= _ID_SHOWN else f"{own_id[:_ID_SHOWN]}…"
+    return {"id": shown, "owner": unquote(owner), "samples": samples, "updates": updates, "next": next}
 
 
 async def _parked(service: Service) -> int | None:

@@ -1,6 +1,6 @@
 /** The page: models, playground, counters. */
 
-import { get, HttpError, streamUrl, useKey } from "./api.js";
+import { get, HttpError, useKey } from "./api.js";
 import { Playground } from "./playground.js";
 import { showModels, watchServer } from "./panels.js";
 import { bindTheme } from "./theme.js";
@@ -9,7 +9,7 @@ const HEALTH = { up: "up", down: "no answer", draining: "about to stop", denied:
 const RETRY_MS = 2000;
 
 const at = (id) => document.getElementById(id);
-const playground = new Playground(streamUrl);
+const playground = new Playground();
 
 bindTheme(at("theme"), () => playground.recolor());
 at("key-form").addEventListener("submit", (event) => {

@@ -141,7 +141,7 @@ async function showStreams() {
 function row(stream) {
   const number = (value) => element("td", { class: "number" }, value.toLocaleString("en"));
   const state = element("td", {}, element("span", { class: `state ${stream.state}` }, stream.state));
-  return element("tr", {}, element("th", { scope: "row" }, stream.id), element("td", {}, `${stream.model}/${stream.version}`), state,
+  return element("tr", {}, element("th", { scope: "row" }, stream.owner ? `${stream.owner}/${stream.id}` : stream.id), element("td", {}, `${stream.model}/${stream.version}`), state,
     number(stream.samples), element("td", { class: "number" }, `${stream.updates.toLocaleString("en")} (${percent(stream.updates, stream.samples, 0)})`),
     number(stream.next), number(stream.wake));
 }

@@ -46,10 +46,10 @@ export class Player {
 
   /**
    * @param {object} source rows(n) → the first n samples, length (may be Infinity)
-   * @param {{url: URL, rate: number, honourWake: boolean, heard: function}} options rate in samples a second;
+   * @param {{url: URL, subprotocols: string[], rate: number, honourWake: boolean, heard: function}} options rate in samples a second;
    *   heard(state) is told when the connection breaks and comes back
    */
-  constructor(source, { url, rate, honourWake, heard }) {
+  constructor(source, { url, subprotocols, rate, honourWake, heard }) {
     this.source = source;
     this.honourWake = honourWake;
     this.updates = []; // {t, y}
@@ -58,7 +58,7 @@ export class Player {
     this.error = null;
     this.running = false;
     this.clock = new Clock(rate);
-    this.stream = new Stream(url, { update: (update) => this.#update(update), state: heard });
+    this.stream = new Stream(url, subprotocols, { update: (update) => this.#update(update), state: heard });
   }
 
   /** Samples that have happened. */

@@ -1,5 +1,6 @@
 /** The playground: choose a model and a source, stream, and see what the network makes of it. */
 
+import { get, HttpError, streamUrl, subprotocols } from "./api.js";
 import { DigitPad } from "./digit.js";
 import { element, percent, short, updateCost } from "./panels.js";
 import { Player, READ, UNKNOWN } from "./player.js";
@@ -39,8 +40,7 @@ export class Playground {
   #until = null; // what the visitor looks back at
   #described = 0;
 
-  constructor(streamUrl) {
-    this.streamUrl = streamUrl;
+  constructor() {
     this.scope = new Scope(at("scope"), at("overview"));
     this.pad = new DigitPad(at("pad"), () => this.#drawn());
     this.hints = new Map([...document.querySelectorAll(".choice small")].map((small) => [small, small.textContent]));
@@ -177,9 +177,9 @@ export class Playground {
   async #play() {
     if (this.#busy) return;
     this.#busy = true;
+    this.#say("Connecting.");
     try {
       this.#source = await this.#open();
-      this.#say("Connecting.");
       await this.#run();
     } catch (error) {
       this.#say(error.message, "bad");
@@ -191,7 +191,7 @@ export class Playground {
   }
 
   #url() {
-    const url = this.streamUrl(this.#model);
+    const url = streamUrl(this.#model);
     const threshold = Number(at("threshold").value);
     if (threshold !== this.#model.threshold) url.searchParams.set("threshold", threshold);
     return url;
@@ -202,6 +202,7 @@ export class Playground {
     this.scope.begin(this.#model, this.#source.channels);
     const player = (this.#player = new Player(this.#source, {
       url: this.#url(),
+      subprotocols: subprotocols(),
       rate: this.#rate(),
       honourWake: at("wake").checked,
       heard: (state) => this.#heard(state),
@@ -220,11 +221,13 @@ export class Playground {
   /** A browser does not tell a page why a handshake was refused: ask again in a way that answers. */
   async #reason({ error, stream }) {
     if (stream.ready) return `The stream broke: ${error.message}`;
-    const url = new URL(this.streamUrl(this.#model));
-    const answer = await fetch(url.pathname.replace(/\/stream$/, "")).catch(() => null);
-    if (answer === null) return "The server does not answer.";
-    const { error: said } = await answer.json().catch(() => ({}));
-    return answer.ok ? "The server refused the stream; it may be full." : `The server refused the stream: ${said ?? answer.status}`;
+    const { name, version } = this.#model;
+    try {
+      await get(`v1/models/${encodeURIComponent(name)}?version=${encodeURIComponent(version)}`);
+      return "The server refused the stream; it may be full.";
+    } catch (said) {
+      return said instanceof HttpError ? `The server refused the stream: ${said.message}` : "The server does not answer.";
+    }
   }
 
   #summary({ updates, samples, source }) {

@@ -6,7 +6,7 @@
  */
 
 const FIRST_WAIT_MS = 250;
-const LONGEST_WAIT_MS = 4000;
+const LONGEST_WAIT_MS = 2000;
 const KEEPALIVE_MS = 30_000;
 const ENDED = 1000;
 const OWNED_ELSEWHERE = 4409;
@@ -24,6 +24,7 @@ export class Refused extends Error {}
 
 export class Stream {
   #url;
+  #subprotocols;
   #hear;
   #socket = null;
   #answer = null; // of the message that is on its way
@@ -34,11 +35,13 @@ export class Stream {
 
   /**
    * @param {URL} url of the model's streaming route
+   * @param {string[]} subprotocols
    * @param {{update: function, state: function}} hear update({t, y}) for every sample read, in order;
    *   state({kind, …}) for "lost" {attempt, waitMs}, "back" {resumed, replayed, ms}, "leaving" {ms}
    */
-  constructor(url, hear) {
+  constructor(url, subprotocols, hear) {
     this.#url = new URL(url);
+    this.#subprotocols = subprotocols;
     this.#hear = hear;
     this.ready = null;
     this.wake = 0;
@@ -89,7 +92,7 @@ export class Stream {
 
   #dial() {
     return new Promise((resolve, reject) => {
-      const socket = new WebSocket(this.#url, "skiprnn.json");
+      const socket = new WebSocket(this.#url, this.#subprotocols);
       this.#socket = socket;
       this.#answer = { resolve, reject };
       socket.onmessage = ({ data }) => this.#take(JSON.parse(data));
