@@ -148,7 +148,7 @@ class Learner(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         x = self._data.validation[0].x[:1].to(self.device)
-        _log.info("unroll on %s: %s", self.device, self.network.rnn.choose_backend(x))
+        _log.info("unrolls on %s by %s", self.device, self.network.rnn.choose_backend(x))
 
     def on_train_epoch_start(self) -> None:
         self._losses: list[Tensor] = []

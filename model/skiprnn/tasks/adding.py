@@ -49,7 +49,15 @@ TASK = Task(
     summary="add the two marked values among 50 (the paper's section 4.1)",
     metric=Metric("mean_squared_error", mean_squared_error, higher_is_better=False, solved=SOLVED),
     load=_load,
-    recipe=Recipe(learning_rate=1e-3, epochs=80, schedule="cosine", budget=1e-5, keep="last"),
+    recipe=Recipe(
+        epochs=80,
+        batch_size=64,
+        learning_rate=2e-3,
+        gate_learning_rate=5.0,
+        schedule="cosine",
+        budget=1e-5,
+        keep="last",
+    ),
     paper=Recipe(epochs=600, budget=1e-5, keep="last"),
     options={"length": 50},
 )
