@@ -1,5 +1,7 @@
 """Adding and frequency: what is drawn is what the paper describes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from skiprnn import tasks
 from skiprnn.tasks import Source
 from skiprnn.tasks.adding import draw as draw_sums
 from skiprnn.tasks.frequency import draw as draw_sines
+from skiprnn.training import Plan, fit
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -70,3 +73,12 @@ def test_every_task_is_found_by_its_name_and_others_are_refused() -> None:
         assert tasks.find(name).name == name
     with pytest.raises(ValueError, match="task: expected one of adding"):
         tasks.find("guessing")
+
+
+def test_adding_is_learned_in_less_than_a_minute_and_samples_are_skipped(tmp_path: Path) -> None:
+    task = tasks.find("adding")
+    recipe = task.recipe.changed({"cell": "gru", "hidden_size": 32, "learning_rate": 5e-3, "epochs": 14})
+    figures = fit(Plan(task, recipe), tmp_path, progress_bar=False)
+    guessing = 1 / 6  # the variance of the sums
+    assert figures["mean_squared_error"] < guessing / 10
+    assert figures["update_rate"] < 0.9
