@@ -25,13 +25,18 @@ class Score(NamedTuple):
 
 
 def score(
-    session: StepSession, sequences: Sequence[ArrayLike], *, threshold: float | None = None
+    session: StepSession,
+    sequences: Sequence[ArrayLike],
+    *,
+    threshold: float | None = None,
+    first: int = 0,
 ) -> list[Score]:
     """Score sequences. Blocking: for a thread of its own, with a session of its own (`StepSession.fork`).
 
     Args:
         sequences: each [T_i, F], T_i ≥ 1, raw units; taken as float32.
         threshold: of the gate, in [0.5, 1]; None is the bundle's.
+        first: number of the first sequence, for messages.
 
     Raises:
         ShapeError: a sequence is empty or has another shape; the message says which.
@@ -42,9 +47,10 @@ def score(
     table = _table(session, threshold)
     if not len(sequences):
         return []
-    samples = [_samples(i, values, session.x.shape[1]) for i, values in enumerate(sequences)]
+    samples = [_samples(i, values, session.x.shape[1]) for i, values in enumerate(sequences, first)]
     lengths = np.array([len(values) for values in samples])
-    return _read(session, table, np.concatenate(samples), lengths.cumsum() - lengths, lengths)
+    starts = lengths.cumsum() - lengths
+    return _read(session, table, np.concatenate(samples), starts, lengths, first=first)
 
 
 def score_padded(
@@ -78,6 +84,8 @@ def _read(
     flat: NDArray[np.float32],
     starts: NDArray[np.int64],
     lengths: NDArray[np.int64],
+    *,
+    first: int = 0,
 ) -> list[Score]:
     """Read sequences that lie in `flat` [all samples, F], each from its `starts` on.
 
@@ -92,7 +100,7 @@ def _read(
         n = len(now)
         flat.take(starts[now] + wake[now], axis=0, out=session.x[:n], mode="clip")
         states.take(now, axis=0, out=session.state[:n], mode="clip")
-        _step(session, now, wake[now])
+        _step(session, now + first, wake[now])
         rounds.append(_Round(now, wake[now], session.y[:n].copy()))
         states[now] = session.new_state[:n]
         wake[now] += 1 + table(session.update_prob[:n])

@@ -1,48 +1,111 @@
-"""`POST /v1/models/{model}/score`: whole sequences at once, beside the streams."""
+"""`POST /v1/models/{model}/score`: whole sequences at once, beside the streams (docs/rest.md)."""
 
-import asyncio
-from typing import Annotated, Any
+import contextlib
+import io
+import logging
+import tempfile
+from asyncio import to_thread
+from collections.abc import AsyncIterator
+from typing import BinaryIO
 
-import msgspec
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
+from starlette.types import Send
 
-from skiprnn_service.errors import MessageError
-from skiprnn_service.scoring import Score, score
+from skiprnn_service import http_body
+from skiprnn_service.errors import SkipRnnServiceError
+from skiprnn_service.score_formats import KINDS, kind_of_answer, kind_of_body
+from skiprnn_service.score_job import Job, problem, run
 from skiprnn_service.service import Service
+from skiprnn_service.session import StepSession
+from skiprnn_service.settings import Settings
+
+SMALL = (
+    1 << 20
+)  # bytes of a body that is scored on a thread of the server; larger ones are spooled in such pieces
+
+_log = logging.getLogger(__name__)
 
 router = APIRouter()
 
 
-class Sequences(msgspec.Struct, forbid_unknown_fields=True):
-    """The body: sequences [T_i, F] each, raw units; threshold of the gate, None the model's."""
-
-    sequences: Annotated[list[list[list[float]]], msgspec.Meta(min_length=1)]
-    threshold: float | None = None
-
-
-_decode = msgspec.json.Decoder(Sequences).decode
-
-
 @router.post("/v1/models/{model}/score")
-async def score_sequences(request: Request, model: str, version: str | None = None) -> Response:
+async def score_sequences(
+    request: Request,
+    model: str,
+    version: str | None = None,
+    threshold: float | None = None,
+    updates: bool = True,
+) -> Response:
     """Score whole sequences: each is read as a stream would read it, to the same bits.
 
-    Body: `{"sequences": [[[F numbers], …], …], "threshold": …}`. Answer: for every sequence its number of samples, its
-    updates with their outputs, and the final output.
+    Body: sequences, of the kind that Content-Type says; by default JSON, `{"sequences": [[[F numbers], …], …]}`.
+    Answer, of the kind that Accept asks for: for every sequence its number of samples, its final output, and its
+    updates with their outputs unless `updates=false`.
     """
     service: Service = request.app.state.service
     service.auth.principal(request, "score")
-    served = service.models.get(model, version)
+    served, settings = service.models.get(model, version), service.settings
+    kind = kind_of_body(request.headers.get("content-type"))
+    answer = kind_of_answer(request.headers.get("accept"))
+    if threshold is not None:
+        await to_thread(served.engine.check_threshold, threshold)
+    job = Job(
+        served.name, served.version, kind, answer, threshold, updates, max_bytes=settings.max_request_bytes
+    )
+    media_type = KINDS[answer].types[0]
+    source = await _received(request, kind, settings)
+    if isinstance(source, io.BytesIO):
+        body = await service.scoring.run(lambda: _whole(job, served.session.fork(), source))
+        return Response(body, media_type=media_type)
+    pieces = service.scoring.stream(job, served.session, source)
+    first = await anext(pieces)  # what goes wrong before is refused as it should be
+    return _Streamed(_rest(first, pieces, answer), media_type=media_type)
+
+
+async def _received(request: Request, kind: str, settings: Settings) -> BinaryIO:
+    """The body: in memory while it is small, else in a file without a name."""
+    setting = "max_request_bytes" if KINDS[kind].whole else "max_score_bytes"
+    held, size, file = list[bytes](), 0, None
+    with contextlib.ExitStack() as unless_received:
+        async for piece in http_body.pieces(request, limit=getattr(settings, setting), setting=setting):
+            held.append(piece)
+            size += len(piece)
+            if size > SMALL:
+                file = file or unless_received.enter_context(tempfile.TemporaryFile())
+                await to_thread(file.write, b"".join(held))
+                held, size = [], 0
+        if file is None:
+            return io.BytesIO(b"".join(held))
+        await to_thread(file.write, b"".join(held))
+        await to_thread(file.seek, 0)
+        unless_received.pop_all()
+    return file
+
+
+def _whole(job: Job, session: StepSession, source: BinaryIO) -> bytes:
+    sink = io.BytesIO()
+    run(job, session, source, sink)
+    return sink.getvalue()
+
+
+class _Streamed(StreamingResponse):
+    """An answer that goes wrong in the middle breaks off: nobody takes it for a whole one."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except SkipRnnServiceError as error:
+            _log.warning("the answer with scores breaks off: %s", error)
+
+
+async def _rest(first: bytes, pieces: AsyncIterator[bytes], answer: str) -> AsyncIterator[bytes]:
+    """All pieces; in NDJSON an error in the middle is the last line."""
+    yield first
     try:
-        body = _decode(await request.body())
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise MessageError(f'body: expected {{"sequences": [[[F numbers], …], …]}}: {error}') from None
-    scores = await asyncio.to_thread(score, served.session.fork(), body.sequences, threshold=body.threshold)
-    said = {"model": served.name, "version": served.version, "scores": [_said(one) for one in scores]}
-    return Response(msgspec.json.encode(said), media_type="application/json")
-
-
-def _said(one: Score) -> dict[str, Any]:
-    updates = [{"t": t, "y": y} for t, y in zip(one.t.tolist(), one.y.tolist(), strict=True)]
-    return {"samples": one.samples, "updates": updates, "y": updates[-1]["y"]}
+        async for piece in pieces:
+            yield piece
+    except SkipRnnServiceError as error:
+        if answer != "ndjson":
+            raise
+        yield problem(error) + b"\n"

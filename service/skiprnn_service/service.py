@@ -32,7 +32,11 @@ class Service:
     def __init__(self, settings: Settings, models: ModelFolder, store: Store) -> None:
         self.settings, self.models, self.store = settings, models, store
         self.auth = Authenticator.of(settings)
-        self.scoring = Scoring(at_once=settings.max_scoring, waiting=settings.max_scoring_waiting)
+        self.scoring = Scoring(
+            at_once=settings.max_scoring,
+            waiting=settings.max_scoring_waiting,
+            slow_seconds=settings.slow_client_seconds,
+        )
         self.oip_stats = InferStats()
         self.metrics = Metrics(models.engines)
         self.streams = Streams(
@@ -83,6 +87,6 @@ class Service:
             ):
                 yield service
         finally:
-            service.scoring.close()
+            await service.scoring.close()
             models.close()
             await store.close()

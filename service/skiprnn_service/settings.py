@@ -119,6 +119,11 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(
         67_108_864, ge=1024, description="A request's body, a sequence or an answer that is held in memory."
     )
+    max_score_bytes: int = Field(
+        1_073_741_824,
+        ge=1024,
+        description="Sequences to score: what comes piece by piece, and waits on the disk.",
+    )
     max_scoring: int = Field(
         1, ge=1, description="Requests that are scored at once; each takes a core when streams leave one."
     )

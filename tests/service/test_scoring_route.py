@@ -1,0 +1,519 @@
+"""Whole sequences over HTTP in every kind of body and answer: the bits of the offline unroll."""
+
+import asyncio
+import csv
+import gzip
+import io
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.ipc
+import pyarrow.parquet
+import pytest
+from numpy.typing import NDArray
+
+from skiprnn_export import Bundle, Unrolled, open_session, read, unroll
+from skiprnn_service import scoring_route, scoring_work
+from skiprnn_service.score_formats import KINDS
+from support.bundles import random_sequence, write_random_bundle
+from support.servers import Running, serving
+
+Samples = NDArray[np.float32]
+ARROW, PARQUET, NDJSON = (KINDS[kind].types[0] for kind in ("arrow", "parquet", "ndjson"))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    write_random_bundle(folder / "watch.onnx", hidden=16, outputs=2)
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _eager() -> Iterator[None]:
+    """At low priority these tests would wait for all others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring_work, "NICE", 0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def server(models: Path) -> Iterator[Running]:
+    with serving(models, max_request_bytes=4_000_000, max_score_bytes=20_000_000) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bundle(models: Path) -> Bundle:
+    return read(models / "watch.onnx")
+
+
+@pytest.fixture(scope="module")
+def sequences(bundle: Bundle) -> list[Samples]:
+    return [random_sequence(bundle, n, seed=n) for n in (40, 1, 90, 17)]
+
+
+@pytest.fixture(scope="module")
+def expected(bundle: Bundle, sequences: list[Samples]) -> list[Unrolled]:
+    return unrolled(bundle, sequences)
+
+
+def unrolled(bundle: Bundle, sequences: list[Samples], **options: Any) -> list[Unrolled]:
+    session = open_session(bundle.model)
+    return [unroll(bundle, x, session=session, **options) for x in sequences]
+
+
+def post(
+    server: Running, body: bytes, kind: str, accept: str = "json", query: str = "", **headers: str
+) -> httpx.Response:
+    said = {
+        "Content-Type": KINDS[kind].types[0],
+        "Accept": KINDS[accept].types[0] if accept in KINDS else accept,
+    }
+    url = f"{server.http}/v1/models/watch/score{query}"
+    return httpx.post(url, content=body, headers=said | headers, timeout=60)
+
+
+# -- bodies of every kind
+
+
+def padded(sequences: list[Samples]) -> tuple[Samples, NDArray[np.int64]]:
+    lengths = np.array([len(x) for x in sequences])
+    x = np.full((len(sequences), lengths.max(), 3), np.nan, np.float32)
+    for row, values in zip(x, sequences, strict=True):
+        row[: len(values)] = values
+    return x, lengths
+
+
+def nested(sequences: list[Samples], *, fixed: bool = False, ids: list[Any] | None = None) -> pa.Table:
+    inner = pa.list_(pa.float32(), 3) if fixed else pa.list_(pa.float32())
+    columns = {"x": pa.array([x.tolist() for x in sequences], pa.list_(inner))}
+    return pa.table(columns | ({} if ids is None else {"id": ids}))
+
+
+def long(sequences: list[Samples], *, names: tuple[str, ...] = ("x0", "x1", "x2")) -> pa.Table:
+    flat = np.concatenate(sequences)
+    number = np.repeat([f"s{i}" for i in range(len(sequences))], [len(x) for x in sequences])
+    columns = {name: flat[:, i] for i, name in enumerate(names)}
+    return pa.table({"sequence": number} | columns)
+
+
+def as_arrow(table: pa.Table, rows: int = 50) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=rows)
+    return sink.getvalue()
+
+
+def as_arrow_file(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    return sink.getvalue()
+
+
+def as_parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pa.parquet.write_table(table, sink, row_group_size=50)
+    return sink.getvalue()
+
+
+def as_csv(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pa.csv.write_csv(table, sink)
+    return sink.getvalue()
+
+
+def as_npy(x: NDArray[Any]) -> bytes:
+    sink = io.BytesIO()
+    np.save(sink, x)
+    return sink.getvalue()
+
+
+def as_npz(**arrays: NDArray[Any]) -> bytes:
+    sink = io.BytesIO()
+    np.savez_compressed(sink, **arrays)  # type: ignore[arg-type]
+    return sink.getvalue()
+
+
+def as_ndjson(sequences: list[Samples]) -> bytes:
+    return b"\n".join(json.dumps({"id": f"s{i}", "x": x.tolist()}).encode() for i, x in enumerate(sequences))
+
+
+class Way(NamedTuple):
+    """One way to send sequences, and whether they then have names."""
+
+    kind: str
+    body: Callable[[list[Samples]], bytes]
+    named: bool = False
+
+
+def _npz_padded(sequences: list[Samples]) -> bytes:
+    x, lengths = padded(sequences)
+    return as_npz(x=x, lengths=lengths)
+
+
+def _npz_together(sequences: list[Samples]) -> bytes:
+    return as_npz(x=np.concatenate(sequences), lengths=np.array([len(x) for x in sequences]))
+
+
+WAYS = {
+    "json": Way("json", lambda s: json.dumps({"sequences": [x.tolist() for x in s]}).encode()),
+    "ndjson": Way("ndjson", as_ndjson, named=True),
+    "npz padded": Way("npz", _npz_padded),
+    "npz together": Way("npz", _npz_together),
+    "npz by name": Way("npz", lambda s: as_npz(**{f"s{i}": x for i, x in enumerate(s)}), named=True),
+    "arrow nested": Way("arrow", lambda s: as_arrow(nested(s), rows=2)),
+    "arrow fixed": Way(
+        "arrow", lambda s: as_arrow(nested(s, fixed=True, ids=[f"s{i}" for i in range(4)])), True
+    ),
+    "arrow long": Way("arrow", lambda s: as_arrow(long(s)), named=True),
+    "arrow file": Way("arrow_file", lambda s: as_arrow_file(nested(s))),
+    "parquet nested": Way("parquet", lambda s: as_parquet(nested(s))),
+    "parquet long": Way("parquet", lambda s: as_parquet(long(s)), named=True),
+    "csv": Way("csv", lambda s: as_csv(long(s)), named=True),
+    "csv by order": Way("csv", lambda s: as_csv(long(s, names=("a", "b", "c"))), named=True),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_every_kind_of_body_is_scored_to_the_same_bits(
+    server: Running, sequences: list[Samples], expected: list[Unrolled], way: Way
+) -> None:
+    answer = post(server, way.body(sequences), way.kind)
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert (said["model"], said["version"]) == ("watch", "1")
+    for i, (x, one, wanted) in enumerate(zip(sequences, said["scores"], expected, strict=True)):
+        assert one["id"] == (f"s{i}" if way.named else i)
+        assert (one["samples"], one["update_count"]) == (len(x), len(wanted.t))
+        assert [update["t"] for update in one["updates"]] == wanted.t.tolist()
+        assert np.array([u["y"] for u in one["updates"]], np.float32).tobytes() == wanted.y.tobytes()
+        assert one["y"] == wanted.y[-1].tolist()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", ">f4"])
+def test_npy_of_any_kind_of_number_is_read(server: Running, bundle: Bundle, dtype: str) -> None:
+    x = (random_sequence(bundle, 60) * 9).astype(dtype)
+    for body in (as_npy(x), as_npy(np.stack([x, x]))):
+        scores = post(server, body, "npy").json()["scores"]
+        for one in scores:
+            assert one["y"] == unroll(bundle, x.astype(np.float32)).y[-1].tolist()
+
+
+def test_one_feature_may_come_as_plain_lists(tmp_path: Path) -> None:
+    bundle = write_random_bundle(tmp_path / "watch.onnx", features=1)
+    x = random_sequence(bundle, 40)
+    with serving(tmp_path) as server:
+        table = pa.table({"x": pa.array([x[:, 0].tolist()], pa.list_(pa.float32()))})
+        (one,) = post(server, as_parquet(table), "parquet").json()["scores"]
+    assert one["y"] == unroll(bundle, x).y[-1].tolist()
+
+
+# -- answers of every kind
+
+
+def table_of(answer: httpx.Response) -> pa.Table:
+    kind = answer.headers["content-type"]
+    if kind == PARQUET:
+        return pa.parquet.read_table(io.BytesIO(answer.content))
+    if kind == ARROW:
+        return pa.ipc.open_stream(answer.content).read_all()
+    return pa.ipc.open_file(answer.content).read_all()
+
+
+@pytest.mark.parametrize("kind", ["arrow", "arrow_file", "parquet"])
+@pytest.mark.parametrize("updates", [True, False])
+def test_tables_have_a_row_a_sequence(
+    server: Running, sequences: list[Samples], expected: list[Unrolled], kind: str, updates: bool
+) -> None:
+    answer = post(server, as_ndjson(sequences), "ndjson", kind, f"?updates={str(updates).lower()}")
+    rows = table_of(answer).to_pylist()
+    for i, (row, x, wanted) in enumerate(zip(rows, sequences, expected, strict=True)):
+        assert (row["id"], row["samples"], row["update_count"]) == (f"s{i}", len(x), len(wanted.t))
+        assert row["y"] == wanted.y[-1].tolist()
+        assert ("t" in row) is updates
+        if updates:
+            assert row["t"] == wanted.t.tolist()
+            assert row["update_y"] == wanted.y.tolist()
+    assert table_of(answer).schema.metadata[b"model"] == b"watch"
+
+
+def test_numpy_csv_and_lines_hold_the_same(
+    server: Running, sequences: list[Samples], expected: list[Unrolled]
+) -> None:
+    body, y = as_ndjson(sequences), np.stack([one.y[-1] for one in expected])
+    np.testing.assert_array_equal(
+        np.load(io.BytesIO(post(server, body, "ndjson", "npy").content)), y, strict=True
+    )
+    npz = np.load(io.BytesIO(post(server, body, "ndjson", "npz").content), allow_pickle=False)
+    assert npz["id"].tolist() == ["s0", "s1", "s2", "s3"]
+    assert npz["samples"].tolist() == [len(x) for x in sequences]
+    np.testing.assert_array_equal(npz["t"], np.concatenate([one.t for one in expected]))
+    np.testing.assert_array_equal(npz["update_y"], np.concatenate([one.y for one in expected]))
+    rows = list(csv.DictReader(io.StringIO(post(server, body, "ndjson", "csv").text)))
+    assert list(rows[0]) == ["id", "samples", "update_count", "c0", "c1"]
+    np.testing.assert_array_equal(np.array([[row["c0"], row["c1"]] for row in rows], np.float32), y)
+    lines = [
+        json.loads(line)
+        for line in post(server, body, "ndjson", "ndjson", "?updates=false").text.splitlines()
+    ]
+    assert [line["y"] for line in lines] == y.tolist()
+    assert "updates" not in lines[0]
+
+
+def test_accept_is_weighed(server: Running, sequences: list[Samples]) -> None:
+    body = as_ndjson(sequences)
+    for accept, kind in [
+        ("*/*", "application/json"),
+        ("text/html, application/x-npy;q=0.5, text/csv;q=0.9", "text/csv"),
+        ("application/json;q=0, application/x-ndjson;q=0.1", "application/x-ndjson"),
+    ]:
+        assert post(server, body, "ndjson", accept).headers["content-type"].startswith(kind)
+    answer = post(server, body, "ndjson", "text/html")
+    assert (answer.status_code, "Accept: expected some of" in answer.json()["error"]) == (406, True)
+
+
+# -- large bodies: a process of their own
+
+
+@pytest.fixture(scope="module")
+def many(bundle: Bundle) -> list[Samples]:
+    return [random_sequence(bundle, 300 + 7 * i, seed=i) for i in range(200)]
+
+
+def test_a_large_body_is_scored_in_another_process_and_streams_out(
+    server: Running, bundle: Bundle, many: list[Samples]
+) -> None:
+    body = as_arrow(nested(many))
+    assert len(body) > 2 * scoring_route.SMALL
+    got: dict[str, pa.Table] = {}
+    for kind in ("arrow", "parquet"):
+        got[kind] = table_of(post(server, body, "arrow", kind, "?threshold=0.7"))
+    wanted = unrolled(bundle, many, threshold=0.7)
+    for table in got.values():
+        assert table["t"].to_pylist() == [one.t.tolist() for one in wanted]
+        flat = table["update_y"].combine_chunks().flatten().flatten().to_numpy()
+        assert flat.tobytes() == np.concatenate([one.y for one in wanted]).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "npz"])
+def test_large_bodies_of_kinds_that_seek_are_read_too(
+    server: Running, bundle: Bundle, many: list[Samples], kind: str
+) -> None:
+    few = many if kind != "csv" else many[:70]
+    made = {
+        "parquet": lambda: as_parquet(long(few)),
+        "csv": lambda: as_csv(long(few)),
+        "npz": lambda: _npz_together(few),
+    }
+    body = made[kind]()
+    assert len(body) > scoring_route.SMALL
+    y = np.load(io.BytesIO(post(server, body, kind, "npy").content))
+    np.testing.assert_array_equal(y, np.stack([one.y[-1] for one in unrolled(bundle, few)]))
+
+
+def test_what_is_wrong_with_a_large_body_is_told_as_with_a_small_one(
+    server: Running, many: list[Samples]
+) -> None:
+    body = as_ndjson([x[:, :2] for x in many])
+    answer = post(server, body, "ndjson")
+    assert (answer.status_code, answer.json()["code"]) == (400, "shape")
+    assert answer.json()["error"].startswith("line 1: expected [T, 3]")
+    bad = [*many[:120], np.full((1, 3), np.nan, np.float32)]
+    answer = post(server, as_arrow(nested(bad)), "arrow")
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        "sequence 120, sample 0: expected finite numbers",
+    )
+
+
+def test_an_error_in_the_middle_is_the_last_line_or_breaks_the_answer_off(
+    server: Running, bundle: Bundle
+) -> None:
+    short = [random_sequence(bundle, 8, seed=i) for i in range(5000)]  # more than a chunk
+    body = as_ndjson([*short, np.zeros((1, 2), np.float32)])
+    lines = [
+        json.loads(line)
+        for line in post(server, body, "ndjson", "ndjson", "?updates=false").text.splitlines()
+    ]
+    assert [line["id"] for line in lines[:-1]] == [f"s{i}" for i in range(len(lines) - 1)]
+    assert lines[-1]["class"] == "ShapeError"
+    assert "line 5001" in lines[-1]["message"]
+    with pytest.raises(httpx.RemoteProtocolError):
+        post(server, body, "ndjson", "arrow", "?updates=false")
+    assert post(server, as_ndjson(short[:1]), "ndjson").status_code == 200
+
+
+def test_a_client_that_leaves_or_does_not_read_keeps_no_turn(models: Path, many: list[Samples]) -> None:
+    with serving(models, slow_client_seconds=0.3) as server:
+        body = as_arrow(nested(many * 4))
+        head = (
+            f"POST /v1/models/watch/score HTTP/1.1\r\nHost: h\r\nContent-Type: {ARROW}\r\n"
+            f"Accept: {NDJSON}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        for leaves in (True, False):
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.sendall(head.encode() + body)
+                client.recv(100)
+                if not leaves:
+                    answer = post(server, as_ndjson(many[:1]), "ndjson")
+            if leaves:
+                answer = post(server, as_ndjson(many[:1]), "ndjson")
+            assert answer.status_code == 200
+
+
+# -- refusals
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"),
+    [
+        ("json", b"{", "sequences"),
+        ("json", b'{"sequences": [[[1, 2]]]}', "sequence 0: expected [T, 3]"),
+        ("ndjson", b'{"x": [[1, 2, 3]]}\n{"y": 1}', "line 2: expected"),
+        ("ndjson", b"\xff\n", "line 1: expected"),
+        ("ndjson", b"\n\n", "expected one sequence at least"),
+        ("npy", b"PK", "expected a file as numpy.save writes it"),
+        ("npy", as_npy(np.zeros((2, 5, 3), np.float32))[:-1], "ends in sequence 1"),
+        ("npy", as_npy(np.zeros((5, 2), np.float32)), "got shape [5, 2]"),
+        ("npy", as_npy(np.zeros((0, 5, 3), np.float32)), "got shape [0, 5, 3]"),
+        ("npy", as_npy(np.asfortranarray(np.zeros((5, 3)))), "expected C order"),
+        ("npy", as_npy(np.array([[["a"] * 3]])), "expected numbers, got <U1"),
+        ("npz", b"no zip", "expected a file as numpy.savez writes it"),
+        ("npz", as_npz(lengths=np.array([1])), "expected x beside lengths"),
+        ("npz", as_npz(x=np.zeros((2, 5, 3)), lengths=np.array([5, 6])), "from 1 to 5"),
+        ("npz", as_npz(x=np.zeros((5, 3)), lengths=np.array([2, 2])), "with sum 5, got 4"),
+        ("npz", as_npz(x=np.zeros((5, 3)), lengths=np.array([2.5, 2.5])), "expected [N] whole numbers"),
+        ("arrow", b"no arrow", "Arrow stream: "),
+        ("arrow_file", b"no arrow", "Arrow file: "),
+        ("parquet", b"no parquet", "Parquet: "),
+        ("csv", b"", "CSV: "),
+        ("csv", b"a,b\n1,2\n", "expected a list column x, or columns ['x0', 'x1', 'x2'], got ['a', 'b']"),
+        ("csv", b"x0,x1,x2\n1,2,z\n", "x2: expected numbers"),
+        ("csv", b"x0,x1,x2\n1,,2\n", "expected finite numbers"),
+        ("csv", b"x0,x1,x2,sequence\n1,2,3,4\n1,2,3,\n", "sequence: expected a name or number in every row"),
+        ("arrow", as_arrow(nested([np.zeros((2, 2), np.float32)])), "x: expected lists of 3 numbers"),
+        ("arrow", as_arrow(pa.table({"x": pa.array([None], pa.list_(pa.list_(pa.float32())))})), "null"),
+        ("arrow", as_arrow(pa.table({"x": pa.array([[1.0]], pa.list_(pa.float32()))})), "got list<"),
+    ],
+)
+def test_a_body_that_is_not_what_it_says_is_refused(
+    server: Running, kind: str, body: bytes, said: str
+) -> None:
+    answer = post(server, body, kind)
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]
+
+
+def test_pickles_are_never_read(server: Running) -> None:
+    pickled = np.empty(1, object)
+    pickled[0] = [[1.0, 2.0, 3.0]]
+    sink = io.BytesIO()
+    np.save(sink, pickled, allow_pickle=True)
+    for kind, body in (
+        ("npy", sink.getvalue()),
+        ("npz", as_npz(x=pickled)),
+        ("npz", as_npz(x=np.zeros((1, 3)), lengths=pickled)),
+    ):
+        answer = post(server, body, kind)
+        assert answer.status_code == 400
+        assert "pickled" in answer.json()["error"] or "allow_pickle" in answer.json()["error"]
+
+
+def test_unknown_kinds_are_refused(server: Running) -> None:
+    url = f"{server.http}/v1/models/watch/score"
+    answer = httpx.post(url, content=b"", headers={"Content-Type": "application/pdf"})
+    assert (answer.status_code, "Content-Type: expected one of" in answer.json()["error"]) == (415, True)
+    answer = httpx.post(url, json={}, headers={"Content-Encoding": "br"})
+    assert answer.status_code == 415
+    assert httpx.post(url + "?threshold=0.2", json={"sequences": [[[0.0] * 3]]}).status_code == 400
+
+
+def test_bodies_beyond_their_limits_are_refused_before_they_fill_the_memory(server: Running) -> None:
+    zeros = np.zeros((1_800_000, 3), np.float32)  # 21.6 MB
+    for kind, body, setting in [
+        ("npy", as_npy(zeros), "max_score_bytes"),
+        ("json", b'{"sequences": [' + b" " * 4_000_000, "max_request_bytes"),
+    ]:
+        answer = post(server, body, kind)
+        assert (answer.status_code, setting in answer.json()["error"]) == (413, True)
+        squeezed = post(server, gzip.compress(body, 1), kind, **{"Content-Encoding": "gzip"})
+        assert (squeezed.status_code, setting in squeezed.json()["error"]) == (413, True)
+    long_one = zeros[:400_000]  # 4.8 MB in one sequence
+    for kind, body in [
+        ("npy", as_npy(long_one)),
+        ("npz", as_npz(x=long_one)),
+        ("parquet", as_parquet(nested([long_one]))),
+        ("arrow", as_arrow(long([long_one]))),
+        ("csv", b"x0,x1,x2\n" + b"0,0,0\n" * 400_000),
+        ("ndjson", b'{"x": [' + b"[0,0,0]," * 600_000),
+    ]:
+        answer = post(server, body, kind)
+        assert answer.status_code == 413, (kind, answer.text)
+
+
+def test_more_requests_than_may_wait_are_refused(models: Path, many: list[Samples]) -> None:
+    body = as_arrow(nested(many))
+
+    async def all_of(server: Running) -> list[int]:
+        url = f"{server.http}/v1/models/watch/score"
+        headers = {"Content-Type": ARROW, "Accept": KINDS["npy"].types[0]}
+        async with httpx.AsyncClient(timeout=60) as client:
+            answers = await asyncio.gather(
+                *[client.post(url, content=body, headers=headers) for _ in range(5)]
+            )
+        assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 503)
+        return sorted(answer.status_code for answer in answers)
+
+    with serving(models, max_scoring=1, max_scoring_waiting=2) as server:
+        assert asyncio.run(all_of(server)) == [200, 200, 200, 503, 503]
+
+
+def test_without_pyarrow_tables_are_refused_with_the_way_out(
+    server: Running, monkeypatch: pytest.MonkeyPatch, sequences: list[Samples]
+) -> None:
+    import importlib
+
+    real = importlib.import_module
+
+    def missing(name: str, package: str | None = None) -> Any:
+        if name.startswith("pyarrow"):
+            raise ImportError(name)
+        return real(name, package)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    for kind, accept in (("parquet", "json"), ("ndjson", "parquet")):
+        answer = post(server, as_ndjson(sequences), kind, accept)
+        assert (answer.status_code, "pip install 'skiprnn[score]'" in answer.json()["error"]) == (415, True)
+    assert post(server, as_ndjson(sequences), "ndjson").status_code == 200
+
+
+def test_streams_are_answered_while_scoring_runs(server: Running, many: list[Samples]) -> None:
+    from skiprnn_client import connect_sync
+
+    body = as_arrow(nested(many))
+
+    async def both() -> int:
+        async with httpx.AsyncClient(timeout=60) as client:
+            headers = {"Content-Type": ARROW}
+            asked = asyncio.create_task(
+                client.post(f"{server.http}/v1/models/watch/score", content=body, headers=headers)
+            )
+            with connect_sync(server.url()) as connection:
+                answered = 0
+                while not asked.done():
+                    await asyncio.to_thread(connection.send, many[0][:1])
+                    answered += 1
+            assert (await asked).status_code == 200
+            return answered
+
+    assert asyncio.run(both()) > 0
