@@ -35,20 +35,14 @@ template <class R, class Cell> struct Place {
     const R *w_up(int layer) const { return p.w_up + (long)(layer - 1) * p.H * G; }
     const R *w_up_t(int layer) const { return p.w_up_t + (long)(layer - 1) * 4 * Hp * Hp; }
 
-    /* z = what the input gives to layer 0's pre-activations */
-    INLINE void project(int64_t t, int r, R *z) const {
-        if (p.projected) {
-            std::memcpy(z, p.x + t * p.x_stride + (long)r * G, G * sizeof(R));
-            return;
-        }
-        const R *x = p.x + t * p.x_stride + (long)r * p.F;
-        for (int j = 0; j < G; j++) z[j] = p.bias[j];
-        for (int f = 0; f < p.F; f++) {
-            const R *w = p.w_ih + (long)f * G, value = x[f];
-            for (int j = 0; j < G; j++) z[j] += value * w[j];
-        }
+    const R *x(int64_t t, int r) const { return p.x + t * p.x_stride + (long)r * p.F; }
+    /* inputs = input · W_ih of a layer, for rows given by pointers */
+    void project(int layer, int count, const R *const *rows) const {
+        R *results[MAX_ROWS];
+        for (int k = 0; k < count; k++) results[k] = p.inputs + (long)k * G;
+        product(count, G, layer ? p.H : p.F, rows, layer ? w_up(layer) : p.w_ih, results);
     }
-    /* z = the same for an upper layer, whose products are row k of `inputs` */
+    /* z = the input's part of the pre-activations, of row k of those */
     INLINE void lift(int layer, int k, R *z) const {
         const R *input = p.inputs + (long)k * G, *bias = p.bias + (long)layer * G;
         for (int j = 0; j < G; j++) z[j] = input[j] + bias[j];
@@ -79,11 +73,10 @@ template <class R> static INLINE bool decide(const Pass<R> &p, int64_t t, int r)
 }
 
 /* One layer of row r, the k-th that updates, update number n; its state moves on in place. Returns w_p · c~ or w_p · h~ of this layer. */
-template <class R, class Cell> static INLINE R take(const Place<R, Cell> &at, int64_t t, int r, long n, int k, int layer) {
+template <class R, class Cell> static INLINE R take(const Place<R, Cell> &at, int r, long n, int k, int layer) {
     const Pass<R> &p = at.p;
     R *z = p.scratch, *state = p.state + r * at.S + at.part(layer);
-    if (layer == 0) at.project(t, r, z);
-    else at.lift(layer, k, z);
+    at.lift(layer, k, z);
     Cell::activate(p, layer, at.product_of(layer, k), z);
     typename Simd<R>::V dot{};
     for (int j = 0; j < at.Hp; j += Simd<R>::lanes) {
@@ -106,23 +99,20 @@ template <class R> static INLINE void open(const Pass<R> &p, int64_t t, int r, l
 /* The rows in `updating`, which become the updates from number n on. */
 template <class R, class Cell> void step(const Place<R, Cell> &at, int64_t t, int count, const int *updating, long n) {
     const Pass<R> &p = at.p;
-    const R *rows[MAX_ROWS], *lower[MAX_ROWS];
-    R *results[MAX_ROWS], *inputs[MAX_ROWS];
-    R logits[MAX_ROWS];
+    const R *rows[MAX_ROWS], *inputs[MAX_ROWS];
+    R *results[MAX_ROWS], logits[MAX_ROWS];
     for (int layer = 0; layer < p.L; layer++) {
         for (int k = 0; k < count; k++) {
             R *state = p.state + updating[k] * at.S;
             if (p.save && layer == 0) stream(p.before + (n + k) * at.S, state, at.S);
             rows[k] = state + at.part(layer);
-            lower[k] = layer ? state + at.part(layer - 1) : nullptr;
+            inputs[k] = layer ? state + at.part(layer - 1) : at.x(t, updating[k]);
             results[k] = at.product_of(layer, k);
-            inputs[k] = p.inputs + (long)k * at.G;
-            if (p.save && layer) std::memcpy(at.below(n + k, layer), lower[k], at.Hp * sizeof(R));
+            if (p.save && layer) std::memcpy(at.below(n + k, layer), inputs[k], at.Hp * sizeof(R));
         }
         product(count, at.G, p.H, rows, at.w_hh(layer), results);
-        if (layer) product(count, at.G, p.H, lower, at.w_up(layer), inputs);
-        for (int k = 0; k < count; k++)
-            logits[k] = take(at, t, updating[k], n + k, k, layer);
+        at.project(layer, count, inputs);
+        for (int k = 0; k < count; k++) logits[k] = take(at, updating[k], n + k, k, layer);
     }
     for (int k = 0; k < count; k++) open(p, t, updating[k], n + k, logits[k]);
 }
@@ -172,23 +162,19 @@ template <class R, class Cell> void products_of_runs(const Place<R, Cell> &at, i
 /* dL/du of the skipped samples at t, by row: (candidate − state) · gradient, and what Δũ would have been. */
 template <class R, class Cell> void through_candidates(const Place<R, Cell> &at, int64_t t, Row<R> *state, R *du) {
     const Pass<R> &p = at.p;
-    const R *lower[MAX_ROWS];
-    R *inputs[MAX_ROWS], *z = p.scratch, *candidates = p.scratch + 4 * at.Hp;
+    const R *inputs[MAX_ROWS];
+    R *z = p.scratch, *candidates = p.scratch + 4 * at.Hp;
     int skipping[MAX_ROWS], count = 0;
     for (int r = 0; r < p.m; r++)
         if (p.update[t * p.m + r] == SKIPPED) skipping[count++] = r;
     products_of_runs(at, count, skipping, state);
     for (int layer = 0; layer < p.L; layer++) {
-        for (int k = 0; k < count; k++) {
-            lower[k] = candidates + (long)k * at.Hp;
-            inputs[k] = p.inputs + (long)k * at.G;
-        }
-        if (layer) product(count, at.G, p.H, lower, at.w_up(layer), inputs);
+        for (int k = 0; k < count; k++) inputs[k] = layer ? candidates + (long)k * at.Hp : at.x(t, skipping[k]);
+        at.project(layer, count, inputs);
         for (int k = 0; k < count; k++) {
             const int r = skipping[k];
             const R *old = state[r].state + at.part(layer), *grad = p.grad + r * at.S + at.part(layer);
-            if (layer == 0) at.project(t, r, z);
-            else at.lift(layer, k, z);
+            at.lift(layer, k, z);
             Cell::activate(p, layer, at.product_of(layer, r), z);
             typename Simd<R>::V moved{}, dot{};
             for (int j = 0; j < at.Hp; j += Simd<R>::lanes) {
@@ -237,21 +223,9 @@ template <class R, class Cell> static INLINE long gate_back(const Place<R, Cell>
     return updates ? n : -1;
 }
 
-/* Sums over the updates of dz ⊗ x, layer 0. */
-template <class R, class Cell> static INLINE void input_weights(const Place<R, Cell> &at, int64_t t, int r, const R *z) {
-    const Pass<R> &p = at.p;
-    const R *x = p.x + t * p.x_stride + (long)r * p.F;
-    const int Hp = at.Hp, plain = Cell::gates == 4 ? 4 * Hp : 2 * Hp;
-    for (int f = 0; f < p.F; f++) {
-        R *w = p.dw_ih + (long)f * at.G;
-        for (int j = 0; j < plain; j++) w[j] += x[f] * z[j];
-        for (int j = plain; j < at.G; j++) w[j] += x[f] * z[Hp + j];
-    }
-}
-
 /* The updates numbered `numbers`, of rows `updated`, through all layers. */
 template <class R, class Cell>
-void layers_back(const Place<R, Cell> &at, int64_t t, int count, const int *updated, const long *numbers, const R *const *after) {
+void layers_back(const Place<R, Cell> &at, int count, const int *updated, const long *numbers, const R *const *after) {
     const Pass<R> &p = at.p;
     const R *grads[MAX_ROWS];
     R *results[MAX_ROWS], *temporary = p.scratch + 4 * at.Hp;
@@ -266,7 +240,6 @@ void layers_back(const Place<R, Cell> &at, int64_t t, int count, const int *upda
             const R *old = p.before + numbers[k] * at.S + at.part(layer), *new_ = after[k] + at.part(layer);
             for (int j = 0; j < at.Hp; j += Simd<R>::lanes)
                 Cell::back(at.Hp, z, old, new_, grad, p.dbias + (long)layer * 4 * at.Hp, j);
-            if (layer == 0 && !p.projected) input_weights(at, t, updated[k], z);
             grads[k] = z;
             results[k] = temporary + (long)k * at.Hp;
         }
@@ -278,20 +251,27 @@ void layers_back(const Place<R, Cell> &at, int64_t t, int count, const int *upda
     }
 }
 
-/* Sums over the updates [first, last) of h ⊗ dz, every layer's two products. */
-template <class R, class Cell> void weights(const Place<R, Cell> &at, long first, long last) {
+/* Updates whose part in the weights' gradients is not summed yet: numbers [first, last), and where their inputs are. */
+template <class R> struct Pending {
+    const R *x[SUMMED_TOGETHER + MAX_ROWS];  /* of the last update first */
+    long first = 0, last = 0;
+};
+
+/* Sums over the pending updates of input ⊗ dz and h ⊗ dz, all layers. */
+template <class R, class Cell> void weights(const Place<R, Cell> &at, Pending<R> &pending) {
     const Pass<R> &p = at.p;
-    const long n = last - first, stride = p.L * 4 * at.Hp, size = p.H * at.G, G = at.G, plain = G == stride / p.L ? G : 2L * at.Hp;
+    const long n = pending.last - pending.first, stride = p.L * 4 * at.Hp, G = at.G, plain = Cell::gates == 4 ? G : 2L * at.Hp;
+    for (long k = 0; k < n; k++) std::memcpy(p.gathered + k * p.F, pending.x[n - 1 - k], p.F * sizeof(R));
     for (int layer = 0; layer < p.L; layer++) {
-        const R *h = p.before + first * at.S + at.part(layer), *dz = at.acts(first, layer);
-        outer(n, p.H, G, h, at.S, dz, stride, p.dw_hh + layer * size, G);
-        if (layer == 0) continue;
-        const R *input = at.below(first, layer);
-        const long input_stride = (p.L - 1) * at.Hp;
-        R *sums = p.dw_up + (layer - 1) * size;
-        outer(n, p.H, plain, input, input_stride, dz, stride, sums, G);
-        outer(n, p.H, G - plain, input, input_stride, dz + plain + at.Hp, stride, sums + plain, G);
+        const R *h = p.before + pending.first * at.S + at.part(layer), *dz = at.acts(pending.first, layer);
+        outer(n, p.H, G, h, at.S, dz, stride, p.dw_hh + layer * p.H * G, G);
+        const R *input = layer ? at.below(pending.first, layer) : p.gathered;
+        const long width = layer ? p.H : p.F, input_stride = layer ? (p.L - 1) * at.Hp : p.F;
+        R *sums = layer ? p.dw_up + (layer - 1) * p.H * G : p.dw_ih;
+        outer(n, width, plain, input, input_stride, dz, stride, sums, G);
+        outer(n, width, G - plain, input, input_stride, dz + plain + at.Hp, stride, sums + plain, G);
     }
+    pending.last = pending.first;
 }
 
 template <class R, class Cell> void backward(const Pass<R> &p) {
@@ -300,7 +280,8 @@ template <class R, class Cell> void backward(const Pass<R> &p) {
     const R *after[MAX_ROWS];
     R du[MAX_ROWS];
     int updated[MAX_ROWS];
-    long numbers[MAX_ROWS], summed = -1, first = 0;
+    long numbers[MAX_ROWS];
+    Pending<R> pending;
     for (int r = 0; r < p.m; r++) state[r] = {p.state + r * at.S, false};
     for (int64_t t = p.T - 1; t >= 0; t--) {
         if (p.grad_out)
@@ -320,14 +301,13 @@ template <class R, class Cell> void backward(const Pass<R> &p) {
             state[r] = {p.before + n * at.S, false};
         }
         if (!count) continue;
-        layers_back(at, t, count, updated, numbers, after);
-        first = numbers[0];
-        if (summed < 0) summed = numbers[count - 1] + 1;
-        if (summed - first < SUMMED_TOGETHER) continue;
-        weights(at, first, summed);
-        summed = first;
+        layers_back(at, count, updated, numbers, after);
+        if (pending.last == pending.first) pending.last = numbers[count - 1] + 1;
+        for (int k = count - 1; k >= 0; k--) pending.x[pending.last - 1 - numbers[k]] = at.x(t, updated[k]);
+        pending.first = numbers[0];
+        if (pending.last - pending.first >= SUMMED_TOGETHER) weights(at, pending);
     }
-    if (summed > first) weights(at, first, summed);
+    if (pending.last > pending.first) weights(at, pending);
 }
 
 }  // namespace

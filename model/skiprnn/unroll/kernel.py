@@ -22,8 +22,9 @@ from skiprnn.unroll.contract import Gradients, Layer, Problem, ProblemGradients,
 from skiprnn.unroll.workspace import Lease, fresh
 
 _PADDED_TO = 16  # H: two vectors of float32
-_ROWS = 48  # of a block: its states stay in the cache (MAX_ROWS in kernel.cpp)
-_MOST_FEATURES = 16  # the kernel computes x·W_ih row by row; above, one product for all samples is faster
+_ROWS = 48  # of a block: its states stay in the cache; at most _MOST_ROWS
+_SUMMED_TOGETHER = 96  # updates (SUMMED_TOGETHER in kernel.cpp)
+_MOST_ROWS = 64  # MAX_ROWS in kernel.cpp
 _CELLS = {"lstm": 4, "gru": 3}  # gates of each
 
 _WEIGHTS = ("w_ih", "w_up", "w_up_t", "w_hh", "w_hh_t", "bias", "bias_n", "gate_weight")
@@ -55,7 +56,6 @@ class KernelRun:
         self.Hp = -(-self.H // _PADDED_TO) * _PADDED_TO
         self.G, self.parts = _CELLS[self.settings.cell], 1 if start.c is None else 2
         self.S = self.L * self.parts * self.Hp
-        self.projected = self.F > _MOST_FEATURES
         self.blocks = _blocks(self.B)
         self.updates = [0] * len(self.blocks)
         self._pack()
@@ -87,7 +87,7 @@ class KernelRun:
             [self._wide(self._tall(layer.w_ih)) for layer in self.stack.layers[1:]],
         )
         w_hh = [self._wide(self._tall(layer.w_hh)) for layer in self.stack.layers]  # (G·Hp, Hp) each
-        self.w_ih = lower.t().contiguous()  # (F, G·Hp)
+        self.w_ih, self.to_x = self._panels([lower.t()]), self._spread(lower)  # to_x: (4·Hp, F)
         self.w_hh, self.w_hh_t = self._panels([w.t()[:H] for w in w_hh]), self._panels(w_hh)
         self.w_up = self._panels([w.t()[:H] for w in upper])
         self.w_up_t = self._panels([self._spread(w) for w in upper])
@@ -134,17 +134,10 @@ class KernelRun:
     def _allocate(self) -> None:
         """Buffers for the worst case, every sample an update; pages that are not touched cost nothing."""
         T, B, Hp, L = self.T, self.B, self.Hp, self.L
-        kept = T * B if self.save else len(self.blocks)
-        shapes = [
-            (kept, L, 4 * Hp),
-            (kept if self.save else 0, self.S),
-            (kept if self.save else 0, L - 1, Hp),
-        ]
-        shapes.append((T * B if self.projected else 0, self.G * Hp))
+        kept = T * B if self.save else 0
+        shapes = [(kept, L, 4 * Hp), (kept, self.S), (kept, L - 1, Hp)]
         self.lease = Lease(shapes, self.dtype, self.x.device)
-        self.acts, self.before, self.below, self.projection = self.lease.tensors
-        if self.projected:
-            torch.addmm(self.bias[0], self.x.view(T * B, self.F), self.w_ih, out=self.projection)
+        self.acts, self.before, self.below = self.lease.tensors
         self.out, self.gates = fresh(T, B, Hp, dtype=self.dtype, device=self.x.device), self._new(T, B)
         if self.settings.forced is not None:
             self.gates.copy_(self.settings.forced)
@@ -172,9 +165,8 @@ class KernelRun:
         sums = torch.stack(_parallel(lambda index: self._backward_block(call, index), len(self.blocks))).sum(
             0
         )
-        dx, lowest = self._input_products()
-        stack = self._stack_gradients(sums, lowest)
-        dx = None if dx is None else dx.view_as(self.x)
+        stack = self._stack_gradients(sums)
+        dx = self._input_gradient() if self.needs_dx else None
         return ProblemGradients(dx, stack, *self._vectors(self.grad), self.dd, self.dcum)
 
     def _backward_block(self, call: Callable[[Any], int], index: int) -> Tensor:
@@ -184,26 +176,24 @@ class KernelRun:
         return sums
 
     def _sizes(self) -> tuple[int, ...]:
-        """Of the sums, in the order of `_SUMS`; layer 0's w_ih is none of them where the input was projected."""
-        square = self.H * self.G * self.Hp
-        w_ih = 0 if self.projected else self.F * self.G * self.Hp
-        return w_ih, self.L * 4 * self.Hp, self.Hp, 1, self.L * square, (self.L - 1) * square
+        """Of the sums, in the order of `_SUMS`."""
+        rows = self.G * self.Hp
+        return (
+            self.F * rows,
+            self.L * 4 * self.Hp,
+            self.Hp,
+            1,
+            self.L * self.H * rows,
+            (self.L - 1) * self.H * rows,
+        )
 
-    def _input_products(self) -> tuple[Tensor | None, Tensor | None]:
-        """What needs x or makes its gradient: dx [T·B, F], and layer 0's w_ih [F, G·Hp] where it was projected."""
-        dx = self.x.new_zeros(self.T * self.B, self.F) if self.needs_dx else None
-        w_ih = self.x.new_zeros(self.F, self.G * self.Hp) if self.projected else None
-        if dx is None and w_ih is None:
-            return dx, w_ih
-        x = self.x.view(-1, self.F)
+    def _input_gradient(self) -> Tensor:
+        """dx [T, B, F]: a skipped sample gets none."""
+        dx = self.x.new_zeros(self.T * self.B, self.F)
         for (first, last), n in zip(self.blocks, self.updates, strict=True):
-            samples = self._samples(first, last)
-            dz = self._of_input(self.acts[self.T * first : self.T * first + n, 0])
-            if w_ih is not None:
-                w_ih.addmm_(x.index_select(0, samples).t(), dz)
-            if dx is not None:
-                dx.index_copy_(0, samples, dz @ self.w_ih.t())
-        return dx, w_ih
+            dz = self.acts[self.T * first : self.T * first + n, 0]
+            dx.index_copy_(0, self._samples(first, last), dz @ self.to_x)
+        return dx.view_as(self.x)
 
     def _samples(self, first: int, last: int) -> Tensor:
         """Indices into [T · B] of the updates of rows first … last, in their order."""
@@ -211,22 +201,21 @@ class KernelRun:
         at = (self.update[self.T * first : self.T * last] >= 0).nonzero().squeeze(1)
         return at // m * self.B + first + at % m
 
-    def _of_input(self, dz: Tensor) -> Tensor:
-        """Gradients of an update [n, 4·Hp] → those of x·W_ih [n, G·Hp]"""
-        return dz if self.G == 4 else torch.cat([dz[:, : 2 * self.Hp], dz[:, 3 * self.Hp :]], 1)
-
-    def _stack_gradients(self, sums: Tensor, lowest: Tensor | None) -> Stack:
+    def _stack_gradients(self, sums: Tensor) -> Stack:
         w_ih, biases, gate_weight, gate_bias, w_hh, w_up = sums.split_with_sizes(self._sizes())
-        lower = w_ih.view(self.F, -1) if lowest is None else lowest
-        inputs = [lower, *w_up.view(self.L - 1, self.H, self.G * self.Hp)]
+        rows = self.G * self.Hp
+        inputs = [w_ih.view(self.F, rows), *w_up.view(self.L - 1, self.H, rows)]
         layers = []
-        for w_input, w_state, four in zip(
-            inputs, w_hh.view(self.L, self.H, -1), biases.view(self.L, 4, -1), strict=True
+        for w_input, w_state, bias in zip(
+            inputs, w_hh.view(self.L, self.H, rows), self._short_biases(biases), strict=True
         ):
-            bias = four[:, : self.H]
             inner, outer = (bias, bias.clone()) if self.G == 4 else (bias[[0, 1, 2]], bias[[0, 1, 3]])
             layers.append(Layer(self._short(w_input), self._short(w_state), outer.flatten(), inner.flatten()))
         return Stack(tuple(layers), gate_weight[: self.H], gate_bias[0])
+
+    def _short_biases(self, biases: Tensor) -> Tensor:
+        """[L·4·Hp] → [L, 4, H]"""
+        return biases.view(self.L, 4, self.Hp)[..., : self.H]
 
     def _short(self, transposed: Tensor) -> Tensor:
         """[n, G·Hp] → [G·H, n]"""
@@ -238,7 +227,7 @@ class KernelRun:
         p = _pass_type(self.dtype)()
         p.T, p.m, p.F, p.H, p.Hp, p.L = self.T, last - first, self.F, self.H, self.Hp, self.L
         p.max_skip, p.save, p.forced = self.settings.max_skip, self.save, self.settings.forced is not None
-        p.threshold, p.gate_bias, p.projected = self.settings.threshold, self.gate_bias, self.projected
+        p.threshold, p.gate_bias = self.settings.threshold, self.gate_bias
         for name in _WEIGHTS:
             setattr(p, name, _at(getattr(self, name)))
         self._place_sequences(p, first)
@@ -249,8 +238,7 @@ class KernelRun:
 
     def _place_sequences(self, p: Any, first: int) -> None:
         """What is a slice of whole-batch arrays: input, output, and the state of each row."""
-        x, width = (self.projection, self.G * self.Hp) if self.projected else (self.x, self.F)
-        p.x, p.x_stride = _at(x, first * width), self.B * width
+        p.x, p.x_stride = _at(self.x, first * self.F), self.B * self.F
         p.out, p.out_stride = _at(self.out, first * self.Hp), self.B * self.Hp
         p.gates, p.gates_stride = _at(self.gates, first), self.B
         p.state, p.lengths = _at(self.state, first * self.S), _at(self.lengths, first)
@@ -265,9 +253,12 @@ class KernelRun:
             p.below = _at(self.below, start * (self.L - 1) * self.Hp)
         for name in ("update", "ut", "d_before", "cum_before", "d_after"):
             setattr(p, name, _at(getattr(self, name), start))
-        p.own = self._new((self.L + 1) * products + (4 + p.m) * self.Hp)  # an attribute, to keep it alive
-        p.products, p.inputs = _at(p.own), _at(p.own, self.L * products)
-        p.scratch = _at(p.own, (self.L + 1) * products)
+        sizes = self.L * products, products, (4 + p.m) * self.Hp, (_SUMMED_TOGETHER + _MOST_ROWS) * self.F
+        p.own = self._new(sum(sizes))  # an attribute, to keep it alive
+        starts = itertools.accumulate(sizes, initial=0)
+        p.products, p.inputs, p.scratch, p.gathered = (
+            _at(p.own, at) for at, _ in zip(starts, sizes, strict=False)
+        )
 
     def _place_gradients(self, p: Any, first: int, sums: Tensor) -> None:
         p.grad, p.dd, p.dcum = _at(self.grad, first * self.S), _at(self.dd, first), _at(self.dcum, first)
@@ -292,10 +283,10 @@ def _function(cell: str, direction: str, dtype: torch.dtype) -> Callable[[Any], 
 def _pass_type(dtype: torch.dtype) -> Any:
     """`Pass` in kernel.cpp, field by field."""
     number = ctypes.c_float if dtype == torch.float32 else ctypes.c_double
-    integers = ("T", "m", "F", "H", "Hp", "L", "max_skip", "save", "forced", "projected")
+    integers = ("T", "m", "F", "H", "Hp", "L", "max_skip", "save", "forced")
     layout = f"x *x {' '.join(_WEIGHTS)} state d cum skipped lengths out *out gates *gates"
     layout += " acts before below d_after update ut d_before cum_before products inputs"
-    layout += f" grad dd dcum grad_out *grad_out grad_gates *grad_gates {' '.join(_SUMS)} scratch"
+    layout += f" grad dd dcum grad_out *grad_out grad_gates *grad_gates {' '.join(_SUMS)} scratch gathered"
     fields: list[tuple[str, Any]] = [(name, ctypes.c_int64) for name in integers]
     fields += [("threshold", number), ("gate_bias", number)]
     fields += [_field(name) for name in layout.split()]

@@ -5,12 +5,12 @@
 /* One pass over a block of m rows. Arrays that are [T, m] or [n, ...] belong to the block; x, out, gates, and gradients are
  * slices of whole-batch arrays with a stride between time steps. n counts updates. Packed matrices: see `product`. */
 template <class R> struct Pass {
-    int64_t T, m, F, H, Hp, L, max_skip, save, forced, projected;
+    int64_t T, m, F, H, Hp, L, max_skip, save, forced;
     R threshold, gate_bias;
     const R *x;
-    int64_t x_stride;              /* [T, m, F]; or, projected, x·W_ih + bias of layer 0: [T, m, G] */
-    const R *w_ih;                 /* layer 0, unless projected: [F, G] */
-    const R *w_up, *w_up_t;        /* the layers above, packed: forward K = H, N = G; backward K = 4 Hp, N = Hp */
+    int64_t x_stride;              /* [T, m, F] */
+    const R *w_ih;                 /* layer 0, packed: K = F, N = G */
+    const R *w_up, *w_up_t;        /* W_ih of the layers above, packed: forward K = H, N = G; backward K = 4 Hp, N = Hp */
     const R *w_hh, *w_hh_t;        /* every layer, packed: forward K = H, N = G; backward K = G, N = Hp */
     const R *bias, *bias_n;        /* [L, G], [L, Hp] (GRU: the bias inside r∘(...)) */
     const R *gate_weight;          /* [Hp] */
@@ -24,7 +24,7 @@ template <class R> struct Pass {
     R *acts, *before, *below, *d_after; /* kept of each update: [n, L, 4 Hp], [n, S], inputs of upper layers [n, L − 1, Hp], [n] */
     int32_t *update;               /* [T, m]: number of the update, or SKIPPED, or PADDING */
     R *ut, *d_before, *cum_before; /* [T, m] */
-    R *products, *inputs;          /* scratch: [L, m, G] of h·W_hh, [m, G] of the input of an upper layer */
+    R *products, *inputs;          /* scratch: [L, m, G] of h·W_hh, [m, G] of a layer's input·W_ih */
     /* backward */
     R *grad, *dd, *dcum;           /* gradients of the state: final ones in, initial ones out: [m, S], [m], [m] */
     const R *grad_out;
@@ -34,6 +34,7 @@ template <class R> struct Pass {
     R *dw_ih, *dbias, *dgate_weight, *dgate_bias; /* sums: [F, G], [L, 4 Hp], [Hp], [1] */
     R *dw_hh, *dw_up;              /* sums: [L, H, G], [L − 1, H, G] */
     R *scratch;                    /* [4 Hp] + [m, Hp] */
+    R *gathered;                   /* scratch [SUMMED_TOGETHER + MAX_ROWS, F] */
 };
 
 namespace {
