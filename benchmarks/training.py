@@ -29,9 +29,11 @@ from torch import Tensor, nn
 
 from benchmarks.machine import describe
 from skiprnn import SkipGRU, SkipLSTM
+from skiprnn.unroll import Backend
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_FORMS = ("torch.nn", "loop", "torch", "kernel")  # loop: our reference, an eager loop under autograd
+_BACKENDS: dict[str, Backend] = {"loop": "reference", "torch": "torch", "kernel": "kernel"}
+_FORMS = ("torch.nn", *_BACKENDS)  # loop: our reference, an eager loop under autograd
 _SHARES = (100, 50, 10)  # per cent of the samples
 
 
@@ -76,14 +78,14 @@ def torch_step(case: Case, cell: str, x: Tensor, *, training: bool) -> Step:
 def skip_step(case: Case, cell: str, x: Tensor, form: str, share: int, *, training: bool) -> Step:
     layer = (SkipLSTM if cell == "lstm" else SkipGRU)(case.F, case.H, case.L)
     set_share(layer, x, share)
-    layer.backend = "reference" if form == "loop" else form
+    layer.backend = _BACKENDS[form]
 
     def step() -> None:
         layer.zero_grad()
         with torch.set_grad_enabled(training):
             _, state, gates = layer(x)
         if training:
-            (state.h[-1].square().mean() + 1e-4 * gates.sum(1).mean()).backward()  # type: ignore[no-untyped-call]
+            (state.h[-1].square().mean() + 1e-4 * gates.sum(1).mean()).backward()
 
     return step
 
