@@ -31,7 +31,7 @@ from skiprnn_service.errors import (
     StreamStateError,
     ThresholdError,
 )
-from skiprnn_service.live_stream import LiveStream, OnError, OnReply
+from skiprnn_service.live_stream import LiveStream, Message, OnError, OnReply
 from skiprnn_service.metrics import EngineStats
 from skiprnn_service.session import StepSession
 from skiprnn_service.stream import Reply, Snapshot
@@ -146,7 +146,7 @@ class Engine:
         if stream.payload is None and not stream.waiting and stream.open:
             self._begin(stream, t, n, payload, start)
         else:
-            self._wait(stream, "submit", partial(self._begin, stream, t, n, payload, start))
+            self._wait(stream, "submit", (t, n, payload, start))
 
     def refuse(self, stream: LiveStream, error: ClientError) -> None:
         """Answer what was no message of samples, in its turn."""
@@ -199,24 +199,34 @@ class Engine:
 
     # -- one message after the other
 
-    def _wait(self, stream: LiveStream, event: str, action: Callable[[], None]) -> None:
+    def _wait(self, stream: LiveStream, event: str, action: Message | Callable[[], None]) -> None:
         """Act when everything submitted before has been answered: now, if it has."""
         if not stream.open:
             raise StreamStateError(event, "closed")
         if stream.payload is None and not stream.waiting:
-            action()
+            self._act(stream, action)
         elif stream.waiting is None:
             stream.waiting = deque((action,))
         else:
             stream.waiting.append(action)
 
+    def _act(self, stream: LiveStream, action: Message | Callable[[], None]) -> None:
+        if isinstance(action, tuple):
+            self._begin(stream, *action)
+        else:
+            action()
+
     def _begin(
         self, stream: LiveStream, t: int | None, n: int, payload: bytes | memoryview, start: int
     ) -> None:
+        before = stream.next
         try:
             if len(payload) - start != n * self._sample_bytes:
                 expected = f"{n} samples of {self._sample_bytes} bytes"
                 raise ShapeError(f"payload: expected {expected}, got {len(payload) - start} bytes")
+            if stream.on_skipped and stream.skip(t, n):
+                self._skipped(stream, before)
+                return
             offset = stream.begin(t, n)
         except ClientError as error:
             self._refuse(stream, error)
@@ -226,6 +236,16 @@ class Engine:
         else:
             stream.payload, stream.start = payload, start
             self._batcher.add(stream, offset)
+
+    def _skipped(self, stream: LiveStream, before: int) -> None:
+        """Nothing of a message was read: count and answer it."""
+        stats = self.stats
+        stats.messages += 1
+        stats.samples += stream.next - before
+        try:
+            stream.on_skipped()  # type: ignore[misc]  # there is one
+        except Exception as raised:
+            self._report(stream, raised)
 
     def _finish(self, stream: LiveStream) -> Reply:
         """Commit the message and count it."""
@@ -273,7 +293,7 @@ class Engine:
     def _go_on(self, stream: LiveStream) -> None:
         """Take what waits behind the message that was just answered, up to the next one that must be read."""
         while stream.waiting and stream.payload is None:
-            stream.waiting.popleft()()
+            self._act(stream, stream.waiting.popleft())
         if not stream.waiting:
             stream.waiting = None  # an empty deque is 600 bytes
 

@@ -13,10 +13,14 @@ from skiprnn_service.stream import Reply, Stream
 
 OnReply = Callable[[Reply], None]
 OnError = Callable[[SkipRnnServiceError], None]
+Message = tuple[
+    int | None, int, bytes | memoryview, int
+]  # t, n, payload, start: arguments of `Engine.submit`
 
 
 class LiveStream(Stream):
-    """A stream in an engine: made by `Engine.open`, handed back to its methods. Only the engine writes here.
+    """A stream in an engine: made by `Engine.open`, handed back to its methods. Only the engine writes here, but for
+    `on_skipped`.
 
     Attributes:
         principal: whose stream it is.
@@ -26,7 +30,9 @@ class LiveStream(Stream):
         payload, start, offset: the message in progress (None: none), where its samples begin in bytes, and the
             sample that is due.
         checkpoint: the state that the message found, once `row` holds a later one.
-        waiting: what was submitted behind it, in order.
+        waiting: what was submitted behind it, in order: messages, and what else to do in its turn.
+        on_skipped: called in place of `on_reply` for a message of which nothing was read; such a reply is all in `next`
+            and `wake`, and most replies are. None: `on_reply` gets them too.
         due_at: perf_counter when the sample became due.
     """
 
@@ -36,6 +42,7 @@ class LiveStream(Stream):
         "offset",
         "on_error",
         "on_reply",
+        "on_skipped",
         "open",
         "payload",
         "principal",
@@ -67,7 +74,8 @@ class LiveStream(Stream):
         self.start = self.offset = 0
         self.due_at = 0.0
         self.checkpoint: NDArray[np.float32] | None = None
-        self.waiting: deque[Callable[[], None]] | None = None
+        self.waiting: deque[Message | Callable[[], None]] | None = None
+        self.on_skipped: Callable[[], None] | None = None
 
     @property
     def pending(self) -> int:

@@ -5,12 +5,14 @@ network will read (`skiprnn_export.gate`); next <= wake. Every sample before `wa
 looks at its bytes. A message of n samples is begun, read where it must be, and finished:
 
     event      idle          due           done
+    skip       idle
     begin      due | done
     advance                  due | done
     finish                                 idle
     abort                    idle          idle
     reset      idle
 
+skip is begin and finish at once for a message of which nothing is read, and does nothing where that is not so.
 begin and advance return the offset in the message of the sample to read ("due"), or None ("done"). Any other
 event is a StreamStateError. `next`, `last_y`, `recent` and the counts move in `finish` alone, so a stream that is left
 in the middle of a message goes back to where it was by `abort`.
@@ -164,6 +166,16 @@ class Stream:
         """The latest updates of this sequence, in order: all of the latest message that had any, and RECENT_UPDATES at
         least."""
         return tuple(self._recent or ())
+
+    def skip(self, t: int | None, n: int) -> bool:
+        """Consume a message of `n` samples if none of it is read; else nothing happens. Arguments as of `begin`."""
+        first = self.next if t is None else t
+        end = first + n
+        if end > self.wake or first > self.wake or self.state is not _IDLE:
+            return False
+        if end > self.next:
+            self.next = end
+        return True
 
     def begin(self, t: int | None, n: int) -> int | None:
         """Start a message of `n` samples.

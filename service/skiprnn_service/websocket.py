@@ -84,6 +84,9 @@ class StreamConnection:
         self._stream, self._engine = lease.stream, lease.engine
         info = lease.model.bundle.info
         self._features, self._sample_bytes = info.input_size, 4 * info.input_size
+        self._max_samples, self._max_unread = self._settings.max_samples, self._settings.max_unread_bytes
+        if not self._only_updates:
+            self._stream.on_skipped = self._on_skipped
         self._told = lease.saved
         transport.send(_ready(lease, self._settings, durable=self._streams.store.durable))
         if self._lost is not None:  # while the handshake was on its way
@@ -111,8 +114,8 @@ class StreamConnection:
 
     def _submit(self, message: protocol.Samples) -> None:
         t, n, payload, start = message
-        if n > self._settings.max_samples:
-            error = MessageError(f"expected {self._settings.max_samples} samples at most, got {n}")
+        if n > self._max_samples:
+            error = MessageError(f"expected {self._max_samples} samples at most, got {n}")
             self._engine.refuse(self._stream, error)
             return
         self._engine.submit(self._stream, t, n, payload, start)
@@ -135,6 +138,16 @@ class StreamConnection:
         else:
             self._send_reply(reply)
         if self._queued_bytes and not self._stream.pending:
+            self._all_answered()
+
+    def _on_skipped(self) -> None:
+        """`on_reply` for most messages, without an object for it."""
+        stream, self._silent = self._stream, False
+        self._told = saved = self._lease.saved
+        self._transport.send(self._codec.skipped(stream.next - 1, stream.wake, saved))
+        if self._transport.buffered > self._max_unread:
+            self._wait_for_reader()
+        if self._queued_bytes and not stream.pending:
             self._all_answered()
 
     def on_error(self, error: SkipRnnServiceError) -> None:
@@ -182,7 +195,7 @@ class StreamConnection:
         self._held_back, self._silent = None, False
         self._told = saved = self._lease.saved
         self._transport.send(self._codec.reply(reply, saved))
-        if self._transport.buffered > self._settings.max_unread_bytes:
+        if self._transport.buffered > self._max_unread:
             self._wait_for_reader()
 
     def _hold_back(self, reply: Reply) -> None:

@@ -109,7 +109,9 @@ class StreamProtocol(WebSocketsSansIOProtocol):
                 if end - start < 6:
                     break
                 body, size = start + 6, data[start + 1] - _MASKED
-                if not 0 <= size <= self._short:
+                if size == 126 and self._longest > 65_535:
+                    body, size = start + 8, data[start + 2] << 8 | data[start + 3]
+                elif not 0 <= size <= self._short:
                     body, size = self._measure(data, start)
                 stop = body + size
                 if stop > end:

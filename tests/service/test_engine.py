@@ -412,3 +412,56 @@ async def test_serves_padded_batches_alike_whatever_their_size(tmp_path: Path) -
     await asyncio.gather(*(client.ask(x) for client in many))
     assert all(client.updates == lone.updates for client in many)
     engine.close()
+
+
+async def test_skipped_messages_are_told_without_a_reply_and_in_their_turn(
+    bundle: Bundle, engine: Engine
+) -> None:
+    x, told = random_sequence(bundle, 200), list[tuple[int, int, int]]()
+    done = asyncio.Event()
+
+    def on_reply(reply: Reply) -> None:
+        assert reply.updates
+        tell(len(reply.updates))
+
+    def tell(updates: int = 0) -> None:
+        told.append((stream.next - 1, stream.wake, updates))
+        if stream.next == 200:
+            done.set()
+
+    stream = engine.open("s", on_reply=on_reply, on_error=raise_)
+    stream.on_skipped = tell
+    for t in range(200):
+        engine.submit(stream, t, 1, x[t].tobytes())
+    await done.wait()
+    expected = unroll(bundle, x)
+    assert [t for t, _, _ in told] == list(range(200))
+    assert [t for t, _, updates in told if updates] == expected.t.tolist()
+    assert told[-1][1] == expected.wake
+    assert engine.stats.messages == engine.stats.samples == 200
+
+
+async def test_a_skipped_message_is_still_checked(bundle: Bundle, engine: Engine) -> None:
+    client, x = Client(engine), random_sequence(bundle, 200)
+    client.stream.on_skipped = lambda: pytest.fail("the message is too short")
+    reply = await client.ask(x[:1])
+    while reply.wake == reply.t + 1:
+        reply = await client.ask(x[:1])
+    engine.submit(client.stream, None, 1, b"short")
+    assert isinstance(client.answers.get_nowait(), ShapeError)
+    assert client.stream.next == reply.t + 1
+
+
+async def test_a_callback_for_skipped_messages_that_raises_is_reported(
+    bundle: Bundle, engine: Engine
+) -> None:
+    raised = list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context["exception"]))
+    client, x = Client(engine), random_sequence(bundle, 200)
+    reply = await client.ask(x[:1])
+    while reply.wake == reply.t + 1:
+        reply = await client.ask(x[:1])
+    client.stream.on_skipped = lambda: raise_(ShapeError("of the callback"))
+    client.submit(x[:1])
+    assert [type(error) for error in raised] == [ShapeError]
+    assert client.stream.next == reply.t + 2

@@ -50,8 +50,9 @@ def test_both_encodings_of_samples_are_read_as_the_same_bytes(x: list[list[float
             decoded = protocol.decode_text(message.encode(), F)
             assert not isinstance(decoded, str)
             read = decoded
-        assert (read.t, read.n) == (t, len(x))
-        assert read.payload[read.start :] == samples.tobytes()
+        begins, n, payload, start = read
+        assert (begins, n) == (t, len(x))
+        assert payload[start:] == samples.tobytes()
 
 
 @given(st.binary(max_size=64))
@@ -123,3 +124,9 @@ def test_the_first_subprotocol_that_both_speak_is_chosen() -> None:
     assert protocol.choose(["mqtt", "skiprnn.f32", "skiprnn.json"]) == "skiprnn.f32"
     assert protocol.choose(["mqtt"]) is None
     assert protocol.choose([]) is None
+
+
+@given(t=st.integers(0, 2**63), wake=st.integers(0, 2**63), saved=st.integers(0, 2**63))
+def test_a_skipped_message_is_answered_like_any_other(t: int, wake: int, saved: int) -> None:
+    for codec in (protocol.BinaryCodec(), protocol.JsonCodec(2)):
+        assert codec.skipped(t, wake, saved) == codec.reply(Reply(t, wake, ()), saved)

@@ -230,3 +230,31 @@ def test_what_is_kept_is_all_from_where_it_says(messages: list[tuple[int, int]],
             stream = Stream("s", next=stream.next, left=stream.left, samples=stream.samples, **kept)  # type: ignore[arg-type]
         assert list(stream.recent) == [update for update in sent if update.t >= stream.recent_from]
         assert len(stream.recent) == min(len(sent), max(RECENT_UPDATES, latest))
+
+
+@given(
+    next=st.integers(0, 20), left=st.integers(0, 20), t=st.none() | st.integers(0, 50), n=st.integers(1, 30)
+)
+def test_skip_is_begin_and_finish_where_nothing_is_read_and_else_nothing(
+    next: int, left: int, t: int | None, n: int
+) -> None:
+    skipped, begun = [Stream("s", next=next, left=left, samples=next) for _ in range(2)]
+    try:
+        all_skipped = begun.begin(t, n) is None
+    except GapError:
+        all_skipped = False
+    if all_skipped:
+        begun.finish()
+    elif begun.state != "idle":
+        begun.abort()
+    assert skipped.skip(t, n) == all_skipped
+    assert (skipped.next, skipped.wake, skipped.samples) == (begun.next, begun.wake, begun.samples)
+    assert skipped.state == "idle"
+
+
+@pytest.mark.parametrize("state", ["due", "done"])
+def test_nothing_is_skipped_inside_a_message(state: str) -> None:
+    stream = stream_in(state)
+    stream.wake = 100
+    assert not stream.skip(None, 1)
+    assert stream.state == state
