@@ -18,7 +18,10 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="The .onnx file to write.")] = Path("model.onnx"),
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Write a trained network as one ONNX file, after proving that it equals torch."""
+    """Write a trained network as one ONNX file, after proving that it equals torch.
+
+    Example: skiprnn export runs/watch --out models/watch.onnx
+    """
     from skiprnn_export.step import ExportError
     from skiprnn_export.step import export as write_bundle
 

@@ -19,7 +19,10 @@ def inspect(
     model: Annotated[Path, typer.Argument(help="The .onnx file to look at.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print the description in the file as JSON.")] = False,
 ) -> None:
-    """Check a bundle and print what is in it."""
+    """Check a bundle and print what is in it.
+
+    Example: skiprnn inspect models/watch.onnx
+    """
     from skiprnn_export import read
 
     try:

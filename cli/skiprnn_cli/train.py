@@ -61,7 +61,9 @@ def train(
         str | None,
         typer.Option(help="A baseline: read at --rate, 'uniform' or 'random'.", rich_help_panel=_OBJECTIVE),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(rich_help_panel=_NETWORK)] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training data.", rich_help_panel=_NETWORK)
+    ] = None,
     cell: Annotated[str | None, typer.Option(help="lstm or gru.", rich_help_panel=_NETWORK)] = None,
     hidden: Annotated[int | None, typer.Option(help="Units of a layer.", rich_help_panel=_NETWORK)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate of Adam.", rich_help_panel=_NETWORK)] = None,
@@ -78,7 +80,10 @@ def train(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
-    """Train a network that learns which samples to read."""
+    """Train a network that learns which samples to read.
+
+    Example: skiprnn train watch --out runs/watch --rate 0.25
+    """
     from skiprnn.data.download import DownloadError
     from skiprnn.training import fit
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -75,6 +76,33 @@ def test_json_numbers_are_the_float32_in_the_fewest_digits() -> None:
     with fake_server(answer_a_tenth) as server:
         result = run(server.url, "--json", stdin="1,2,3\n")
     assert json.loads(result.stdout)["y"] == [0.1, 0.33333334]
+
+
+def test_arrays_are_streamed_too(server: FakeServer, tmp_path: Path) -> None:
+    np.save(tmp_path / "run.npy", np.arange(36.0).reshape(12, 3))
+    assert run(server.url, "--input", tmp_path / "run.npy").stdout.count("t=") == 3
+
+
+def test_a_threshold_is_asked_for(server: FakeServer, recording: Path) -> None:
+    assert run(server.url, "-i", recording, "--threshold", "0.75").exit_code == 0
+    assert server.streams[0].path.endswith("?threshold=0.75")
+
+
+def test_real_time_needs_a_rate_that_somebody_says(server: FakeServer, recording: Path) -> None:
+    result = run(server.url, "-i", recording, "--real-time")
+    assert result.exit_code == 2
+    assert "neither the recording nor the model says its rate" in result.stderr
+
+
+def test_real_time_is_the_models(recording: Path) -> None:
+    with fake_server(sample_rate=5000.0) as server:
+        assert run(server.url, "-i", recording, "--real-time").exit_code == 0
+
+
+def test_a_name_is_a_model_of_this_machine(recording: Path) -> None:
+    result = run("watch", "-i", recording)
+    assert result.exit_code == 1
+    assert "ws://127.0.0.1:8000/v1/models/watch/stream" in result.stderr
 
 
 def test_no_wake_sends_every_sample(server: FakeServer, recording: Path) -> None:
@@ -161,7 +189,7 @@ def test_a_terminal_gets_the_picture(server: FakeServer, recording: Path) -> Non
         screen = b"".join(iter(lambda: _read(ours), b"")).decode()
     os.close(ours)
     assert process.returncode == 0
-    assert "▁" in screen
+    assert "▌" in screen
     assert "12 samples: 3 sent (25.0 %), 3 read (25.0 %)" in screen
 
 

@@ -7,49 +7,88 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from skiprnn_cli.stream_view import Picture, sparkline
+from skiprnn_cli.stream_picture import LEFT_OUT, READ, Picture
 from skiprnn_client import Ready, Reply, Update
 
 
-def drawn(ready: Ready, replies: Iterable[Reply | None], *, width: int = 60) -> list[str]:
-    """The lines of the picture after one sample a reply; None: the sample was left out."""
-    console = Console(file=io.StringIO(), width=width, height=40, force_terminal=True, color_system=None)
+def picture(
+    ready: Ready, replies: Iterable[Reply | None], *, width: int = 60, height: int = 40
+) -> tuple[Picture, Console]:
+    """After one sample a reply; None: the sample was left out."""
+    file = io.StringIO()
+    console = Console(
+        file=file, width=width, height=height, force_terminal=True, color_system=None, _environ={}
+    )
     picture = Picture(ready, console=console)
     for t, reply in enumerate(replies):
-        picture.add([float(t)] * ready.features, reply)
+        picture.add([float(t)] * ready.features, reply, round_trip=None if reply is None else 0.002)
+    return picture, console
+
+
+def drawn(ready: Ready, replies: Iterable[Reply | None], *, width: int = 60, height: int = 40) -> list[str]:
+    """The lines of the picture."""
+    shown, console = picture(ready, replies, width=width, height=height)
     with console.capture() as captured:
-        console.print(picture.draw())
+        console.print(shown.draw())
     return captured.get().splitlines()
 
 
 def _ready(*, features: int = 2, classes: tuple[str, ...] = ("low", "mid", "high", "top")) -> Ready:
-    return Ready(stream_id="s1", model="watch", version="1", features=features, outputs=4, classes=classes)
+    channels = [{"name": f"a{index}", "unit": "g"} for index in range(features)]
+    return Ready(
+        stream_id="s1",
+        model="watch",
+        version="1",
+        features=features,
+        outputs=4,
+        classes=classes,
+        facts={"channels": channels},
+    )
 
 
 def _read(t: int, *y: float) -> Reply:
-    return Reply(t, t + 1, (Update(t, np.array(y, np.float32)),))
+    best = ("low", "mid", "high", "top")[int(np.argmax(y))]
+    return Reply(t, t + 1, (Update(t, np.array(y, np.float32), best),))
 
 
 SKIPPED = Reply(0, 9, ())
+REPLIES = [_read(0, 1, 0, 0, 0), None, SKIPPED, _read(3, 0.1, 0.2, 0.4, 0.3), None, None, SKIPPED, SKIPPED]
 
 
-def test_a_sparkline_goes_from_the_smallest_to_the_largest() -> None:
-    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
-    assert sparkline([3, 3]) == "▁▁"
-
-
-def test_it_shows_the_signal_what_was_read_and_the_most_probable_classes() -> None:
-    lines = drawn(_ready(), [_read(0, 1, 0, 0, 0), None, SKIPPED, _read(3, 0.1, 0.2, 0.4, 0.3)])
+def test_it_shows_signals_raster_answer_and_costs() -> None:
+    lines = drawn(_ready(), REPLIES)
     text = "\n".join(lines)
     assert "watch · stream s1" in text
-    assert text.count("▁▃▆█") == 2
-    assert "█·─█" in text
-    assert [line.split()[1:3] for line in lines if "0." in line and "samples" not in line] == [
-        ["high", "0.400"],
-        ["top", "0.300"],
-        ["mid", "0.200"],
-    ]
-    assert "4 samples: 3 sent (75.0 %), 2 read (50.0 %)" in text
+    assert next(line for line in lines if "read / skipped" in line).split()[4] == "▌▐·─"
+    assert [line.split()[1] for line in lines if "━" in line] == ["high", "top", "mid"]
+    assert "8 samples: 5 sent (62.5 %), 2 read (25.0 %)" in text
+    assert "compute saved 75.0 %  ·  round trip 2.0 ms" in text
+
+
+def test_signals_have_their_names_and_units_or_else_numbers() -> None:
+    assert any("a1 g" in line for line in drawn(_ready(), REPLIES))
+    unnamed = Ready(stream_id="s", model="m", version="1", features=2, outputs=1)
+    assert any("x1" in line for line in drawn(unnamed, [None]))
+
+
+def test_an_answer_is_named_where_it_begins() -> None:
+    replies = [_read(0, 1, 0, 0, 0), *[None] * 19, _read(20, 0, 0, 1, 0), *[None] * 11]
+    says = next(line for line in drawn(_ready(), replies) if "the network says" in line)
+    assert "│low ─────│high " in says
+
+
+def test_the_raster_stands_still_while_it_moves_on() -> None:
+    """Every sample stays in the same half of a character."""
+    replies = [_read(t, 1, 0, 0, 0) if t % 2 == 0 else None for t in range(401)]
+    for length in (400, 401):
+        raster = next(line for line in drawn(_ready(), replies[:length]) if "read / skipped" in line)
+        assert set(raster.split()[4]) == {"▌"} if length % 2 == 0 else {"▌", "█"}
+
+
+def test_read_and_skipped_are_red_and_blue() -> None:
+    shown, _ = picture(_ready(), REPLIES)
+    first = shown._raster().spans[0].style
+    assert (first.color.name, first.bgcolor.name) == (READ, LEFT_OUT)  # type: ignore[union-attr]
 
 
 def test_outputs_without_classes_are_numbered() -> None:
@@ -59,12 +98,21 @@ def test_outputs_without_classes_are_numbered() -> None:
     assert "-3.000" in text
 
 
-def test_it_is_empty_before_the_first_sample() -> None:
-    assert "0 samples: 0 sent (–), 0 read (–)" in "\n".join(drawn(_ready(), []))
+def test_it_is_whole_before_the_first_sample() -> None:
+    lines = drawn(_ready(), [])
+    assert "0 samples: 0 sent (–), 0 read (–)" in "\n".join(lines)
+    assert len(lines) == len(drawn(_ready(), REPLIES))
 
 
 @pytest.mark.parametrize("width", [20, 80, 200])
-def test_it_keeps_to_the_width_of_the_terminal_whatever_came(width: int) -> None:
-    lines = drawn(_ready(features=30), [_read(0, 1, 0, 0, 0), *[None] * 500], width=width)
+@pytest.mark.parametrize("height", [8, 24, 50])
+def test_it_keeps_to_the_width_of_the_terminal_whatever_came(width: int, height: int) -> None:
+    replies = [_read(0, 1, 0, 0, 0), *[None] * 900]
+    lines = drawn(_ready(features=30), replies, width=width, height=height)
     assert {len(line) for line in lines} == {width}
-    assert any("22 more" in line for line in lines)
+    assert any("more" in line for line in lines)
+
+
+@pytest.mark.parametrize("features", [1, 6, 30])
+def test_it_fits_a_terminal_of_24_lines(features: int) -> None:
+    assert len(drawn(_ready(features=features), REPLIES, width=80, height=24)) <= 24

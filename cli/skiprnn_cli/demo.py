@@ -1,0 +1,42 @@
+"""`skiprnn demo`: the shipped models, served on a free port, and their page in the browser."""
+
+import sys
+import webbrowser
+from pathlib import Path
+from threading import Thread
+from typing import Annotated
+
+import typer
+
+from skiprnn_cli.console import fail
+
+
+def demo(
+    models: Annotated[
+        Path | None,
+        typer.Option(help="Folder of bundles.  [default: the shipped ones]", show_default=False),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0 picks a free one.")] = 0,
+    open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+) -> None:
+    """Serve the shipped models on this machine and open the page. Ctrl-C ends it.
+
+    Example: skiprnn demo
+    """
+    try:
+        from skiprnn_service import server
+        from skiprnn_service.settings import load
+    except ImportError as error:
+        fail(f"{error}; pip install 'skiprnn[serve]' brings what the demo needs")
+    settings = load(port=port, models=models, log_level="warning", drain_seconds=0.2)
+    try:
+        server.serve(settings, on_started=lambda port: _show(f"http://{settings.host}:{port}/", open_page))
+    except KeyboardInterrupt:  # uvicorn has shut down and passes the signal on
+        return
+
+
+def _show(page: str, open_page: bool) -> None:
+    typer.echo(f"The page is at {page}\nCtrl-C ends the demo.")
+    sys.stdout.flush()
+    if open_page:  # in a thread: a text browser returns when it is closed
+        Thread(target=webbrowser.open, args=(page,), daemon=True).start()

@@ -1,0 +1,229 @@
+"""The live picture of `skiprnn stream`: signal, what was read and skipped, the answer, on one axis of time.
+
+A character is two samples wide, everywhere.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import groupby
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from skiprnn_cli.braille import curve
+from skiprnn_cli.stream_view import TOP_CLASSES, View, top
+
+if TYPE_CHECKING:
+    from skiprnn_client import Ready, Reply, Update
+
+T = TypeVar("T")
+
+FRAMES_PER_SECOND = 15
+LABEL_WIDTH = 20  # with what names the signals and the classes
+SIGNAL_ROWS = 2  # of a signal, where there is room
+OTHER_ROWS = 12  # of the picture that are no signal
+MOST_SIGNALS = 8
+
+# Background colours of the raster: of 256, so that they are the same in every terminal's theme.
+READ, SENT, LEFT_OUT = "color(160)", "color(32)", "color(24)"
+
+
+class Mark(NamedTuple):
+    """What happened to a sample: its colour, and its sign where there are no colours."""
+
+    color: str
+    sign: str
+
+
+_READ = Mark(READ, "█")
+_SENT = Mark(SENT, "─")  # sent, and skipped by the server
+_LEFT_OUT = Mark(LEFT_OUT, "·")
+
+
+class Picture(View):
+    """The latest samples, redrawn a few times a second.
+
+    Args:
+        ready: what the server said of the model.
+        console: a terminal.
+        length: samples of the whole recording; None: unknown.
+    """
+
+    def __init__(self, ready: "Ready", *, console: Console, length: int | None = None) -> None:
+        super().__init__(ready, console=console)
+        self._length = length
+        self._columns = max(console.width - LABEL_WIDTH - 6, 10)
+        shown = 2 * self._columns
+        self._signals = deque[Sequence[float]](maxlen=shown)
+        self._marks = deque[Mark](maxlen=shown)
+        self._said = deque[str](maxlen=shown)
+        self._latest: Update | None = None
+        self._lock = Lock()  # the picture is drawn by a thread of its own
+        self._live = Live(
+            console=console,
+            get_renderable=self.draw,
+            refresh_per_second=FRAMES_PER_SECOND,
+            vertical_overflow="crop",
+        )
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)  # leaves the last picture, which holds the summary
+
+    def add(self, x: Sequence[float], reply: "Reply | None", *, round_trip: float | None = None) -> None:
+        with self._lock:
+            super().add(x, reply, round_trip=round_trip)
+            self._said.append((self._latest and self._latest.label) or "")
+
+    def sample(self, x: Sequence[float], reply: "Reply | None") -> None:
+        self._signals.append(x)
+        self._marks.append(_mark(reply))
+
+    def update(self, update: "Update") -> None:
+        self._latest = update
+
+    def draw(self) -> RenderableType:
+        """The picture as it is now."""
+        with self._lock:
+            parts = (self._over_time(), Text(), self._answer(), Text(), self._costs())
+        title = f"[b]{self.ready.model}[/b] · stream {self.ready.stream_id}"
+        return Panel(Group(*parts), title=title, title_align="left", border_style="dim", padding=(0, 1))
+
+    # -- over time
+
+    def _over_time(self) -> Table:
+        table = _grid()
+        names = _names(self.ready)
+        rows = self._signal_rows()
+        signals = list(zip(*self._aligned(self._signals), strict=True)) or [()] * len(names)
+        for index, values in enumerate(signals[: self._most_signals()]):
+            lines = curve(values, rows) if values else [""] * rows
+            table.add_row(_label(names[index], rows), Text("\n".join(lines), style=_TRACES[index % 3]))
+        if (more := len(names) - self._most_signals()) > 0:
+            table.add_row(_label(f"{more} more"), "")
+        table.add_row(Text.assemble(("read", "bold red"), (" / skipped", "blue")), self._raster())
+        if self.ready.classes:
+            table.add_row(_label("the network says"), self._says())
+        return table
+
+    def _most_signals(self) -> int:
+        return max(min(MOST_SIGNALS, self.console.height - OTHER_ROWS), 1)
+
+    def _signal_rows(self) -> int:
+        shown = min(self.ready.features, self._most_signals())
+        return SIGNAL_ROWS if SIGNAL_ROWS * shown + OTHER_ROWS <= self.console.height else 1
+
+    def _raster(self) -> Text:
+        marks = self._aligned(self._marks)
+        pairs = zip(marks[::2], [*marks[1::2], marks[-1] if marks else _LEFT_OUT], strict=False)
+        return Text.assemble(*[_pair(left, right) for left, right in pairs])
+
+    def _says(self) -> Text:
+        """Every answer where it begins, as far as there is room for its name."""
+        text = Text()
+        for label, group in groupby(self._aligned(self._said)[::2]):
+            room = len(list(group))
+            text.append(f"│{label} "[:room].ljust(room, "─"), style=_says_style(label, self.ready))
+        return text
+
+    def _aligned(self, latest: deque[T]) -> list[T]:
+        """The latest samples from an even one on: else characters would change as the picture moves on."""
+        return list(latest)[(self.samples - len(latest)) % 2 :]
+
+    # -- as it is now
+
+    def _answer(self) -> Table:
+        table = _grid()
+        table.add_column(width=7, justify="right")
+        bars = max(self._columns - 9, 4)
+        ranked = top(self._latest, self.ready) if self._latest else []
+        for name, value in ranked:
+            style = _says_style(name, self.ready)
+            bar = (
+                Text("━" * round(bars * min(max(value, 0), 1)), style=style) if self.ready.classes else Text()
+            )
+            table.add_row(Text(name, overflow="ellipsis", no_wrap=True), bar, f"{value:.3f}")
+        for _ in range(len(ranked), min(TOP_CLASSES, self.ready.outputs)):
+            table.add_row("", "", "")
+        return table
+
+    def _costs(self) -> Group:
+        width = LABEL_WIDTH + self._columns + 1
+        read = round(width * self.updates / self.samples) if self.samples else 0
+        share = Text.assemble((" " * read, f"on {READ}"), (" " * (width - read), f"on {LEFT_OUT}"))
+        saved = f"compute saved {100 * (1 - self.updates / self.samples):.1f} %" if self.samples else ""
+        parts = [
+            saved,
+            f"round trip {1000 * self.round_trip:.1f} ms" if self.round_trip else "",
+            self._to_go(),
+        ]
+        return Group(
+            share,
+            Text(self.summary(), style="dim"),
+            Text("  ·  ".join(filter(None, parts)), style="dim"),
+        )
+
+    def _to_go(self) -> str:
+        return f"{100 * self.samples / self._length:.0f} % of the recording" if self._length else ""
+
+
+_TRACES = ("default", "green", "yellow")
+_TINTS = (
+    "green",
+    "yellow",
+    "magenta",
+    "cyan",
+    "bright_green",
+    "bright_yellow",
+    "bright_magenta",
+    "bright_cyan",
+)
+
+
+def _grid() -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=LABEL_WIDTH, no_wrap=True)
+    table.add_column(no_wrap=True)
+    return table
+
+
+def _label(name: str, rows: int = 1) -> Text:
+    """Beside the middle of what it names."""
+    return Text("\n" * ((rows - 1) // 2) + name, style="dim", overflow="ellipsis", no_wrap=True)
+
+
+def _names(ready: "Ready") -> list[str]:
+    """Of the features, with units, as the server says; else numbered."""
+    channels = ready.facts.get("channels") or [{"name": f"x{index}"} for index in range(ready.features)]
+    return [" ".join(filter(None, (channel["name"], channel.get("unit")))) for channel in channels]
+
+
+def _mark(reply: "Reply | None") -> Mark:
+    if reply is None:
+        return _LEFT_OUT
+    return _READ if reply.updates else _SENT
+
+
+def _pair(left: Mark, right: Mark) -> tuple[str, Style]:
+    """Two samples in a character. Half blocks: the ink is the left one's colour, the ground the right one's."""
+    if left == right:
+        return left.sign, Style(color="white" if left is _SENT else left.color, bgcolor=left.color)
+    if right is _READ:
+        return "▐", Style(color=right.color, bgcolor=left.color)
+    return "▌", Style(color=left.color, bgcolor=right.color)
+
+
+def _says_style(name: str, ready: "Ready") -> str:
+    return _TINTS[ready.classes.index(name) % len(_TINTS)] if name in ready.classes else "default"
