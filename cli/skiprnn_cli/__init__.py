@@ -8,6 +8,7 @@ from skiprnn_cli.healthcheck import healthcheck
 from skiprnn_cli.inspect import inspect
 from skiprnn_cli.keys import app as keys_app
 from skiprnn_cli.plot import plot
+from skiprnn_cli.score import score
 from skiprnn_cli.serve import command as serve_command
 from skiprnn_cli.stream import stream
 from skiprnn_cli.train import train
@@ -20,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (demo, stream, inspect, train, plot, export, healthcheck):
+for command in (demo, stream, score, inspect, train, plot, export, healthcheck):
     app.command()(command)
 app.command("serve")(serve_command())
 app.add_typer(keys_app)
