@@ -58,14 +58,14 @@ LABEL org.opencontainers.image.title="skiprnn" \
 FROM runtime AS gpu
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=environment-gpu /opt/skiprnn /opt/skiprnn
-RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
-    /usr/local/bin/python -m pip --python /opt/skiprnn/bin/python install --no-cache-dir --no-index --no-deps /wheel/*.whl \
+RUN --mount=type=bind,from=wheel,source=/wheel,target=/tmp/wheel \
+    /usr/local/bin/python -m pip --python /opt/skiprnn/bin/python install --no-cache-dir --no-index --no-deps /tmp/wheel/*.whl \
  && cp -r /opt/skiprnn/lib/python3*/site-packages/skiprnn_service/bundles /models
 USER 10001:10001
 
 FROM runtime AS cpu
 COPY --from=environment-cpu /opt/skiprnn /opt/skiprnn
-RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
-    /usr/local/bin/python -m pip --python /opt/skiprnn/bin/python install --no-cache-dir --no-index --no-deps /wheel/*.whl \
+RUN --mount=type=bind,from=wheel,source=/wheel,target=/tmp/wheel \
+    /usr/local/bin/python -m pip --python /opt/skiprnn/bin/python install --no-cache-dir --no-index --no-deps /tmp/wheel/*.whl \
  && cp -r /opt/skiprnn/lib/python3*/site-packages/skiprnn_service/bundles /models
 USER 10001:10001

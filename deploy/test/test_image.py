@@ -65,15 +65,18 @@ def test_its_user_can_write_nothing_of_the_program(container_engine: Engine, ima
 def test_everything_is_compiled_so_that_a_read_only_root_starts_fast(
     container_engine: Engine, image: str
 ) -> None:
-    script = "import asyncio, skiprnn_service.app as a; print(asyncio.__cached__, a.__cached__)"
-    cached = inside(container_engine, image, f"ls $(python -c '{script}')")
-    assert len(cached.split()) == 2
+    script = "import asyncio, skiprnn_service.app as app; print(asyncio.__cached__, app.__cached__)"
+    inside(container_engine, image, f"files=$(python -c '{script}'); ls $files")
 
 
 def test_the_runtime_leaves_no_identity_of_the_machine_behind(container_engine: Engine, image: str) -> None:
-    """Its telemetry, on by default, writes a device id when it is imported."""
-    script = "env -u CI python -c 'import onnxruntime'; find / -xdev -newer /proc/1/cmdline -type f"
-    assert inside(container_engine, image, script) == ""
+    """Its telemetry, on by default outside CI, writes a device id when it is imported."""
+    options = ("--name", "skiprnn-test-import", "--network", "none", "--entrypoint", "env")
+    container_engine.docker("run", *options, image, "-u", "CI", "python", "-c", "import onnxruntime")
+    try:
+        assert container_engine.docker("diff", "skiprnn-test-import") == ""
+    finally:
+        container_engine.docker("rm", "skiprnn-test-import")
 
 
 def test_its_history_names_no_registry(container_engine: Engine, image: str) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from resource import RLIMIT_NOFILE, getrlimit
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -40,6 +41,7 @@ class Project:
             "SKIPRNN_PUBLISH_HA": f"127.0.0.1:{self.ports['balancer']}",
             "PROMETHEUS_PORT": str(self.ports["prometheus"]),
             "GRAFANA_PORT": str(self.ports["grafana"]),
+            "SKIPRNN_OPEN_FILES": str(min(65536, getrlimit(RLIMIT_NOFILE)[1])),  # what this machine allows
         }
         self._files = ["-f", str(FILE), *self._adapted(folder)]
 

