@@ -1,9 +1,11 @@
 """uvicorn, set up for streams: our websocket protocol class, no access log, and a drain before the end."""
 
+import gc
 import ipaddress
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable
 
 import uvicorn
@@ -20,6 +22,10 @@ from skiprnn_service.store import open_store
 _log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 5  # for connections that are left after the drain
+_COLLECT_AFTER = 50_000  # objects: a batch in flight holds tens of thousands, and none of them is garbage
+_SWITCH_SECONDS = (
+    0.0002  # a step that ends on the worker thread waits so long for the loop's thread to let go
+)
 
 
 class Server(uvicorn.Server):
@@ -55,7 +61,20 @@ def serve(settings: Settings, *, on_started: Callable[[int], None] = lambda _: N
         SystemExit: the port is taken, or the application could not start; the log says why.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default, and read at import
-    make_server(settings, on_started=on_started).run()
+
+    def started(port: int) -> None:
+        _settle_process()
+        on_started(port)
+
+    make_server(settings, on_started=started).run()
+
+
+def _settle_process() -> None:
+    """What lives as long as the server is never looked at by the garbage collector again, and it looks less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 10)
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def make_server(settings: Settings, *, on_started: Callable[[int], None] = lambda _: None) -> Server:
