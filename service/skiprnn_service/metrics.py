@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -100,6 +100,8 @@ class Observed(Protocol):
     @property
     def live(self) -> int: ...
     @property
+    def capacity(self) -> int: ...
+    @property
     def stats(self) -> EngineStats: ...
 
 
@@ -118,6 +120,7 @@ class Metrics(Collector):
         self._engines = engines
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        ProcessCollector(registry=self._registry)  # memory, CPU time, open files: read at a scrape
 
     def render(self) -> bytes:
         """The text format, version 0.0.4 (`prometheus_client.CONTENT_TYPE_LATEST`)."""
@@ -156,6 +159,7 @@ def _refusals(service: ServiceStats, engines: Iterable[Observed]) -> Metric:
 
 def _counts(engines: Iterable[Observed]) -> Iterator[Metric]:
     live = GaugeMetricFamily("skiprnn_streams_live", "Streams that are open.", labels=_LABELS)
+    capacity = GaugeMetricFamily("skiprnn_streams_capacity", "Streams that may be open.", labels=_LABELS)
     messages = CounterMetricFamily("skiprnn_messages", "Messages answered with a reply.", labels=_LABELS)
     samples = CounterMetricFamily("skiprnn_samples", "Samples consumed, read or skipped.", labels=_LABELS)
     updates = CounterMetricFamily("skiprnn_updates", "Samples that the network read.", labels=_LABELS)
@@ -163,11 +167,12 @@ def _counts(engines: Iterable[Observed]) -> Iterator[Metric]:
     for engine in engines:
         labels, stats = [engine.model, engine.version], engine.stats
         live.add_metric(labels, engine.live)
+        capacity.add_metric(labels, engine.capacity)
         messages.add_metric(labels, stats.messages)
         samples.add_metric(labels, stats.samples)
         updates.add_metric(labels, stats.updates)
         skipped.add_metric(labels, stats.samples - stats.updates)
-    yield from (live, messages, samples, updates, skipped)
+    yield from (live, capacity, messages, samples, updates, skipped)
 
 
 def _histograms(engines: Iterable[Observed]) -> Iterator[Metric]:

@@ -50,6 +50,8 @@ async def test_counts_what_an_engine_did(bundle: Bundle, engine: Engine) -> None
     values = scrape(metrics)
     read, labels = len(client.updates), ("watch", "2")
     assert values["skiprnn_streams_live", *labels] == 2
+    assert values["skiprnn_streams_capacity", *labels] == engine.capacity
+    assert values["process_resident_memory_bytes",] > 0
     assert values["skiprnn_messages_total", *labels] == 2
     assert values["skiprnn_samples_total", *labels] == 200
     assert values["skiprnn_updates_total", *labels] == read
