@@ -7,7 +7,7 @@ dies, and it never comes back. With too low a price it reads everything.
 from skiprnn.evaluation import Evaluation
 from skiprnn.recipe import Recipe
 
-_FLOOR = 1.5  # updates a sequence: the first sample is always read
+_FLOOR = 2.5  # updates a sequence: the first sample is always read, and a collapsed gate reads one or two
 _CEILING = 0.995  # share of the samples
 _PATIENCE = 3  # epochs in a row at the floor
 
@@ -37,7 +37,8 @@ class Collapse:
             progress: share of the training that is over.
         """
         recipe = self._recipe
-        if recipe.cadence is not None or result.samples < 2 * _FLOOR:
+        wanted = 0.0 if recipe.rate is None else recipe.rate * result.samples
+        if recipe.cadence is not None or result.samples < 2 * _FLOOR or 0 < wanted < 2 * _FLOOR:
             return False
         self._epochs = self._epochs + 1 if result.updates <= _FLOOR else 0
         wants_skips = recipe.budget > 0 or (recipe.rate is not None and recipe.rate < _CEILING)
