@@ -43,7 +43,7 @@ def test_it_marks_what_the_server_read_and_nothing_else(script: ModuleType, serv
     assert f"{len(shown)} samples read" in svg
 
 
-def test_the_one_in_the_docs_is_whole_and_small(script: ModuleType) -> None:
+def test_the_one_in_the_docs_is_whole_and_small() -> None:
     svg = (IMAGES / "stream.svg").read_text(encoding="utf-8")
     assert len(svg.encode()) < 200_000
     assert f"{len(reads_in(svg))} samples read" in svg
