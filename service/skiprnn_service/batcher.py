@@ -109,11 +109,11 @@ class Batcher:
 
     def _gather(self, batch: list[LiveStream]) -> list[LiveStream]:
         """Put each stream's due sample into the session. Returns those whose sample is finite."""
-        size, samples = self._sample_bytes, []
-        for stream in batch:
-            begin = stream.start + stream.offset * size
-            samples.append(stream.payload[begin : begin + size])  # type: ignore[index]  # a due stream has one
-        n = len(batch)
+        size, n = self._sample_bytes, len(batch)
+        samples = [
+            stream.payload[(begin := stream.start + stream.offset * size) : begin + size]  # type: ignore[index]
+            for stream in batch  # a due stream has a payload
+        ]
         self._session.x_bytes[: n * size] = b"".join(samples)
         if np.isfinite(self._session.x[:n]).all():
             return batch
@@ -170,11 +170,12 @@ class Batcher:
         self._arena.rows[rows] = session.new_state[:n]
         skips: list[int] = self._table(update_prob).tolist()
         outputs, now = session.y[:n].tobytes(), perf_counter()
-        for i, stream in enumerate(batch):
+        ys = [outputs[begin : begin + width] for begin in range(0, n * width, width)]
+        for i, stream, skip, y in zip(range(n), batch, skips, ys, strict=True):
             if not stream.open:
                 continue
-            skip = skips[i] if stream.table is None else stream.table.one(float(update_prob[i]))
-            offset = stream.advance(skip, outputs[i * width : (i + 1) * width])
+            own = skip if stream.table is None else stream.table.one(float(update_prob[i]))
+            offset = stream.advance(own, y)
             if offset is None:
                 stream.checkpoint = None
                 answers.append((stream, self._finish(stream)))

@@ -117,8 +117,8 @@ class BinaryCodec:
             return head
         if len(updates) == 1:
             return head + INDEX.pack(updates[0].t) + updates[0].y
-        indices = struct.pack(f"<{len(updates)}Q", *(update.t for update in updates))
-        return b"".join((head, indices, *(update.y for update in updates)))
+        indices, outputs = zip(*updates, strict=True)
+        return b"".join((head, struct.pack(f"<{len(updates)}Q", *indices), *outputs))
 
     def skipped(self, t: int, wake: int, saved: int) -> bytes:
         return _REPLY.pack(t, wake, saved, 0, 0)
