@@ -1,7 +1,6 @@
 """One stream over one websocket, asynchronous."""
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +21,7 @@ from skiprnn_client.handshake import (
     failure,
     socket_settings,
 )
-from skiprnn_client.messages import Ended, GoAway, Ready, Reply, decode_ready
+from skiprnn_client.messages import END, KEEPALIVE, RESET, Ended, GoAway, Ready, Reply, Saved, decode_ready
 from skiprnn_client.position import Position
 
 
@@ -63,16 +62,16 @@ class Connection(Position):
     async def reset(self) -> None:
         """Start a new sequence, once everything sent so far is answered: its first sample is 0 again."""
         await asyncio.gather(*self._unanswered, return_exceptions=True)
-        await self._write(json.dumps({"type": "reset"}))
+        await self._write(RESET)
         self._rewind()
 
     async def keepalive(self) -> None:
         """Tell the server that the stream is alive while nothing needs sending."""
-        await self._write(json.dumps({"type": "keepalive"}))
+        await self._write(KEEPALIVE)
 
     async def end(self) -> Ended:
         """End the stream: the server forgets it and closes the connection. Returns its totals."""
-        ended: Ended = await (await self._ask(json.dumps({"type": "end"})))
+        ended: Ended = await (await self._ask(END))
         return ended
 
     async def close(self) -> None:
@@ -109,7 +108,7 @@ class Connection(Position):
 
     def _deliver(self, data: bytes | str) -> None:
         answer = self._settle(data)
-        if answer is None or isinstance(answer, GoAway):
+        if answer is None or isinstance(answer, GoAway | Saved):
             return
         if not self._unanswered:
             raise ProtocolError(f"an answer to nothing: {answer!r:.200}")
@@ -134,31 +133,31 @@ async def connect(url: str, **options: Unpack[Options]) -> AsyncIterator[Connect
 
     Args:
         url: ws, wss, http or https.
-        options: stream_id, encoding, threshold, version (see `Options`).
+        options: stream_id, encoding, threshold, version, api_key, headers, ssl (see `Options`).
 
     Raises:
         Unreachable: no websocket server there.
         Refused: by the server, with an HTTP status.
     """
-    socket = await _open(url, options)
-    try:
-        connection = Connection(socket, await _ready(socket, url), **options)
+    async with opened(url, options) as (socket, ready):
+        connection = Connection(socket, ready, **options)
         try:
             yield connection
         finally:
             await connection.close()
-    finally:
-        await socket.close()
 
 
-async def _open(url: str, options: Options) -> ClientConnection:
+@asynccontextmanager
+async def opened(url: str, options: Options) -> AsyncIterator[tuple[ClientConnection, Ready]]:
+    """A websocket and what the server said first. Errors as `connect`."""
     try:
-        return await open_socket(
-            address(url, options),
-            **socket_settings(options),
-        )
+        socket = await open_socket(address(url, options), **socket_settings(options))
     except OPEN_ERRORS as error:
         raise failure(error, url) from error
+    try:
+        yield socket, await _ready(socket, url)
+    finally:
+        await socket.close()
 
 
 async def _ready(socket: ClientConnection, url: str) -> Ready:

@@ -6,11 +6,14 @@ ClientError
 ├── Refused           the server said no before the stream began (an HTTP status)
 ├── ServerError       the server could not take a message; the stream stands where it stood
 ├── StreamClosed      the connection ended before the stream did
+├── StreamLost        the server does not know the stream any more, and what is kept here does not reach back far enough
+├── Unsaved           too much is kept that the server has not saved (`when_full="raise"`)
 └── ProtocolError     what came is not what docs/protocol.md promises: another kind of server, or a newer one
 """
 
-# Of these a stream can go on under its id: going away, lost without a close frame, internal error, restart, try later.
-RESUMABLE_CODES = frozenset({1001, 1006, 1011, 1012, 1013})
+# Of these a stream can go on under its id: going away, lost without a close frame, internal error, restart, try later,
+# parked because it was idle, parked because replies were not read.
+RESUMABLE_CODES = frozenset({1001, 1006, 1011, 1012, 1013, 4408, 4410})
 
 
 class ClientError(Exception):
@@ -68,6 +71,22 @@ class StreamClosed(ClientError, ConnectionError):  # noqa: N818
         super().__init__(f"closed with {code}{reason and ': '}{reason}")
         self.code, self.reason = code, reason
         self.resumable = code in RESUMABLE_CODES
+
+
+class StreamLost(ClientError):  # noqa: N818
+    """The stream cannot go on exactly: the server is at another place than what is kept here reaches back to.
+
+    Attributes:
+        sequence, t: from this sample on updates would be missing or doubled.
+    """
+
+    def __init__(self, why: str, *, sequence: int, t: int) -> None:
+        super().__init__(f"{why}; lost from sample {t} of sequence {sequence} on")
+        self.sequence, self.t = sequence, t
+
+
+class Unsaved(ClientError):  # noqa: N818
+    """As many samples as may be kept wait for the server to save them."""
 
 
 class ProtocolError(ClientError):

@@ -1,14 +1,17 @@
 """Opening a connection: the address with its query, and what a failure to open means."""
 
 import json
+from collections.abc import Mapping
+from ssl import SSLContext
 from typing import Any, TypedDict
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import Close, CloseCode
 from websockets.http11 import Response
 
 from skiprnn_client.errors import ClientError, Refused, StreamClosed, Unreachable
-from skiprnn_client.messages import Encoding
+from skiprnn_client.messages import Encoding, Ready
 
 OPEN_TIMEOUT_SECONDS = 10.0
 # What opening raises: refused sockets and unknown hosts, a silent server, an answer that is not a websocket's.
@@ -25,12 +28,18 @@ class Options(TypedDict, total=False):
         encoding: of samples and replies: "f32" (binary) or "json".
         threshold: of the gate, in [0.5, 1]; higher reads fewer samples; None: the model's.
         version: of the model; None: the latest.
+        api_key: a key or token, sent as `Authorization: Bearer …`.
+        headers: others to send when the connection is opened.
+        ssl: how to check a wss server; None: by the system's certificates.
     """
 
     stream_id: str | None
     encoding: Encoding
     threshold: float | None
     version: str | None
+    api_key: str | None
+    headers: Mapping[str, str] | None
+    ssl: SSLContext | None
 
 
 def socket_settings(options: Options) -> dict[str, Any]:
@@ -38,7 +47,12 @@ def socket_settings(options: Options) -> dict[str, Any]:
     encoding = options.get("encoding", "f32")
     if encoding not in ("f32", "json"):
         raise ValueError(f"encoding: expected 'f32' or 'json', got {encoding!r}")
-    return {
+    headers = dict(options.get("headers") or {})
+    if options.get("api_key"):
+        headers["Authorization"] = f"Bearer {options['api_key']}"
+    settings = {"ssl": options["ssl"]} if options.get("ssl") else {}
+    return settings | {
+        "additional_headers": headers,
         "subprotocols": [f"skiprnn.{encoding}"],
         "open_timeout": OPEN_TIMEOUT_SECONDS,
         "compression": None,  # samples hardly shrink, and it costs more than it saves
@@ -58,6 +72,14 @@ def address(url: str, options: Options) -> str:
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, urlencode(query), ""))
 
 
+def resuming(options: Options, ready: Ready) -> Options:
+    """Options to connect to the same stream again; should it begin again, then as it began."""
+    same: Options = {"stream_id": ready.stream_id, "version": ready.version}
+    if "threshold" in ready.facts:
+        same["threshold"] = ready.threshold
+    return {**options, **same}
+
+
 def failure(error: Exception, url: str) -> ClientError:
     """What an error of OPEN_ERRORS says, in this package's words."""
     match error:
@@ -68,6 +90,11 @@ def failure(error: Exception, url: str) -> ClientError:
         case TimeoutError():
             return Unreachable(f"{url}: no answer within {OPEN_TIMEOUT_SECONDS:g} s")
     return Unreachable(f"{url}: {error}")
+
+
+def moving() -> ConnectionClosed:
+    """What to raise to leave a server that is about to stop, as if it had closed the connection itself."""
+    return ConnectionClosed(Close(CloseCode.SERVICE_RESTART, "it goes away"), None)
 
 
 def closed(error: ConnectionClosed) -> StreamClosed:

@@ -2,8 +2,8 @@
 
 import json
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +18,8 @@ _INDEX = struct.Struct("<Q")
 _REPLY = struct.Struct("<QQQII")  # t, wake, saved, number of updates, flags
 _LAST_INDEX = 2**64 - 1
 
+RESET, END, KEEPALIVE = (json.dumps({"type": name}) for name in ("reset", "end", "keepalive"))
+
 
 class Update(NamedTuple):
     """The network read a sample.
@@ -26,11 +28,13 @@ class Update(NamedTuple):
         t: index of the sample.
         y: float32 [K], the outputs: probabilities, or values in raw units. They hold until the next update.
         label: the most probable class, for a network that tells classes apart.
+        sequence: which of the stream's sequences `t` counts in: resets before it.
     """
 
     t: int
     y: Floats
     label: str | None = None
+    sequence: int = 0
 
 
 class Reply(NamedTuple):
@@ -56,6 +60,17 @@ class Ended(NamedTuple):
     updates: int
 
 
+class Saved(NamedTuple):
+    """Samples of a sequence before this index are durable, and no reply has said so.
+
+    Attributes:
+        sequence: resets before it; None: the server did not say.
+    """
+
+    saved: int
+    sequence: int | None = None
+
+
 class GoAway(NamedTuple):
     """The server will close the connection soon, on purpose; the stream can be resumed elsewhere."""
 
@@ -69,9 +84,14 @@ class Ready:
     Attributes:
         features, outputs: F, K.
         classes: names of the K outputs; empty for a regression.
-        next, wake: as the stream stands: 0, 0 for a new one.
+        channels: of a sample, F of them: their "name" and "unit".
+        task: what the network was trained for.
+        sample_rate: Hz, of the samples it was trained on; None: unknown.
+        threshold: of the gate.
         limits: the server's, by name, units in the names.
         resumed: the stream was known, and goes on at `next`.
+        next, wake, saved: as the stream stands: 0 for a new one. Its place in sequence number `sequence`.
+        updates: the latest of that sequence, all of those from index `updates_from` on.
         facts: the message as it came.
     """
 
@@ -81,14 +101,22 @@ class Ready:
     features: int
     outputs: int
     classes: tuple[str, ...] = ()
-    next: int = 0
-    wake: int = 0
+    channels: tuple[Mapping[str, str], ...] = ()
+    task: str = ""
+    sample_rate: float | None = None
+    threshold: float = 0.5
     limits: Mapping[str, Any] = field(default_factory=dict)
     resumed: bool = False
+    sequence: int = 0
+    next: int = 0
+    wake: int = 0
+    saved: int = 0
+    updates: tuple[Update, ...] = ()
+    updates_from: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-Answer = Reply | Ended | GoAway | ServerError
+Answer = Reply | Ended | GoAway | Saved | ServerError
 
 
 def encode_samples(t: int, x: Floats, encoding: Encoding) -> bytes | str:
@@ -106,13 +134,14 @@ def decode_ready(data: bytes | str) -> Ready:
     if fields.get("type") != "ready":
         raise ProtocolError(f"first message: expected type 'ready', got {_short(data)}")
     known = {name: fields[name] for name in Ready.__dataclass_fields__ if name in fields}
+    lists = {name: tuple(fields.get(name) or ()) for name in ("classes", "channels")}
     try:
-        ready = Ready(**known | {"classes": tuple(fields.get("classes") or ()), "facts": fields})
-    except TypeError as error:
+        ready = Ready(**known | lists | {"updates": (), "facts": fields})
+        if ready.classes and len(ready.classes) != ready.outputs:
+            raise ValueError(f"expected {ready.outputs} classes, got {list(ready.classes)}")
+        return replace(ready, updates=_updates(fields.get("updates", ()), ready, ready.sequence))
+    except (KeyError, TypeError, ValueError) as error:
         raise ProtocolError(f"ready: {error}; got {_short(data)}") from None
-    if ready.classes and len(ready.classes) != ready.outputs:
-        raise ProtocolError(f"ready: expected {ready.outputs} classes, got {list(ready.classes)}")
-    return ready
 
 
 def decode_answer(data: bytes | str, ready: Ready) -> Answer | None:
@@ -138,6 +167,8 @@ def _answer(fields: Mapping[str, Any], ready: Ready) -> Answer | None:
             return Ended(fields["samples"], fields["updates"])
         case "go_away":
             return GoAway(fields["time_left_ms"])
+        case "saved":
+            return Saved(fields["saved"], fields.get("sequence"))
         case "error":
             return _error(fields)
     return None
@@ -149,11 +180,13 @@ def _error(fields: Mapping[str, Any]) -> ServerError:
 
 
 def _json_reply(fields: Mapping[str, Any], ready: Ready) -> Reply:
-    updates = tuple(
-        _update(update["t"], np.array(update["y"], np.float32).reshape(ready.outputs), ready)
-        for update in fields["updates"]
-    )
+    updates = _updates(fields["updates"], ready)
     return Reply(fields["t"], fields["wake"], updates, fields.get("saved") or 0)
+
+
+def _updates(items: Iterable[Mapping[str, Any]], ready: Ready, sequence: int = 0) -> tuple[Update, ...]:
+    rows = ((item["t"], np.array(item["y"], np.float32).reshape(ready.outputs)) for item in items)
+    return tuple(_update(t, y, ready, sequence) for t, y in rows)
 
 
 def _binary_reply(data: bytes, ready: Ready) -> Reply:
@@ -170,8 +203,8 @@ def _binary_reply(data: bytes, ready: Ready) -> Reply:
     return Reply(last, wake, tuple(_update(index, y, ready) for index, y in rows), saved)
 
 
-def _update(t: int, y: Floats, ready: Ready) -> Update:
-    return Update(t, y, ready.classes[int(y.argmax())] if ready.classes else None)
+def _update(t: int, y: Floats, ready: Ready, sequence: int = 0) -> Update:
+    return Update(t, y, ready.classes[int(y.argmax())] if ready.classes else None, sequence)
 
 
 def _object(data: bytes | str) -> dict[str, Any]:

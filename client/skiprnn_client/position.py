@@ -3,7 +3,16 @@
 from numpy.typing import ArrayLike
 
 from skiprnn_client.errors import ServerError
-from skiprnn_client.messages import Answer, Encoding, GoAway, Ready, Reply, decode_answer, encode_samples
+from skiprnn_client.messages import (
+    Answer,
+    Encoding,
+    GoAway,
+    Ready,
+    Reply,
+    Saved,
+    decode_answer,
+    encode_samples,
+)
 from skiprnn_client.samples import as_samples, check_finite
 
 
@@ -14,12 +23,15 @@ class Position:
         ready: what the server said first.
         next: index of the sample that `send` takes next; set it to go back to an earlier one.
         wake: index of the next sample that the network will read, as far as replies have told.
+        saved: samples before this index survive the server, as far as it has told.
+        sequence: resets so far.
         go_away: the server's notice that it is about to close, if it gave one.
     """
 
     def __init__(self, ready: Ready, *, encoding: Encoding = "f32") -> None:
         self.ready = ready
-        self.next, self.wake = ready.next, ready.wake
+        self.next, self.wake, self.saved = ready.next, ready.wake, ready.saved
+        self.sequence = ready.sequence
         self.go_away: GoAway | None = None
         self._encoding: Encoding = encoding
 
@@ -50,7 +62,9 @@ class Position:
         answer = decode_answer(data, self.ready)
         match answer:
             case Reply():
-                self.wake = answer.wake
+                self.wake, self.saved = answer.wake, answer.saved
+            case Saved(saved, sequence) if sequence in (None, self.sequence):
+                self.saved = saved
             case GoAway():
                 self.go_away = answer
             case ServerError():
@@ -60,4 +74,5 @@ class Position:
         return answer
 
     def _rewind(self) -> None:
-        self.next = self.wake = 0
+        self.next = self.wake = self.saved = 0
+        self.sequence += 1

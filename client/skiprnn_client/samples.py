@@ -1,10 +1,21 @@
 """What a caller has → what goes on the wire: float32 [n, F], checked, in messages of the wanted size."""
 
+from enum import Enum
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from skiprnn_client.errors import SampleError
 from skiprnn_client.messages import Floats, Ready
+
+
+class NewSequence(Enum):
+    """What a source yields besides samples."""
+
+    NEW_SEQUENCE = "what follows is another sequence: its first sample is 0 again"
+
+
+NEW_SEQUENCE = NewSequence.NEW_SEQUENCE
 
 
 def as_samples(x: ArrayLike, features: int, *, t: int) -> Floats:
@@ -50,8 +61,14 @@ class Blocks:
         self._chunk, self._limit = chunk, min(chunk or limit, limit)
         self._kept = np.empty((0, ready.features), np.float32)
 
-    def push(self, x: ArrayLike) -> list[Floats]:
+    def push(self, x: ArrayLike | NewSequence) -> "list[Floats | NewSequence]":
         """Samples [F] or [n, F] → the messages that are complete, [n, F] each. Raises SampleError."""
+        if isinstance(x, NewSequence):
+            rest, self._t = self.rest(), 0
+            return [*rest, x]
+        return [*self._push(x)]
+
+    def _push(self, x: ArrayLike) -> list[Floats]:
         samples = as_samples(x, self._features, t=self._t)
         self._t += len(samples)
         if self._chunk is None:
@@ -62,8 +79,9 @@ class Blocks:
         return self._cut(samples[:whole])
 
     def rest(self) -> list[Floats]:
-        """What is left when the source has ended."""
-        return self._cut(self._kept)
+        """What is left when the sequence has ended."""
+        rest, self._kept = self._kept, self._kept[:0]
+        return self._cut(rest)
 
     def _cut(self, samples: Floats) -> list[Floats]:
         return [samples[start : start + self._limit] for start in range(0, len(samples), self._limit)]

@@ -1,61 +1,82 @@
 """Samples in, updates out, in plain synchronous code."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Unpack
 
-from numpy.typing import ArrayLike
-
+from skiprnn_client.dialer import Resume
 from skiprnn_client.handshake import Options
-from skiprnn_client.messages import Floats, Update
-from skiprnn_client.samples import Blocks
-from skiprnn_client.stream import window_size
-from skiprnn_client.sync_connection import connect_sync
+from skiprnn_client.messages import Floats, Ready, Update
+from skiprnn_client.samples import Blocks, NewSequence, as_samples
+from skiprnn_client.session import OnReady
+from skiprnn_client.session_sync import SyncSession
+from skiprnn_client.stream import Sample, prepared, window_size
 
 
 def stream_sync(
-    url: str,
-    samples: Iterable[ArrayLike],
+    url: str | Sequence[str],
+    samples: Iterable[Sample],
     *,
     wake: bool = True,
     window: int | None = None,
     chunk: int | None = None,
     start: int | None = None,
     end: bool = True,
+    resume: Resume | None = Resume(),  # noqa: B008 - frozen
+    on_ready: OnReady | None = None,
     **options: Unpack[Options],
 ) -> Generator[Update, None, None]:
     """`stream` without asyncio; see there for arguments and errors.
 
     One thread sends, waits and asks `samples` for more. So with a window above 1 the last updates come only when the
-    next sample does: for live samples keep the default.
+    next sample does: for live samples keep the default. While `samples` waits, nothing keeps the connection alive: a
+    stream that is silent for the server's `idle_timeout_seconds` is parked, and resumed by the next sample.
     """
-    with connect_sync(url, **options) as connection:
-        connection.next = connection.next if start is None else start
-        window = window_size(window, wake=wake)
-        for block in _blocks(samples, Blocks(connection.ready, chunk=chunk, t=connection.next)):
-            needless = connection.leave_out(len(block)) if wake else 0
-            if needless == len(block):
-                continue
-            connection.post(block[needless:])
-            while connection.in_flight >= window:
-                yield from connection.receive().updates
-        while connection.in_flight:
-            yield from connection.receive().updates
-        if end:
-            connection.end()
+    core, dialer = prepared(url, options, window=window_size(window, wake=wake), wake=wake, resume=resume)
+    with SyncSession(core, dialer, options, on_ready=on_ready) as session:
+        ready = yield from session.start()
+        core.next = core.next if start is None else start
+        for block in _blocks(samples, Blocks(ready, chunk=chunk, t=core.next)):
+            yield from _put(session, block)
+        yield from session.finish(end=end)
 
 
 def stream_from_sync(
-    url: str, read: Callable[[int], ArrayLike | None], *, end: bool = True, **options: Unpack[Options]
+    url: str | Sequence[str],
+    read: Callable[[int], Sample | None],
+    *,
+    end: bool = True,
+    resume: Resume | None = Resume(),  # noqa: B008 - frozen
+    on_ready: OnReady | None = None,
+    **options: Unpack[Options],
 ) -> Generator[Update, None, None]:
     """`stream_from` without asyncio; see there for arguments and errors."""
-    with connect_sync(url, **options) as connection:
-        while (x := read(connection.next_needed)) is not None:
-            yield from connection.send(x, t=connection.next_needed).updates
-        if end:
-            connection.end()
+    core, dialer = prepared(url, options, window=1, resume=resume)
+    with SyncSession(core, dialer, options, on_ready=on_ready) as session:
+        ready = yield from session.start()
+        while (x := read(core.next_needed)) is not None:
+            core.next = core.next_needed
+            yield from _put(session, x if isinstance(x, NewSequence) else _sample(x, ready, core.next))
+        yield from session.finish(end=end)
 
 
-def _blocks(samples: Iterable[ArrayLike], blocks: Blocks) -> Iterator[Floats]:
+def _sample(x: Sample, ready: Ready, t: int) -> Floats:
+    assert not isinstance(x, NewSequence)
+    return as_samples(x, ready.features, t=t)
+
+
+def _put(session: SyncSession, block: Floats | NewSequence) -> Iterator[Update]:
+    """The updates that a block brings come before the source is asked for the next."""
+    core = session.core
+    if isinstance(block, NewSequence):
+        yield from session.until(lambda: core.quiet)
+        core.reset()
+    else:
+        yield from session.until(lambda: core.room)
+        core.put(block)
+    yield from session.until(lambda: not core.crowded)
+
+
+def _blocks(samples: Iterable[Sample], blocks: Blocks) -> Iterator[Floats | NewSequence]:
     for x in samples:
         yield from blocks.push(x)
     yield from blocks.rest()

@@ -1,8 +1,7 @@
 """The same without asyncio: one stream over one websocket, in the caller's thread."""
 
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Unpack
 
 from numpy.typing import ArrayLike
@@ -20,7 +19,7 @@ from skiprnn_client.handshake import (
     failure,
     socket_settings,
 )
-from skiprnn_client.messages import Ended, GoAway, Ready, Reply, decode_ready
+from skiprnn_client.messages import END, KEEPALIVE, RESET, Ended, GoAway, Ready, Reply, Saved, decode_ready
 from skiprnn_client.position import Position
 
 
@@ -55,17 +54,17 @@ class SyncConnection(Position):
     def reset(self) -> None:
         """Start a new sequence: its first sample is 0 again. Nothing may be in flight."""
         self._expect_quiet("reset")
-        self._write(json.dumps({"type": "reset"}))
+        self._write(RESET)
         self._rewind()
 
     def keepalive(self) -> None:
         """Tell the server that the stream is alive while nothing needs sending."""
-        self._write(json.dumps({"type": "keepalive"}))
+        self._write(KEEPALIVE)
 
     def end(self) -> Ended:
         """End the stream: the server forgets it and closes the connection. Nothing may be in flight."""
         self._expect_quiet("end")
-        self._ask(json.dumps({"type": "end"}))
+        self._ask(END)
         answer = self._answer()
         if not isinstance(answer, Ended):
             raise ProtocolError(f"expected 'closed', got {answer!r:.200}")
@@ -104,7 +103,7 @@ class SyncConnection(Position):
                 answer = self._settle(self._socket.recv())
             except ConnectionClosed as error:
                 raise closed(error) from None
-            if answer is None or isinstance(answer, GoAway):
+            if answer is None or isinstance(answer, GoAway | Saved):
                 continue
             self.in_flight -= 1
             if isinstance(answer, ServerError):
@@ -118,16 +117,17 @@ def connect_sync(url: str, **options: Unpack[Options]) -> Iterator[SyncConnectio
 
     Arguments and errors: see `connect`.
     """
-    try:
-        socket = open_socket(
-            address(url, options),
-            **socket_settings(options),
-        )
-    except OPEN_ERRORS as error:
-        raise failure(error, url) from error
-    with socket:
+    with opened_sync(url, options) as (socket, ready):
+        yield SyncConnection(socket, ready, **options)
+
+
+@contextmanager
+def opened_sync(url: str, options: Options) -> Iterator[tuple[ClientConnection, Ready]]:
+    """A websocket and what the server said first. Errors as `connect`."""
+    with ExitStack() as stack:
         try:
+            socket = stack.enter_context(open_socket(address(url, options), **socket_settings(options)))
             ready = decode_ready(socket.recv(OPEN_TIMEOUT_SECONDS))
         except OPEN_ERRORS as error:
             raise failure(error, url) from error
-        yield SyncConnection(socket, ready, **options)
+        yield socket, ready

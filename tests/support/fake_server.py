@@ -25,7 +25,7 @@ READY: dict[str, Any] = {
     "classes": list(CLASSES),
     "next": 0,
     "wake": 0,
-    "limits": {},
+    "limits": {"replay_updates": 32, "durable": False},
     "resumed": False,
 }
 
