@@ -1,0 +1,52 @@
+# Train what docs/results.md reports. Interrupted targets go on where they stopped.
+#
+#   make reproduce-adding                   three seeds, our epochs
+#   make reproduce-mnist EPOCHS=20 SEEDS=0  another length, one seed
+#   make reproduce-adding PAPER=--paper     the paper's settings: days on a CPU
+#
+# Runs lie in $(RUNS)/TASK, their figures in $(RUNS)/TASK.jsonl, curves in tensorboard --logdir $(RUNS).
+
+SEEDS  ?= 0 1 2
+EPOCHS ?=
+PAPER  ?=
+RUNS   ?= runs
+TRAIN   = $(BIN)/skiprnn train --resume $(PAPER) $(if $(EPOCHS),--epochs $(EPOCHS)) --seed $$seed
+
+.PHONY: reproduce-adding reproduce-frequency reproduce-digits reproduce-watch reproduce-mnist
+
+reproduce-adding: $(VENV)/.dev ## the adding task: LSTM and GRU, λ = 0 and 1e-5, random cadence
+	@set -e; for seed in $(SEEDS); do for cell in lstm gru; do \
+	for reads in '--lambda 0' '--lambda 1e-5' '--rate 0.5 --cadence random'; do \
+	$(call run,adding,$$cell$$reads); done; done; done
+	$(BIN)/python -m skiprnn.results $(RUNS)/adding.jsonl
+
+reproduce-frequency: $(VENV)/.dev ## frequency discrimination: both cells, both sampling periods, three prices
+	@set -e; for seed in $(SEEDS); do for cell in lstm gru; do for period in 1 0.5; do \
+	for reads in '--lambda 0' '--lambda 1e-5' '--lambda 1e-4'; do \
+	$(call run,frequency,$$cell$$reads-$$period,--set sampling=$$period); done; done; done; done
+	$(BIN)/python -m skiprnn.results $(RUNS)/frequency.jsonl
+
+reproduce-digits: $(VENV)/.dev ## digits: a target rate, the plain price, and both cadences at equal rates
+	@set -e; cell=gru; for seed in $(SEEDS); do \
+	for reads in '--rate 1 --cadence uniform' '--rate 0.4' '--rate 0.25' '--lambda 1e-3' '--lambda 3e-3' \
+	    '--rate 0.4 --cadence uniform' '--rate 0.4 --cadence random' '--rate 0.25 --cadence uniform' \
+	    '--rate 0.25 --cadence random'; do \
+	$(call run,digits,$$cell$$reads); done; done
+	$(BIN)/python -m skiprnn.results $(RUNS)/digits.jsonl
+
+reproduce-watch: $(VENV)/.dev ## smartwatch: five folds of people, a target rate and both cadences at that rate
+	@set -e; cell=gru; for seed in $(SEEDS); do for fold in 0 1 2 3 4; do \
+	for reads in '--rate 0.25' '--rate 0.25 --cadence uniform' '--rate 0.25 --cadence random'; do \
+	$(call run,watch,$$cell$$reads-$$fold,--set fold=$$fold); done; done; done
+	$(BIN)/python -m skiprnn.results $(RUNS)/watch.jsonl
+
+reproduce-mnist: $(VENV)/.dev ## sequential MNIST: plain and skipping LSTM and GRU, both cadences; EPOCHS=600 is the paper's
+	@set -e; for seed in $(SEEDS); do for cell in gru lstm; do \
+	for reads in '--rate 0.3' '--lambda 1e-4' '--rate 0.3 --cadence uniform' '--rate 0.3 --cadence random' \
+	    '--rate 1 --cadence uniform'; do \
+	$(call run,mnist,$$cell$$reads); done; done; done
+	$(BIN)/python -m skiprnn.results $(RUNS)/mnist.jsonl
+
+# $(1) task, $(2) what tells its runs apart, $(3) more options
+run = $(TRAIN) $(1) --cell $$cell $$reads $(3) --out "$(RUNS)/$(1)/$$(echo "$(2)-$$seed" | tr -d ' ')" \
+	--journal $(RUNS)/$(1).jsonl
