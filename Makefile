@@ -7,11 +7,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # Exact versions for what we run; users install ranges (pyproject.toml).
 CONSTRAINTS := constraints.txt
-SOURCES := model export service client cli tests benchmarks examples
+SOURCES := model export service client cli tests benchmarks chaos examples fuzz
 
 TESTS  ?= -n 2 --dist loadfile
 
-.PHONY: help serve test style types bench constraints clean
+.PHONY: help serve test style types bench fuzz chaos soak audit constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
@@ -28,10 +28,23 @@ style: $(VENV)/.dev ## ruff: lint and format
 
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
-	$(BIN)/mypy tests benchmarks examples
+	$(BIN)/mypy tests benchmarks chaos examples fuzz
 
 bench: $(VENV)/.dev ## measure the server against its floors and peers
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(VENV)/.dev ## fuzz everything that reads bytes from outside (SECONDS= for each target)
+	$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60)
+
+chaos: $(VENV)/.dev ## kill, cut, pause and fill under load (SEEDS=)
+	$(BIN)/python -m chaos --seeds $(or $(SEEDS),1000)
+
+soak: $(VENV)/.dev ## churning clients for an hour (MINUTES=)
+	$(BIN)/python -m chaos.soak --minutes $(or $(MINUTES),60)
+
+audit: $(VENV)/.dev ## known weaknesses of our code and of what we depend on
+	$(BIN)/bandit -q -r model export service client cli -ll
+	$(BIN)/pip-audit --local --skip-editable
 
 constraints: ## pin what a fresh environment gets today
 	$(PYTHON) -m venv build/constraints

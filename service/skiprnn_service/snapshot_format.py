@@ -47,7 +47,7 @@ def loads(data: bytes) -> Snapshot:
         raise SnapshotError(f"snapshot: expected checksum {checksum}, got {zlib.crc32(body)}: damaged")
     try:
         return _decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotError(f"snapshot: {error}") from error
 
 

@@ -85,7 +85,15 @@ def test_format_1_is_read_with_the_defaults_of_what_it_lacks() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\xc0", b"\x90", msgspec.msgpack.encode(["a"] * 15), b"\xdd\xff\xff\xff\xff"]
+    "body",
+    [
+        b"",
+        b"\xc0",
+        b"\x90",
+        msgspec.msgpack.encode(["a"] * 15),
+        b"\xdd\xff\xff\xff\xff",
+        b"\x9f" + b"\xa1\xb3" * 15,  # not UTF-8
+    ],
 )
 def test_a_sound_checksum_over_something_else_is_refused(body: bytes) -> None:
     with pytest.raises(SnapshotError, match="snapshot: "):
