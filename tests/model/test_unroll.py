@@ -309,3 +309,16 @@ def test_narrow_floats_run_in_the_torch_form(cell: str) -> None:
     layer.backend = "reference"
     slow = layer(x, forced_gates=every_second)[0]
     torch.testing.assert_close(fast, slow, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before"])
+def test_the_torch_form_makes_every_tensor_where_its_input_is(cell: str) -> None:
+    """No GPU is needed to see it: what would be made on the default device meets an input that is elsewhere."""
+    layer, x = make(cell, num_layers=2), sequences(4, 9, 3)
+    layer.backend = "torch"
+    weights = torch.randn(4, 9, 8).double()
+    with torch.device("meta"):
+        output, _, gates = layer(x, lengths=torch.tensor([9, 3, 1, 9], device="cpu"))
+        loss = (output * weights).sum() + gates.sum()
+        found = torch.autograd.grad(loss, [x, *layer.parameters()], allow_unused=True)
+    assert {g.device.type for g in found if g is not None} == {"cpu"}

@@ -120,6 +120,10 @@ class Lstm(Cell):
 
     parts, kept, gates = 2, 4, 4
 
+    def __init__(self, layer: Layer) -> None:
+        super().__init__(layer)
+        self.w_back = _padded(self.w_hh)
+
     def step(self, acts: Tensor, h: Tensor) -> None:
         self._squash(acts.addmm_(h, self.w_hh_t))
 
@@ -156,7 +160,7 @@ class Lstm(Cell):
         dz[:, :3] *= dc.unsqueeze(1)
         dz[:, 3] *= dh
         dc *= slopes.past
-        torch.mm(slopes.dz, self.w_hh, out=dh)
+        dh.copy_((slopes.dz @ self.w_back)[:, : self.H])
 
     def accumulate(self, dz: Tensor, x: Tensor, h: Tensor, acts: Tensor) -> None:  # noqa: ARG002
         self.dw_ih_t.addmm_(x.t(), dz)
@@ -173,7 +177,7 @@ class Gru(Cell):
 
     def __init__(self, layer: Layer) -> None:
         super().__init__(layer)
-        self.w_hh_t, self.w_back = self.w_hh.t(), self.w_hh.roll(self.H, 0)  # rows in the order of dz: n r z
+        self.w_hh_t, self.w_back = self.w_hh.t(), _padded(self.w_hh.roll(self.H, 0))  # rows as in dz: n r z
 
     def _bias(self) -> Tensor:
         return self._doubled(self.b_ih)
@@ -208,7 +212,7 @@ class Gru(Cell):
         dz = slopes.dz.view(-1, 4, self.H)
         dz *= grad.unsqueeze(1)
         grad *= slopes.past
-        grad.addmm_(slopes.dz[:, : 3 * self.H], self.w_back)
+        grad += (slopes.dz[:, : 3 * self.H] @ self.w_back)[:, : self.H]
 
     def to_input(self, dz: Tensor) -> Tensor:
         return dz[:, self.H :]
@@ -280,3 +284,8 @@ class GruResetBefore(Cell):
 
 
 CELLS: dict[str, type[Cell]] = {"lstm": Lstm, "gru": Gru, "gru_reset_before": GruResetBefore}
+
+
+def _padded(matrix: Tensor) -> Tensor:
+    """With columns of zeros up to a multiple of 16: 110 of them multiply a quarter slower than 112."""
+    return torch.nn.functional.pad(matrix, (0, -matrix.shape[1] % 16))

@@ -95,13 +95,20 @@ class Backward:
         updates = slice(ends[first - 1] if first else 0, ends[last - 1])
         opened, states = r.trace.opened[first:last].flatten(), self.next[first:last].flatten()
         due = opened.nonzero().squeeze(1)
-        old, new = r.before[updates], r.before.index_select(0, states[due])
+        old, new = r.before[updates], self._states(states.index_select(0, due))
         slopes = [
             cell.slopes(acts[updates], old[:, part], new[:, part])
             for cell, acts, part in zip(r.cells, r.acts, r.parts, strict=True)
         ]
         moved = self._moved(first, last, due, new - old) if self.learned else None
         return _Block(first, last, due, old, new, slopes, moved)
+
+    def _states(self, numbers: Tensor) -> Tensor:
+        """Rows of `before`, in place where they follow one another: the rule where every sample is an update."""
+        count, first = numbers.shape[0], int(numbers[0]) if numbers.shape[0] else 0
+        if torch.equal(numbers, torch.arange(first, first + count, device=numbers.device)):
+            return self.r.before[first : first + count]
+        return self.r.before.index_select(0, numbers)
 
     def _moved(self, first: int, last: int, due: Tensor, updates: Tensor) -> Tensor:
         """s~ − s of every sample: of updates as given, of skipped samples from their candidates. [samples, B, S]"""
