@@ -1,0 +1,1 @@
+"""Benchmarks: ours against its floors and against what a user would pick instead, as ratios within one run."""

@@ -1,0 +1,5 @@
+"""Peers."""
+
+
+def rows(b):
+    return []
