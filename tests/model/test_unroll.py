@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from skiprnn import GateState, SkipGRU, SkipLSTM, SkipState
-from skiprnn.unroll import Backend
+from skiprnn.unroll import Backend, Layer, Settings, Stack
 from skiprnn.unroll.build import library
+from skiprnn.unroll.contract import Gradients, Problem
+from skiprnn.unroll.torch_form import TorchRun
 
-Layer = SkipLSTM | SkipGRU
+SkipLayer = SkipLSTM | SkipGRU
 needs_kernel = pytest.mark.skipif(
     library().functions is None, reason=f"the C++ kernel cannot be had: {library().reason}"
 )
@@ -35,9 +37,9 @@ every_backend = pytest.mark.parametrize(
 
 def make(
     cell: str, hidden: int = 8, features: int = 3, *, gate_bias: float = -1.0, **options: float
-) -> Layer:
+) -> SkipLayer:
     torch.manual_seed(0)
-    makers: dict[str, Callable[..., Layer]] = {
+    makers: dict[str, Callable[..., SkipLayer]] = {
         "lstm": SkipLSTM,
         "gru": SkipGRU,
         "gru_reset_before": partial(SkipGRU, reset_after=False),
@@ -72,7 +74,7 @@ def both(backend: Backend) -> tuple[Backend, Backend]:
 
 
 def assert_equal(
-    backend: Backend, layer: Layer, x: Tensor, state: object = None, **options: Tensor
+    backend: Backend, layer: SkipLayer, x: Tensor, state: object = None, **options: Tensor
 ) -> Tensor:
     """Results and gradients are those of the reference. Returns the gates."""
     found = []
@@ -314,11 +316,22 @@ def test_narrow_floats_run_in_the_torch_form(cell: str) -> None:
 @pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before"])
 def test_the_torch_form_makes_every_tensor_where_its_input_is(cell: str) -> None:
     """No GPU is needed to see it: what would be made on the default device meets an input that is elsewhere."""
-    layer, x = make(cell, num_layers=2), sequences(4, 9, 3)
-    layer.backend = "torch"
-    weights = torch.randn(4, 9, 8).double()
-    with torch.device("meta"):
-        output, _, gates = layer(x, lengths=torch.tensor([9, 3, 1, 9], device="cpu"))
-        loss = (output * weights).sum() + gates.sum()
-        found = torch.autograd.grad(loss, [x, *layer.parameters()], allow_unused=True)
-    assert {g.device.type for g in found if g is not None} == {"cpu"}
+    layer, x = make(cell, num_layers=2), sequences(9, 4, 3).detach()
+    stack = Stack((Layer(*layer.layer(0)), Layer(*layer.layer(1))), layer.gate.weight[0], layer.gate.bias[0])
+    state = layer.initial_state(4)
+    lengths, weights = torch.tensor([9, 3, 1, 9]), torch.ones(9, 4, 8).double()
+    problem = Problem(x, stack, Settings(cell, 0.5, 9, lengths), state, save=True, needs_dx=True)
+    with torch.no_grad(), torch.device("meta"):
+        run = TorchRun(problem)
+        result = run.forward()
+        found = run.backward(Gradients(outputs=weights, gates=weights[..., 0]))
+    made = [
+        result.outputs,
+        result.gates,
+        *result.state.gate,
+        found.x,
+        found.stack.gate_weight,
+        found.h,
+        found.cum,
+    ]
+    assert {tensor.device.type for tensor in made if tensor is not None} == {"cpu"}
