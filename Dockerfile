@@ -45,7 +45,7 @@ WORKDIR /
 EXPOSE 8000
 ENTRYPOINT ["skiprnn"]
 CMD ["serve"]
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["skiprnn", "healthcheck"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=30s --retries=3 CMD ["skiprnn", "healthcheck"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="skiprnn" \

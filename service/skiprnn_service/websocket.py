@@ -5,6 +5,7 @@ reply a message, errors in their turn), flow control, and the words at the begin
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
@@ -18,6 +19,8 @@ from skiprnn_service.settings import Settings
 from skiprnn_service.stream import RECENT_UPDATES, Reply
 from skiprnn_service.streams import IDLE, OWNED_ELSEWHERE, Lease, Streams
 from skiprnn_service.transport import Transport, transport_of
+
+_log = logging.getLogger(__name__)
 
 SLOW_CLIENT = 4410  # close code; 4408 and 4409 are streams.py's
 ACKNOWLEDGE_SECONDS = 1.0  # with emit=updates, the longest silence after a message
@@ -42,15 +45,21 @@ async def stream(websocket: WebSocket, model: str) -> None:
         lease = await service.streams.open(model, connection, principal=principal, **options)
     except SkipRnnServiceError as error:
         service.stats.refusals[error.code] += 1
+        _log.info("stream refused: %s", error, extra={"model": model, "code": error.code})
         await _refuse(websocket, error)
         return
+    names = {"model": model, "version": lease.model.version, "stream_id": lease.id, "principal": principal}
+    _log.info("stream resumed" if lease.resumed else "stream opened", extra=names)
+    code = 1006
     try:
         await websocket.accept(subprotocol)
         transport = transport_of(websocket)
         connection.start(transport, lease, protocol.codec(subprotocol, lease.model.bundle.info.outputs))
-        await transport.run(connection.on_message)
+        code = await transport.run(connection.on_message)
     finally:
         connection.over = True
+        counts = {"samples": lease.stream.samples, "updates": lease.stream.updates}
+        _log.info("connection closed", extra=names | counts | {"close_code": code})
         await service.streams.park(lease)
 
 
@@ -96,7 +105,7 @@ class StreamConnection:
 
     def on_message(self, payload: bytes, is_text: bool) -> None:
         """Take a message. It is answered exactly once, in its turn; control messages are not."""
-        if self.over:
+        if self.over or not self._stream.open:  # parked: the close that says why is on its way
             return
         self._lease.quiet = 0
         try:

@@ -1,0 +1,48 @@
+"""A message that comes while a drain writes its stream: it is not taken, and the close still says why."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from skiprnn_service.store import Key, Record
+from support.bundles import write_random_bundle
+from support.servers import serving
+
+
+@pytest.mark.parametrize("websocket", ["direct", "asgi"])
+def test_a_message_during_the_write_changes_nothing_and_the_close_is_1012(
+    tmp_path: Path, websocket: str
+) -> None:
+    write_random_bundle(tmp_path / "watch.onnx")
+    with serving(tmp_path, websocket=websocket) as server, connect(server.url(), compression=None) as socket:
+        socket.recv(10)
+        socket.send('{"x": [0, 0, 0]}')
+        socket.recv(10)
+        store = server.service.store
+        save, begun, go_on = store.save, asyncio.Event(), asyncio.Event()
+        records: list[Record] = []
+
+        async def slow(batch: Sequence[Record]) -> set[Key]:
+            records.extend(batch)
+            begun.set()
+            await go_on.wait()
+            return await save(batch)
+
+        store.save = slow  # type: ignore[assignment]
+        drain = asyncio.run_coroutine_threadsafe(server.service.streams.drain(0), server.loop)
+        server.call(begun.wait())
+        socket.send('{"x": [1, 1, 1]}')
+        server.call(asyncio.sleep(0.2))
+        server.loop.call_soon_threadsafe(go_on.set)
+        drain.result(10)
+        assert json.loads(socket.recv(10))["type"] == "go_away"
+        with pytest.raises(ConnectionClosed) as caught:
+            socket.recv(10)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1012
+    assert [record.snapshot.next for record in records] == [1]
