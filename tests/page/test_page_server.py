@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from starlette.requests import HTTPConnection
 
 from skiprnn_client import connect_sync, stream_sync
+from skiprnn_service import api_keys
 from skiprnn_service.errors import ForbiddenError
 from support.browser import Watched, read_download, visiting
 from support.servers import Running, serving
@@ -60,8 +61,7 @@ def test_it_goes_on_after_the_server_was_killed_and_loses_nothing(
     store = f"sqlite:///{tmp_path / 'streams.db'}"
     with process(models, store) as (first, port):
         expected = _updates(port)
-        with visiting(browser, f"http://127.0.0.1:{port}/") as (page, watched):
-            watched.forgiven = BROKEN
+        with visiting(browser, f"http://127.0.0.1:{port}/", forgive=BROKEN) as (page, _):
             half_way(page)
             first.kill()
             first.wait()
@@ -77,8 +77,7 @@ def test_a_stream_that_died_with_its_server_is_made_again_from_what_was_read(
         with serving(models) as first:
             port = first.port
             expected = _updates(port)
-            page, watched = visit.enter_context(visiting(browser, f"{first.http}/"))
-            watched.forgiven = BROKEN
+            page, _ = visit.enter_context(visiting(browser, f"{first.http}/", forgive=BROKEN))
             half_way(page)
         expect(page.locator("#status")).to_contain_text("Connection lost. Trying again")
         with serving(models, port=port):
@@ -112,9 +111,8 @@ def _saved(page: Page) -> list[tuple[int, list[float]]]:
 def test_it_says_that_the_server_is_about_to_restart(browser: Browser, models: Path) -> None:
     with (
         serving(models, drain_seconds=1.5) as running,
-        visiting(browser, f"{running.http}/") as (page, watched),
+        visiting(browser, f"{running.http}/", forgive=BROKEN) as (page, _),
     ):
-        watched.forgiven = BROKEN
         half_way(page)
         running.call(_drain(running))
         expect(page.locator("#status")).to_contain_text(re.compile("about to restart|Connection lost"))
@@ -127,16 +125,18 @@ async def _drain(running: Running) -> None:
 
 
 def test_a_full_server_is_told(browser: Browser, models: Path) -> None:
-    with serving(models, max_streams=1) as running, visiting(browser, f"{running.http}/") as (page, watched):
-        watched.forgiven = BROKEN
-        with connect_sync(running.url()):
-            page.click("#go")
-            expect(page.locator("#status")).to_have_text("The server refused the stream; it may be full.")
+    with (
+        serving(models, max_streams=1) as running,
+        visiting(browser, f"{running.http}/", forgive=BROKEN) as (page, _),
+        connect_sync(running.url()),
+    ):
+        page.click("#go")
+        expect(page.locator("#status")).to_have_text("The server refused the stream; it may be full.")
 
 
 @pytest.fixture
 def admin(browser: Browser, models: Path) -> Iterator[tuple[Page, Watched, Running]]:
-    with serving(models) as running, visiting(browser, f"{running.http}/") as (page, watched):
+    with serving(models) as running, visiting(browser, f"{running.http}/", forgive=BROKEN) as (page, watched):
         yield page, watched, running
 
 
@@ -160,7 +160,7 @@ def test_an_admin_sees_live_and_parked_streams_but_not_their_whole_ids(
 
 
 def test_others_do_not(admin: tuple[Page, Watched, Running]) -> None:
-    page, watched, running = admin
+    page, _, running = admin
     expect(page.locator("#streams")).to_be_visible()
 
     class NoAdmins:
@@ -169,7 +169,26 @@ def test_others_do_not(admin: tuple[Page, Watched, Running]) -> None:
                 raise ForbiddenError("expected the scope 'admin'")
             return "somebody"
 
-    watched.forgiven = BROKEN
     running.service.auth = NoAdmins()  # type: ignore[assignment]
     expect(page.locator("#streams")).to_be_hidden()
     expect(page.locator("#health")).to_have_text("up")
+
+
+def test_a_visitor_says_who_they_are_and_sees_what_they_may(
+    browser: Browser, models: Path, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.json"
+    key = api_keys.add(keys, "alice", ("stream",)).text
+    with (
+        serving(models, api_keys=keys) as running,
+        visiting(browser, f"{running.http}/", forgive=BROKEN) as (page, _),
+    ):
+        expect(page.locator("#health")).to_have_text("key needed")
+        page.fill("#key", key)
+        page.keyboard.press("Enter")
+        expect(page.locator("#health")).to_have_text("up")
+        expect(page.locator("#key-form")).to_be_hidden()
+        page.select_option("#speed", "Infinity")
+        page.click("#go")
+        expect(page.locator("#status")).to_contain_text("It read")
+        expect(page.locator("#streams")).to_be_hidden()

@@ -1,6 +1,6 @@
 """A real browser on a page of a real server; whatever the page does wrong fails the test."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,12 +38,11 @@ class Watched:
 
     Attributes:
         complaints: errors and warnings in its console, exceptions, requests to another host than its own.
-        forgiven: complaints that contain one of these are none.
     """
 
-    def __init__(self, page: Page, home: str) -> None:
+    def __init__(self, page: Page, home: str, forgive: Sequence[str]) -> None:
         self.complaints = list[str]()
-        self.forgiven = list[str]()
+        self._forgiven = forgive
         self._home = urlsplit(home).netloc
         page.on(
             "console", lambda said: self._complain(said.text) if said.type in ("error", "warning") else None
@@ -53,7 +52,7 @@ class Watched:
         page.on("websocket", lambda socket: self._check(socket.url))
 
     def _complain(self, text: str) -> None:
-        if not any(words in text for words in self.forgiven):
+        if not any(words in text for words in self._forgiven):
             self.complaints.append(text)
 
     def _check(self, url: str) -> None:
@@ -63,16 +62,19 @@ class Watched:
 
 
 @contextmanager
-def visiting(browser: Browser, home: str, **context: Any) -> Iterator[tuple[Page, Watched]]:
+def visiting(
+    browser: Browser, home: str, *, forgive: Sequence[str] = (), **context: Any
+) -> Iterator[tuple[Page, Watched]]:
     """The page at `home`, loaded.
 
     Args:
+        forgive: complaints that contain one of these are none.
         context: of the browser's context: viewport, color_scheme, …
     """
     with browser.new_context(**context) as visit:
         page = visit.new_page()
         page.set_default_timeout(15_000)
-        watched = Watched(page, home)
+        watched = Watched(page, home, forgive)
         page.goto(home)
         page.locator("#model option").first.wait_for(state="attached")
         yield page, watched

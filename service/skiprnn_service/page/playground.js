@@ -86,6 +86,7 @@ export class Playground {
       else this.#play();
     });
     at("speed").addEventListener("change", () => this.#player?.setSpeed(this.#rate()));
+    at("threshold").addEventListener("input", () => this.#showThreshold());
     at("clear").addEventListener("click", () => this.pad.clear());
     at("look").addEventListener("input", ({ target }) => this.#lookAt(Number(target.value)));
     at("save").addEventListener("click", () => this.#save());

@@ -275,7 +275,7 @@ export class Scope {
     const read = new Float32Array(columns);
     const per = length / columns;
     for (const { t } of player.updates) if (t < player.head) read[Math.min(Math.floor(t / per), columns - 1)]++;
-    const passed = (player.head / length) * columns;
+    const passed = (player.samples / length) * columns;
     context.fillStyle = this.#colors["skip-faint"];
     context.fillRect(0, height / 2 - 3, passed, 6);
     context.fillStyle = this.#colors.read;
