@@ -4,6 +4,7 @@ uvicorn --factory skiprnn_service.app:create_app        settings from the enviro
 skiprnn serve                                           the same with flags, and frames by `wire.py`
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -15,8 +16,18 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from skiprnn_service import health, inference, oip_models, page_route, scoring_route, tickets_route, websocket
+from skiprnn_service import (
+    health,
+    inference,
+    oip_models,
+    page_route,
+    scoring_route,
+    tickets_route,
+    traces,
+    websocket,
+)
 from skiprnn_service.errors import SkipRnnServiceError
+from skiprnn_service.request_ids import RequestIds
 from skiprnn_service.security_headers import SecurityHeaders
 from skiprnn_service.service import Service
 from skiprnn_service.settings import Settings
@@ -30,9 +41,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Service.opened(settings) as service:
-            app.state.service = service
-            yield
+        try:
+            async with Service.opened(settings) as service:
+                app.state.service = service
+                yield
+        finally:
+            await asyncio.to_thread(send_traces)
 
     app = FastAPI(
         title="skiprnn",
@@ -43,6 +57,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestIds)
+    send_traces = traces.instrument(app, settings)
     for module in (websocket, scoring_route, inference, oip_models, health, page_route, tickets_route):
         app.include_router(module.router)
     app.add_exception_handler(SkipRnnServiceError, _on_service_error)

@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     max_scoring: int = Field(
         1, ge=1, description="Requests that are scored at once; each takes a core when streams leave one."
     )
+    scoring_priority: Literal["idle", "low"] = Field(
+        "idle",
+        description="Large requests are scored while nothing else wants the processor, or with a small share of it.",
+    )
     max_scoring_waiting: int = Field(
         16, ge=0, description="Requests that wait to be scored; more are refused with 503."
     )
@@ -148,6 +152,10 @@ class Settings(BaseSettings):
 
     # what is said
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Of the log.")
+    log_format: Literal["text", "json"] = Field("text", description="Lines for people, or JSON for machines.")
+    otlp_endpoint: str | None = Field(
+        None, description="Where traces go, such as http://127.0.0.1:4318 (OpenTelemetry over HTTP)."
+    )
 
     @classmethod
     def settings_customise_sources(

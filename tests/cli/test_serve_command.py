@@ -1,12 +1,10 @@
 """`skiprnn serve` as a user runs it."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -17,22 +15,7 @@ from websockets.sync.client import connect
 from skiprnn_cli import app
 from skiprnn_service.settings import Settings
 from support.bundles import write_random_bundle
-
-
-def start(*flags: str, **env: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", "import skiprnn_cli; skiprnn_cli.main()", "serve", *flags]
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, env=os.environ | env, **pipes)
-
-
-def address(process: "subprocess.Popen[str]") -> str:
-    """What it prints once it listens."""
-    assert process.stdout
-    for line in process.stdout:
-        found = re.search(r"page +(http://\S+)/", line)
-        if found:
-            return found.group(1)
-    raise AssertionError("the server ended without saying where it is")
+from support.serve_command import address, start
 
 
 @pytest.fixture

@@ -1,0 +1,90 @@
+"""The log: lines for people, or JSON for machines; with the ids of request and stream, and without secrets.
+
+Fields beside the message are given as `extra=`: `log.info("stream opened", extra={"stream_id": …})`.
+"""
+
+import logging
+import re
+import sys
+import time
+from contextvars import ContextVar
+from typing import Any, Literal, TextIO
+
+import msgspec
+
+Format = Literal["text", "json"]
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+# What a record always has: everything else was given as `extra`.
+_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
+_SECRET = re.compile(r"((?:ticket=|skiprnn\.token\.)|skr_[0-9a-f]+_|Bearer )[^\s&\"',]+")
+_CHATTER = re.compile(r'^(connection (open|closed)$|%s - "WebSocket %s")')  # of uvicorn, for every connection
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def configure(level: str, form: Format) -> None:
+    """Send the log of this process, uvicorn's included, to stderr in one form."""
+    handler = _ToStderr()
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(_says_more_than_uvicorn)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+
+
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """To what is stderr when a line is written, not when the log was set up."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: object) -> None:
+        """The base class sets one."""
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (RFC 3339, UTC), level, logger, message, request_id, extra fields, exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        said: dict[str, Any] = {
+            "time": f"{seconds}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        said |= _extra(record)
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return _without_secrets(_encode(said).decode())
+
+
+class TextFormatter(logging.Formatter):
+    """`LEVEL logger: message  key=value …`"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = "".join(f"  {name}={value}" for name, value in _extra(record).items())
+        lines = f"{record.levelname:<8} {record.name}: {record.getMessage()}{fields}"
+        if record.exc_info:
+            lines += "\n" + self.formatException(record.exc_info)
+        return _without_secrets(lines)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    given = {name: value for name, value in record.__dict__.items() if name not in _OWN}
+    current = request_id.get()
+    return given if current is None else {"request_id": current} | given
+
+
+def _without_secrets(line: str) -> str:
+    return _SECRET.sub(r"\1…", line)
+
+
+def _says_more_than_uvicorn(record: logging.LogRecord) -> bool:
+    return not (record.name == "uvicorn.error" and _CHATTER.match(str(record.msg)))
