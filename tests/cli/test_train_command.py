@@ -92,6 +92,12 @@ def test_a_cadence_reads_at_its_rate(tmp_path: Path) -> None:
     assert figures["cadence"] == "uniform"
 
 
+def test_a_baseline_is_not_exported_its_gate_learned_nothing(tmp_path: Path) -> None:
+    trained(tmp_path / "run", "--rate", "0.5", "--cadence", "random")
+    with pytest.raises(ValueError, match="got a baseline of random cadence"):
+        export(tmp_path / "run", tmp_path / "adding.onnx")
+
+
 def test_a_run_adds_one_line_to_the_journal(tmp_path: Path) -> None:
     journal = tmp_path / "journals" / "adding.jsonl"
     figures = [trained(tmp_path / str(seed), "--seed", seed, "--journal", journal) for seed in (0, 1)]
