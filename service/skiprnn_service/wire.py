@@ -252,7 +252,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 class WireTransport:
     """The Transport of a connection that uvicorn accepted with StreamProtocol.
 
-    A write is a system call: messages that are sent while a segment is fed, or in one turn of the loop, are one.
+    A write is a system call: messages that are sent while a segment is fed are one, and so are all but the first that
+    are sent in another turn of the loop.
     """
 
     __slots__ = ("_protocol", "_unsent", "_unsent_size", "corked")
@@ -279,7 +280,8 @@ class WireTransport:
         else:
             self._unsent += (bytes((first, 127)) + size.to_bytes(8, "big"), data)
         self._unsent_size += size
-        if not self.corked:
+        if not self.corked:  # by itself: written now, and what follows in this turn together
+            self.flush()
             self.corked = True
             self._protocol.loop.call_soon(self.flush)
 
