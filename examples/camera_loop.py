@@ -1,0 +1,66 @@
+"""A camera with a CNN behind it: frames are fetched, and features computed, only when the network will look.
+
+    python examples/camera_loop.py ws://127.0.0.1:8000/v1/models/MODEL/stream --frames 300
+
+The camera here is made up, a bright spot that wanders over a dark picture, and so is the CNN, a grid of means. Put your
+own in place of `Camera` and `features`: what matters is `read`.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skiprnn_client import connect_sync, stream_from_sync
+
+SIZE = 64  # pixels
+
+
+class Camera:
+    """Shows frame t, t / rate seconds after it was switched on.
+
+    Attributes:
+        taken: frames that somebody wanted.
+    """
+
+    def __init__(self, *, rate: float, seed: int = 0) -> None:
+        self.rate, self.taken = rate, 0
+        self._path = np.random.default_rng(seed).normal(0, 2, (10_000, 2)).cumsum(0) + SIZE / 2
+        self._start = time.monotonic()
+
+    def frame(self, t: int) -> NDArray[np.float32]:
+        """Wait for frame t [SIZE, SIZE], then take it."""
+        time.sleep(max(self._start + t / self.rate - time.monotonic(), 0))
+        self.taken += 1
+        y, x = np.mgrid[:SIZE, :SIZE]
+        at = self._path[t % len(self._path)] % SIZE
+        spot: NDArray[np.float32] = np.exp(-((y - at[0]) ** 2 + (x - at[1]) ** 2) / 50).astype(np.float32)
+        return spot
+
+
+def features(frame: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+    """What a CNN would make of a frame: n numbers."""
+    return np.array([part.mean() for part in np.array_split(frame.ravel(), n)], np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Stream features of frames that the network wants to see.")
+    parser.add_argument("url", help="ws://HOST:PORT/v1/models/MODEL/stream")
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--rate", type=float, default=25.0, help="frames a second (default 25)")
+    arguments = parser.parse_args()
+    with connect_sync(arguments.url) as connection:
+        width = connection.ready.features
+    camera = Camera(rate=arguments.rate)
+
+    def read(t: int) -> NDArray[np.float32] | None:
+        return features(camera.frame(t), width) if t < arguments.frames else None
+
+    for update in stream_from_sync(arguments.url, read):
+        print(f"frame {update.t}: {update.label or update.y}")
+    print(f"took {camera.taken} of {arguments.frames} frames")
+
+
+if __name__ == "__main__":
+    main()
