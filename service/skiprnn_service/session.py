@@ -22,6 +22,7 @@ from skiprnn_export import Bundle
 from skiprnn_service.errors import InferenceError, ModelError
 
 CPU = ("CPUExecutionProvider",)
+CUDA = ("CUDAExecutionProvider",)
 
 _PADDED_BATCH = 32  # a lone stream pays for all of it, so not max_batch
 _PROBES = 32  # rows that the self-test computes one by one, to compare with
@@ -174,6 +175,8 @@ def _open(model: bytes, threads: int, providers: Sequence[str]) -> Any:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default, and read at import
     import onnxruntime
 
+    if set(CUDA) & set(providers):
+        onnxruntime.preload_dlls()  # CUDA and cuDNN from their wheels: no installation of them is needed
     available = onnxruntime.get_available_providers()
     if not set(providers) <= set(available):
         raise ModelError(f"providers: expected some of {available}, got {list(providers)}")
