@@ -118,6 +118,11 @@ def test_it_equals_the_reference_at_every_size(
 
 
 @every_cell
+def test_an_empty_batch_is_read_too(backend: Backend, cell: str) -> None:
+    assert assert_equal(backend, make(cell, num_layers=2), sequences(0, 5, 3)).shape == (0, 5)
+
+
+@every_cell
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("cadence", [False, True])
 def test_it_equals_the_reference_with_lengths(

@@ -9,6 +9,7 @@ Glossary: G gates of a cell, Hp = H padded to whole vectors, S = L·Hp (GRU) or 
 import ctypes
 import functools
 import itertools
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -305,7 +306,7 @@ def _at(tensor: Tensor, offset: int = 0) -> int:
 def _blocks(B: int) -> list[tuple[int, int]]:
     """Rows in blocks of at most _ROWS, of equal size, as many as the threads divide."""
     threads = torch.get_num_threads()
-    count = -(-B // _ROWS)
+    count = max(1, -(-B // _ROWS))
     if threads <= B:
         count = -(-count // threads) * threads
     edges = [B * index // count for index in range(count + 1)]
@@ -315,6 +316,10 @@ def _blocks(B: int) -> list[tuple[int, int]]:
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="skiprnn-unroll")
+
+
+if hasattr(os, "register_at_fork"):  # where there is fork, a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _parallel(work: Callable[[int], _T], count: int) -> list[_T]:

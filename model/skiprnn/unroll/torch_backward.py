@@ -46,7 +46,7 @@ class Backward:
     def __init__(self, run: "TorchRun", gradients: Gradients) -> None:
         self.r, self.gradients, trace = run, gradients, run.trace
         self.learned = run.settings.forced is None
-        self.samples = max(1, _BLOCK_ROWS.get(run.x.device.type, _BLOCK_ROWS_ELSEWHERE) // run.B)
+        self.samples = max(1, _BLOCK_ROWS.get(run.x.device.type, _BLOCK_ROWS_ELSEWHERE) // max(1, run.B))
         u = trace.opened.to(run.x.dtype)
         after = torch.cat([trace.delta_u[1:], run.gate.delta_u.unsqueeze(0)])
         room = 1 - trace.cum
@@ -83,7 +83,7 @@ class Backward:
         """Of the final state, packed [B, S], and of its gate's Δũ and cum."""
         g, r = self.gradients, self.r
         state = torch.zeros_like(r.state)
-        views = state.view(r.B, len(r.cells), -1, r.H).permute(2, 1, 0, 3)  # (1|2, L, B, H)
+        views = state.view(r.B, len(r.cells), r.cells[0].parts, r.H).permute(2, 1, 0, 3)  # (1|2, L, B, H)
         for view, gradient in zip(views, (g.h, g.c), strict=False):
             if gradient is not None:
                 view.copy_(gradient)
@@ -200,6 +200,6 @@ class Backward:
     def _result(self, state: Tensor, gate: tuple[Tensor, Tensor]) -> ProblemGradients:
         r = self.r
         stack = Stack(tuple(cell.gradients() for cell in r.cells), self.dgate_weight, self.dlogit.sum())
-        views = state.view(r.B, len(r.cells), -1, r.H).permute(2, 1, 0, 3)
+        views = state.view(r.B, len(r.cells), r.cells[0].parts, r.H).permute(2, 1, 0, 3)
         dx = None if self.dx is None else self.dx.view_as(r.x)
         return ProblemGradients(dx, stack, views[0], views[1] if len(views) == 2 else None, *gate)

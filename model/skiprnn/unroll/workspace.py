@@ -19,7 +19,7 @@ _KEPT = 2  # unrolls in flight at a time: one, or two where a state is carried f
 _ALIGNED_BYTES = 64
 
 _shelf: list[Tensor] = []
-_lock = threading.Lock()
+_lock = threading.RLock()  # a lease may end inside, by garbage collection
 
 
 def fresh(*shape: int, dtype: torch.dtype, device: torch.device) -> Tensor:
