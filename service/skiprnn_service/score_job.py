@@ -1,21 +1,12 @@
-"""One scoring job: sequences from a file, scores to another, chunk by chunk. Also a program of its own.
+"""One scoring job: sequences from a file, scores to another, chunk by chunk."""
 
-    python -m skiprnn_service.score_job '{job in JSON}'      file: standard input; scores: standard output
-
-The server runs large jobs as that program, at low priority: what they hold (memory, the interpreter's lock) is not the
-streams'. It ends with 0, or with 1 and the reason as JSON on the last line of standard error.
-"""
-
-import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from skiprnn_export import BundleInfo, parse
-from skiprnn_service import errors
-from skiprnn_service.errors import InferenceError, MessageError, SkipRnnServiceError
+from skiprnn_export import BundleInfo
+from skiprnn_service.errors import MessageError
 from skiprnn_service.score_formats import Item, Layout, Said
 from skiprnn_service.score_readers import read
 from skiprnn_service.score_writers import Scored, writer
@@ -24,8 +15,6 @@ from skiprnn_service.session import StepSession
 
 CHUNK_BYTES = 64 * 1024 * 1024  # samples that are scored together
 CHUNK_SEQUENCES = 2048
-
-_BUFFER = 1 << 18  # bytes of scores that are written at once
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -132,58 +121,3 @@ def chunks(
             chunk, held = [], 0
     if chunk:
         yield chunk
-
-
-# -- the program
-
-
-class Program(msgspec.Struct):
-    """A job for the program: the model's bytes are read from an open file. `exact`: as `StepSession.batching`."""
-
-    job: Job
-    model_file: int
-    exact: bool
-    max_batch: int
-    nice: int
-
-
-def problem(error: Exception) -> bytes:
-    """An error as a line of JSON."""
-    known = error if isinstance(error, SkipRnnServiceError) else InferenceError(f"scoring: {error!r}")
-    return msgspec.json.encode({"class": type(known).__name__, "message": str(known)})
-
-
-def problem_from(line: bytes) -> SkipRnnServiceError:
-    """The error of `problem`; an InferenceError where the line is none."""
-    try:
-        said = msgspec.json.decode(line, type=dict[str, str])
-        kind = getattr(errors, said["class"])
-        if issubclass(kind, SkipRnnServiceError):
-            return kind(said["message"])  # type: ignore[no-any-return]
-    except (msgspec.DecodeError, KeyError, AttributeError, TypeError):
-        pass
-    return InferenceError("scoring: the process that scored has died")
-
-
-def main(said: str) -> int:
-    """The program; returns its exit status."""
-    try:
-        program = msgspec.json.decode(said, type=Program)
-        os.nice(program.nice)
-        with os.fdopen(program.model_file, "rb") as model:
-            bundle = parse(model.read(), source=program.job.model)
-        session = StepSession(bundle, max_batch=program.max_batch)
-        if not program.exact:
-            session.self_test()  # pads, as it does in the server
-        with os.fdopen(1, "wb", _BUFFER) as sink:
-            run(program.job, session, sys.stdin.buffer, sink, on_chunk=lambda _: sink.flush())
-    except BrokenPipeError:
-        return 1  # nobody wants the scores any more
-    except Exception as error:
-        sys.stderr.buffer.write(b"\n" + problem(error) + b"\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -15,7 +15,8 @@ from starlette.types import Send
 from skiprnn_service import http_body
 from skiprnn_service.errors import SkipRnnServiceError
 from skiprnn_service.score_formats import KINDS, kind_of_answer, kind_of_body
-from skiprnn_service.score_job import Job, problem, run
+from skiprnn_service.score_job import Job, run
+from skiprnn_service.score_process import problem
 from skiprnn_service.service import Service
 from skiprnn_service.session import StepSession
 from skiprnn_service.settings import Settings
@@ -108,4 +109,4 @@ async def _rest(first: bytes, pieces: AsyncIterator[bytes], answer: str) -> Asyn
     except SkipRnnServiceError as error:
         if answer != "ndjson":
             raise
-        yield problem(error) + b"\n"
+        yield problem(error)

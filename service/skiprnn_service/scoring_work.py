@@ -1,35 +1,26 @@
 """Whose turn it is to score, and where: never so many at once, nor so eagerly, that streams feel it.
 
     run       small work, on a thread: its numbers come from ONNX Runtime, which lets go of the interpreter's lock
-    stream    large jobs, in a process of their own: parsing and writing megabytes would hold that lock for long
+    stream    large jobs, in a process: parsing and writing megabytes would hold that lock for long
 
 Both at low priority.
 """
 
 import asyncio
-import contextlib
-import os
-import sys
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import BinaryIO, NamedTuple, TypeVar
-
-import msgspec
+from functools import partial
+from typing import BinaryIO, TypeVar
 
 from skiprnn_service.errors import OverloadError, TooLargeError
-from skiprnn_service.score_job import Job, Program, problem_from
+from skiprnn_service.score_job import Job
+from skiprnn_service.score_process import ScoreProcess, step_back
 from skiprnn_service.session import StepSession
 
 T = TypeVar("T")
 
-NICE = 10  # added to the niceness of whoever scores: streams go first where the processor is short
-
-_PIECE = 65_536  # bytes of an answer that are sent at once
-_PIECES_AHEAD = 4  # then the process waits
-_LAST_WORDS = 65_536  # bytes of standard error that are looked at
+_PIECES_AHEAD = 4  # of an answer that nobody has read yet; then its process waits
 
 
 class Scoring:
@@ -38,70 +29,18 @@ class Scoring:
     Args:
         at_once: pieces of work that run at a time.
         waiting: further ones that wait for their turn; more are refused.
+        idle: processes run only while nothing else wants the processor; else with a small share of it.
         slow_seconds: how long the reader of an answer may take for a piece of it: others are waiting.
     """
 
-    def __init__(self, *, at_once: int, waiting: int, slow_seconds: float = 30) -> None:
-        self._limit, self._waiting, self._slow_seconds = waiting, 0, slow_seconds
+    def __init__(self, *, at_once: int, waiting: int, idle: bool = True, slow_seconds: float = 30) -> None:
+        self._limit, self._waiting, self._idle, self._slow_seconds = waiting, 0, idle, slow_seconds
         self._turns = asyncio.Semaphore(at_once)
-        self._pumps = set[asyncio.Task[None]]()
-        self._threads = ThreadPoolExecutor(at_once, "skiprnn-score", initializer=_step_back)
+        self._threads = ThreadPoolExecutor(at_once, "skiprnn-score", initializer=step_back)
+        self._jobs: dict[asyncio.Task[None], ScoreProcess] = {}
 
     async def run(self, work: Callable[[], T]) -> T:
         """Call `work` on a thread of low priority, in its turn. Raises OverloadError: too many wait already."""
-        async with self.turn():
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    async def stream(self, job: Job, session: StepSession, source: BinaryIO) -> AsyncIterator[bytes]:
-        """The answer to a job in pieces, by a process of low priority, in its turn.
-
-        Args:
-            session: of the model; the process opens its own.
-            source: a file of the operating system, at its beginning; it is closed at the end.
-
-        Raises:
-            OverloadError: too many wait already.
-            SkipRnnServiceError: as `score_job.run`; behind the first pieces, if it goes wrong in the middle.
-        """
-        pieces = asyncio.Queue[bytes | Exception | None](_PIECES_AHEAD)
-        pump = asyncio.create_task(self._pump(job, session, source, pieces))
-        self._pumps.add(pump)
-        pump.add_done_callback(self._pumps.discard)
-        pump.add_done_callback(lambda _: source.close())
-        try:
-            while (piece := await pieces.get()) is not None:
-                if isinstance(piece, Exception):
-                    raise piece
-                yield piece
-        finally:
-            pump.cancel()  # and do not wait: whoever leaves is cancelled at every await
-
-    async def _pump(
-        self,
-        job: Job,
-        session: StepSession,
-        source: BinaryIO,
-        pieces: "asyncio.Queue[bytes | Exception | None]",
-    ) -> None:
-        """A turn lasts until the process is done, or its answer was not read for too long."""
-        try:
-            async with self.turn(), _working(job, session, source) as worker:
-                while piece := await worker.scores.read(_PIECE):
-                    await asyncio.wait_for(pieces.put(piece), self._slow_seconds)
-                last = await worker.last_line
-                end = problem_from(last) if await worker.process.wait() else None
-        except TimeoutError:
-            while not pieces.empty():
-                pieces.get_nowait()
-            end = TooLargeError(f"the answer was not read for {self._slow_seconds:g} s (slow_client_seconds)")
-        except Exception as error:
-            await pieces.put(error)
-            return
-        await pieces.put(end)
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn; it lasts as long as the block. Raises OverloadError: too many wait already."""
         if self._turns.locked() and self._waiting >= self._limit:
             raise OverloadError(f"scoring: {self._waiting} requests wait already (max_scoring_waiting)")
         self._waiting += 1
@@ -110,71 +49,70 @@ class Scoring:
         finally:
             self._waiting -= 1
         try:
-            yield
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._turns.release()
 
+    async def stream(self, job: Job, session: StepSession, source: BinaryIO) -> AsyncIterator[bytes]:
+        """The answer to a job in pieces, by a process, in its turn. Arguments as `ScoreProcess`; `source` is closed then.
+
+        Raises:
+            OverloadError: too many wait already.
+            SkipRnnServiceError: as `score_job.run`; behind the first pieces, if it goes wrong in the middle.
+        """
+        pieces = _Pieces(asyncio.get_running_loop(), self._slow_seconds)
+        process = ScoreProcess(job, session, source, idle=self._idle)
+        task = asyncio.create_task(self.run(partial(process.run, pieces.put)))
+        self._jobs[task] = process
+        task.add_done_callback(pieces.end)
+        task.add_done_callback(self._jobs.pop)
+        task.add_done_callback(lambda _: source.close())
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+        finally:
+            process.stop()  # and do not wait: whoever leaves is cancelled at every await
+            pieces.leave()
+
     async def close(self) -> None:
         """End the processes, and the threads after what they are doing."""
-        for pump in self._pumps:
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        for process in self._jobs.values():
+            process.stop()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
 
 
-class _Worker(NamedTuple):
-    """`score_job` at work: its standard output, and the last line of its standard error when that has ended."""
+class _Pieces:
+    """From a thread to a coroutine, a few ahead."""
 
-    process: asyncio.subprocess.Process
-    scores: asyncio.StreamReader
-    last_line: asyncio.Task[bytes]
+    def __init__(self, loop: asyncio.AbstractEventLoop, slow_seconds: float) -> None:
+        self._loop, self._slow_seconds = loop, slow_seconds
+        self._room, self._left = threading.Semaphore(_PIECES_AHEAD), False
+        self._queue = asyncio.Queue[bytes | BaseException | None]()
 
+    def put(self, piece: bytes) -> None:
+        """On the thread: wait for room. Raises TooLargeError: the answer is not read; BrokenPipeError: nobody will."""
+        if not self._room.acquire(timeout=self._slow_seconds):
+            seconds = f"{self._slow_seconds:g} s (slow_client_seconds)"
+            raise TooLargeError(f"the answer: expected to be read, nobody did for {seconds}")
+        if self._left:
+            self._room.release()
+            raise BrokenPipeError
+        self._loop.call_soon_threadsafe(self._queue.put_nowait, piece)
 
-@asynccontextmanager
-async def _working(job: Job, session: StepSession, source: BinaryIO) -> AsyncIterator[_Worker]:
-    """The process, killed at the end of the block if it is still at work."""
-    process = await _started(job, session, source)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    worker = _Worker(process, process.stdout, asyncio.create_task(_last_line(process.stderr)))
-    try:
-        yield worker
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        while await process.stdout.read(_PIECE):  # its pipes are closed when they were read to the end
-            pass
-        await worker.last_line
-        await process.wait()
+    def end(self, task: "asyncio.Task[None]") -> None:
+        """That was all, or an error."""
+        self._queue.put_nowait(asyncio.CancelledError() if task.cancelled() else task.exception())
 
+    async def get(self) -> bytes | None:
+        """The next piece; None: that was all. Raises what the thread raised."""
+        piece = await self._queue.get()
+        if isinstance(piece, BaseException):
+            raise piece
+        self._room.release()
+        return piece
 
-async def _started(job: Job, session: StepSession, source: BinaryIO) -> asyncio.subprocess.Process:
-    with tempfile.TemporaryFile() as model:
-        model.write(session.bundle.model)
-        model.seek(0)
-        exact = session.batching == "exact"
-        program = Program(job, model.fileno(), exact, max_batch=session.max_batch, nice=NICE)
-        said = msgspec.json.encode(program).decode()
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "skiprnn_service.score_job", said),
-            stdin=source,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            pass_fds=(model.fileno(),),
-            start_new_session=True,  # Ctrl-C is for the server: it drains
-        )
-
-
-async def _last_line(stderr: asyncio.StreamReader) -> bytes:
-    words = b""
-    while more := await stderr.read(_LAST_WORDS):
-        words = (words + more)[-_LAST_WORDS:]
-    lines = words.strip().splitlines()
-    return lines[-1] if lines else b""
-
-
-def _step_back() -> None:
-    """On Linux niceness is a thread's own (setpriority(2), "C library/kernel differences")."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    def leave(self) -> None:
+        """Nobody reads any more, so nobody waits for room."""
+        self._left = True
+        self._room.release()

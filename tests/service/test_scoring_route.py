@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 from skiprnn_export import Bundle, Unrolled, open_session, read, unroll
-from skiprnn_service import scoring_route, scoring_work
+from skiprnn_service import scoring_route
 from skiprnn_service.score_formats import KINDS
 from support.bundles import random_sequence, write_random_bundle
 from support.servers import Running, serving
@@ -36,17 +36,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _eager() -> Iterator[None]:
-    """At low priority these tests would wait for all others."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring_work, "NICE", 0)
-        yield
-
-
 @pytest.fixture(scope="module")
 def server(models: Path) -> Iterator[Running]:
-    with serving(models, max_request_bytes=4_000_000, max_score_bytes=20_000_000) as running:
+    with serving(
+        models, scoring_priority="low", max_request_bytes=4_000_000, max_score_bytes=20_000_000
+    ) as running:
         yield running
 
 
@@ -353,7 +347,7 @@ def test_an_error_in_the_middle_is_the_last_line_or_breaks_the_answer_off(
 
 
 def test_a_client_that_leaves_or_does_not_read_keeps_no_turn(models: Path, many: list[Samples]) -> None:
-    with serving(models, slow_client_seconds=0.3) as server:
+    with serving(models, scoring_priority="low", slow_client_seconds=0.3) as server:
         body = as_arrow(nested(many * 4))
         head = (
             f"POST /v1/models/watch/score HTTP/1.1\r\nHost: h\r\nContent-Type: {ARROW}\r\n"
@@ -474,7 +468,7 @@ def test_more_requests_than_may_wait_are_refused(models: Path, many: list[Sample
         assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 503)
         return sorted(answer.status_code for answer in answers)
 
-    with serving(models, max_scoring=1, max_scoring_waiting=2) as server:
+    with serving(models, scoring_priority="low", max_scoring=1, max_scoring_waiting=2) as server:
         assert asyncio.run(all_of(server)) == [200, 200, 200, 503, 503]
 
 
