@@ -3,7 +3,8 @@
 import re
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 from rich.console import Console
@@ -14,7 +15,7 @@ from skiprnn_cli.stream_picture import Picture
 from skiprnn_cli.stream_view import JsonLines, PlainLines, View
 
 if TYPE_CHECKING:
-    from skiprnn_client import Ready, SyncConnection
+    from skiprnn_client import Ready
 
 T = TypeVar("T")
 
@@ -84,6 +85,24 @@ def stream(
         bool,
         typer.Option("--keep", help="Do not end the stream after the last sample.", rich_help_panel=_STREAM),
     ] = False,
+    give_up: Annotated[
+        float,
+        typer.Option(
+            "--give-up",
+            min=0,
+            help="Seconds to try to come back when the connection breaks; 0: not at all.",
+            rich_help_panel=_STREAM,
+        ),
+    ] = 300.0,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            help="Key or token, for a server that asks for one.",
+            envvar="SKIPRNN_API_KEY",
+            show_default=False,
+            rich_help_panel=_STREAM,
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object a line for every update.")
     ] = False,
@@ -95,59 +114,95 @@ def stream(
 
     Example: skiprnn stream watch --input exercise.csv --real-time
     """
-    from skiprnn_client import ClientError, connect_sync
+    from skiprnn_client import ClientError
 
+    pace = _Pace(rate, real_time)
+    run = _Run(source, kind, pace, wake=wake, json=json)
+    options: dict[str, Any] = {"stream_id": stream_id, "threshold": threshold, "api_key": api_key}
     try:
         check_readable(source)
-        with connect_sync(_url(model), stream_id=stream_id, threshold=threshold) as connection:
-            ready = connection.ready
-            with opened(source, ready.features, kind) as found:
-                view = _view(ready, found, json=json)
-                pace = rate or (_real_rate(ready, found) if real_time else None)
-                _pump(connection, _paced(found.samples, pace), view, wake=wake)
-            if not keep:
-                connection.end()
+        run.pump(_url(model), give_up_seconds=give_up, end=not keep, **options)
+    except KeyboardInterrupt:
+        fail(run.interrupted(), code=INTERRUPTED)
     except ClientError as error:
         fail(error, code=1)
     except (OSError, ValueError) as error:
         fail(error, code=2)
 
 
+class _Pace(NamedTuple):
+    """As it was asked for."""
+
+    rate: float | None
+    real_time: bool
+
+    def of(self, ready: "Ready", source: Source) -> float | None:
+        """Samples a second; None: as fast as they come."""
+        if self.rate or not self.real_time:
+            return self.rate
+        rate = source.rate or ready.facts.get("sample_rate")
+        if not rate:
+            raise ValueError("--real-time: neither the recording nor the model says its rate; give --rate")
+        return float(rate)
+
+
+class _Run:
+    """One source through one stream, whatever happens to its connections.
+
+    The client asks for a sample when the one before is settled, so what it asks for and what it hands out, in that
+    order, is the whole story.
+    """
+
+    _view: View
+
+    def __init__(self, source: str, kind: Kind | None, pace: _Pace, *, wake: bool, json: bool) -> None:
+        self._source, self._kind, self._pace, self._wake, self._json = source, kind, pace, wake, json
+        self._ready: Ready | None = None
+        self._asked_at = 0.0
+
+    def pump(self, url: str, *, give_up_seconds: float, **options: Any) -> None:
+        from skiprnn_client import Resume, stream_sync
+
+        resume = Resume(give_up_seconds=give_up_seconds) if give_up_seconds else None
+        with ExitStack() as self._shown:
+            updates = stream_sync(
+                url, self._samples(), wake=self._wake, resume=resume, on_ready=self._on_ready, **options
+            )
+            with closing(updates):
+                for update in updates:
+                    self._view.read(update, time.perf_counter() - self._asked_at)
+
+    def interrupted(self) -> str:
+        known = self._ready and f"; --stream-id {self._ready.stream_id} goes on with the stream"
+        return f"interrupted{known or ''}"
+
+    def _on_ready(self, ready: "Ready") -> None:
+        if self._ready is not None:
+            self._view.notice("connected again")
+        self._ready = self._ready or ready
+
+    def _samples(self) -> Iterator[list[float]]:
+        """Called once the server has spoken."""
+        assert self._ready is not None
+        with opened(self._source, self._ready.features, self._kind) as found:
+            self._view = self._shown.enter_context(self._new_view(self._ready, found))
+            for x in _paced(found.samples, self._pace.of(self._ready, found)):
+                self._view.add(x)
+                self._asked_at = time.perf_counter()
+                yield x
+
+    def _new_view(self, ready: "Ready", source: Source) -> View:
+        console = Console()
+        if self._json:
+            return JsonLines(ready, console=console, wake=self._wake)
+        if console.is_terminal:
+            return Picture(ready, console=console, wake=self._wake, length=source.length)
+        return PlainLines(ready, console=console, wake=self._wake)
+
+
 def _url(model: str) -> str:
     is_name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", model)
     return f"{HERE}/v1/models/{model}/stream" if is_name else model
-
-
-def _real_rate(ready: "Ready", source: Source) -> float:
-    rate = source.rate or ready.facts.get("sample_rate")
-    if not rate:
-        raise ValueError("--real-time: neither the recording nor the model says its rate; give --rate")
-    return float(rate)
-
-
-def _pump(connection: "SyncConnection", samples: Iterable[list[float]], view: View, *, wake: bool) -> None:
-    """One sample at a time, so that none is sent in vain and every update shows at once."""
-    try:
-        with view:
-            for x in samples:
-                if wake and connection.leave_out(1):
-                    view.add(x, None)
-                    continue
-                start = time.perf_counter()
-                reply = connection.send(x)
-                view.add(x, reply, round_trip=time.perf_counter() - start)
-    except KeyboardInterrupt:
-        stream_id = connection.ready.stream_id
-        fail(f"interrupted; --stream-id {stream_id} goes on with the stream", code=INTERRUPTED)
-
-
-def _view(ready: "Ready", source: Source, *, json: bool) -> View:
-    console = Console()
-    if json:
-        return JsonLines(ready, console=console)
-    if console.is_terminal:
-        return Picture(ready, console=console, length=source.length)
-    return PlainLines(ready, console=console)
 
 
 def _paced(items: Iterable[T], rate: float | None) -> Iterator[T]:

@@ -21,7 +21,7 @@ from skiprnn_cli.braille import curve
 from skiprnn_cli.stream_view import TOP_CLASSES, View, top
 
 if TYPE_CHECKING:
-    from skiprnn_client import Ready, Reply, Update
+    from skiprnn_client import Ready, Update
 
 T = TypeVar("T")
 
@@ -51,13 +51,15 @@ class Picture(View):
     """The latest samples, redrawn a few times a second.
 
     Args:
-        ready: what the server said of the model.
+        ready, wake: as for every view.
         console: a terminal.
         length: samples of the whole recording; None: unknown.
     """
 
-    def __init__(self, ready: "Ready", *, console: Console, length: int | None = None) -> None:
-        super().__init__(ready, console=console)
+    def __init__(
+        self, ready: "Ready", *, console: Console, wake: bool = True, length: int | None = None
+    ) -> None:
+        super().__init__(ready, console=console, wake=wake)
         self._length = length
         self._columns = max(console.width - LABEL_WIDTH - 6, 10)
         shown = 2 * self._columns
@@ -65,6 +67,7 @@ class Picture(View):
         self._marks = deque[Mark](maxlen=shown)
         self._said = deque[str](maxlen=shown)
         self._latest: Update | None = None
+        self._notice = ""
         self._lock = Lock()  # the picture is drawn by a thread of its own
         self._live = Live(
             console=console,
@@ -82,17 +85,25 @@ class Picture(View):
     ) -> None:
         self._live.__exit__(kind, error, trace)  # leaves the last picture, which holds the summary
 
-    def add(self, x: Sequence[float], reply: "Reply | None", *, round_trip: float | None = None) -> None:
+    def add(self, x: Sequence[float]) -> None:
         with self._lock:
-            super().add(x, reply, round_trip=round_trip)
+            super().add(x)
+            self._signals.append(x)
+            self._marks.append(_LEFT_OUT if self.wake else _SENT)
             self._said.append((self._latest and self._latest.label) or "")
 
-    def sample(self, x: Sequence[float], reply: "Reply | None") -> None:
-        self._signals.append(x)
-        self._marks.append(_mark(reply))
+    def read(self, update: "Update", round_trip: float) -> None:
+        with self._lock:
+            super().read(update, round_trip)
+            self._latest, self._notice = update, ""
+            behind = self.ready.next + self.samples - update.t  # 1: it is the latest sample
+            if behind <= len(self._marks):
+                self._marks[-behind] = _READ
+                for place in range(1, behind + 1):
+                    self._said[-place] = update.label or ""
 
-    def update(self, update: "Update") -> None:
-        self._latest = update
+    def notice(self, text: str) -> None:
+        self._notice = text
 
     def draw(self) -> RenderableType:
         """The picture as it is now."""
@@ -208,12 +219,6 @@ def _names(ready: "Ready") -> list[str]:
     """Of the features, with units, as the server says; else numbered."""
     channels = ready.facts.get("channels") or [{"name": f"x{index}"} for index in range(ready.features)]
     return [" ".join(filter(None, (channel["name"], channel.get("unit")))) for channel in channels]
-
-
-def _mark(reply: "Reply | None") -> Mark:
-    if reply is None:
-        return _LEFT_OUT
-    return _READ if reply.updates else _SENT
 
 
 def _pair(left: Mark, right: Mark) -> tuple[str, Style]:

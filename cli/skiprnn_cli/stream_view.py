@@ -7,10 +7,11 @@ from statistics import median
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from skiprnn_client import Ready, Reply, Update
+    from skiprnn_client import Ready, Update
 
 TOP_CLASSES = 3
 _ROUND_TRIPS = 256  # the latest, for the median
@@ -22,11 +23,12 @@ class View:
     Args:
         ready: what the server said of the model.
         console: where to write.
+        wake: samples that will not be read are left out; else all are sent.
     """
 
-    def __init__(self, ready: "Ready", *, console: Console) -> None:
-        self.ready, self.console = ready, console
-        self.samples = self.sent = self.updates = 0
+    def __init__(self, ready: "Ready", *, console: Console, wake: bool = True) -> None:
+        self.ready, self.console, self.wake = ready, console, wake
+        self.samples = self.updates = 0
         self._round_trips = deque[float](maxlen=_ROUND_TRIPS)
 
     def __enter__(self) -> Self:
@@ -39,27 +41,28 @@ class View:
         """Show no more; say what it all came to."""
         self.console.print(self.summary(), style="dim", highlight=False)
 
-    def add(self, x: Sequence[float], reply: "Reply | None", *, round_trip: float | None = None) -> None:
-        """The next sample, and what the server said to it after so many seconds; None: it was left out."""
+    def add(self, x: Sequence[float]) -> None:  # noqa: ARG002
+        """The next sample goes by."""
         self.samples += 1
-        self.sent += reply is not None
-        if round_trip is not None:
-            self._round_trips.append(round_trip)
-        self.sample(x, reply)
-        for update in reply.updates if reply else ():
-            self.updates += 1
-            self.update(update)
 
-    def sample(self, x: Sequence[float], reply: "Reply | None") -> None:
-        """Say that a sample went by."""
+    def read(self, update: "Update", round_trip: float) -> None:  # noqa: ARG002
+        """The network read a sample; the server said so after so many seconds."""
+        self.updates += 1
+        self._round_trips.append(round_trip)
 
-    def update(self, update: "Update") -> None:
-        """Say that the network read a sample."""
+    def notice(self, text: str) -> None:
+        """Something that is not about samples."""
+        typer.echo(text, err=True)
 
     def summary(self) -> str:
         """One line about all samples so far."""
         sent, read = (percent(count, self.samples) for count in (self.sent, self.updates))
         return f"{self.samples:,} samples: {self.sent:,} sent ({sent}), {self.updates:,} read ({read})"
+
+    @property
+    def sent(self) -> int:
+        """Samples that travelled: with `wake` none in vain."""
+        return self.updates if self.wake else self.samples
 
     @property
     def round_trip(self) -> float | None:
@@ -70,7 +73,8 @@ class View:
 class JsonLines(View):
     """An object a line for every update, and nothing else."""
 
-    def update(self, update: "Update") -> None:
+    def read(self, update: "Update", round_trip: float) -> None:
+        super().read(update, round_trip)
         outputs = [float(str(value)) for value in update.y]  # the shortest digits that are this float32
         fields = {"t": update.t, "label": update.label, "y": outputs}
         self.console.file.write(json.dumps(fields, ensure_ascii=False) + "\n")
@@ -85,7 +89,8 @@ class JsonLines(View):
 class PlainLines(View):
     """A line for every update: for logs and pipes."""
 
-    def update(self, update: "Update") -> None:
+    def read(self, update: "Update", round_trip: float) -> None:
+        super().read(update, round_trip)
         outputs = "  ".join(f"{value:.3f} {name}" for name, value in top(update, self.ready))
         self.console.file.write(f"t={update.t}  {outputs}\n")
         self.console.file.flush()

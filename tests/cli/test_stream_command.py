@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from skiprnn_cli.stream import stream
-from support.fake_server import FakeServer, FakeStream, fake_server
+from support.fake_server import READY, FakeServer, FakeStream, fake_server
 
 CSV = "ax,ay,az\n" + "".join(f"{t},0,0\n" for t in range(12))
 
@@ -150,9 +150,25 @@ def test_a_server_that_leaves_ends_it_with_1(recording: Path) -> None:
         stream.socket.close(1012, "restarting")
 
     with fake_server(leave) as server:
-        result = run(server.url, "--csv", recording)
+        result = run(server.url, "--csv", recording, "--give-up", "0")
     assert result.exit_code == 1
     assert result.stderr == "error: closed with 1012: restarting\n"
+
+
+def test_a_stream_outlives_its_connection(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave_once(stream: FakeStream) -> None:
+        if stream.ready["next"] == 0:
+            stream.answer(stream.hear())
+            for name, value in {"resumed": True, "next": 1, "wake": 5}.items():
+                monkeypatch.setitem(READY, name, value)
+            stream.socket.close(1012, "restarting")
+        stream.be_honest()
+
+    with fake_server(leave_once) as flaky:
+        result = run(flaky.url, "--csv", recording)
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["t=0", "t=5", "t=10", "12"]
+    assert result.stderr == "connected again\n"
 
 
 COMMAND = (

@@ -8,24 +8,25 @@ import pytest
 from rich.console import Console
 
 from skiprnn_cli.stream_picture import LEFT_OUT, READ, Picture
-from skiprnn_client import Ready, Reply, Update
+from skiprnn_client import Ready, Update
+
+Replies = Iterable[Update | None]  # one a sample
 
 
-def picture(
-    ready: Ready, replies: Iterable[Reply | None], *, width: int = 60, height: int = 40
-) -> tuple[Picture, Console]:
-    """After one sample a reply; None: the sample was left out."""
+def picture(ready: Ready, replies: Replies, *, width: int = 60, height: int = 40) -> tuple[Picture, Console]:
     file = io.StringIO()
     console = Console(
         file=file, width=width, height=height, force_terminal=True, color_system=None, _environ={}
     )
     picture = Picture(ready, console=console)
-    for t, reply in enumerate(replies):
-        picture.add([float(t)] * ready.features, reply, round_trip=None if reply is None else 0.002)
+    for t, update in enumerate(replies):
+        picture.add([float(t)] * ready.features)
+        if update is not None:
+            picture.read(update, 0.002)
     return picture, console
 
 
-def drawn(ready: Ready, replies: Iterable[Reply | None], *, width: int = 60, height: int = 40) -> list[str]:
+def drawn(ready: Ready, replies: Replies, *, width: int = 60, height: int = 40) -> list[str]:
     """The lines of the picture."""
     shown, console = picture(ready, replies, width=width, height=height)
     with console.capture() as captured:
@@ -46,22 +47,20 @@ def _ready(*, features: int = 2, classes: tuple[str, ...] = ("low", "mid", "high
     )
 
 
-def _read(t: int, *y: float) -> Reply:
-    best = ("low", "mid", "high", "top")[int(np.argmax(y))]
-    return Reply(t, t + 1, (Update(t, np.array(y, np.float32), best),))
+def _read(t: int, *y: float) -> Update:
+    return Update(t, np.array(y, np.float32), ("low", "mid", "high", "top")[int(np.argmax(y))])
 
 
-SKIPPED = Reply(0, 9, ())
-REPLIES = [_read(0, 1, 0, 0, 0), None, SKIPPED, _read(3, 0.1, 0.2, 0.4, 0.3), None, None, SKIPPED, SKIPPED]
+REPLIES = [_read(0, 1, 0, 0, 0), None, None, _read(3, 0.1, 0.2, 0.4, 0.3), None, None, None, None]
 
 
 def test_it_shows_signals_raster_answer_and_costs() -> None:
     lines = drawn(_ready(), REPLIES)
     text = "\n".join(lines)
     assert "watch · stream s1" in text
-    assert next(line for line in lines if "read / skipped" in line).split()[4] == "▌▐·─"
+    assert next(line for line in lines if "read / skipped" in line).split()[4] == "▌▐··"
     assert [line.split()[1] for line in lines if "━" in line] == ["high", "top", "mid"]
-    assert "8 samples: 5 sent (62.5 %), 2 read (25.0 %)" in text
+    assert "8 samples: 2 sent (25.0 %), 2 read (25.0 %)" in text
     assert "compute saved 75.0 %  ·  round trip 2.0 ms" in text
 
 
@@ -83,6 +82,16 @@ def test_the_raster_stands_still_while_it_moves_on() -> None:
     for length in (400, 401):
         raster = next(line for line in drawn(_ready(), replies[:length]) if "read / skipped" in line)
         assert set(raster.split()[4]) == {"▌"} if length % 2 == 0 else {"▌", "█"}
+
+
+def test_an_update_that_comes_late_is_marked_where_it_belongs() -> None:
+    shown, console = picture(_ready(), [None] * 8)
+    shown.read(_read(2, 0, 1, 0, 0), 0.1)
+    with console.capture() as captured:
+        console.print(shown.draw())
+    lines = captured.get().splitlines()
+    assert next(line for line in lines if "read / skipped" in line).split()[4] == "·▌··"
+    assert "││mi" in next(line for line in lines if "the network says" in line).replace(" ", "")
 
 
 def test_read_and_skipped_are_red_and_blue() -> None:

@@ -69,7 +69,7 @@ function listed(names) {
 }
 
 function rounded(value) {
-  return typeof value === "number" ? Number(value.toPrecision(4)).toLocaleString("en") : String(value);
+  return typeof value === "number" ? String(Number(value.toPrecision(3))) : String(value);
 }
 
 /** Poll the counters while the page is looked at. `told(state)`: "up", "draining", "down" or "denied". */
@@ -129,6 +129,7 @@ async function showStreams() {
   try {
     const { streams, live, parked } = await get("v1/streams");
     section.hidden = false;
+    section.querySelector(".scroll").hidden = !streams.length;
     const shown = streams.length < live + (parked ?? 0) ? `; the first ${streams.length} are listed` : "";
     document.getElementById("streams-hint").textContent =
       `${live.toLocaleString("en")} live, ${(parked ?? 0).toLocaleString("en")} parked${shown}.`;

@@ -314,13 +314,14 @@ function prepared(canvas) {
   return { context, width, height };
 }
 
-/** Features of one unit share a lane, a few at most. */
+/** Features of one unit share a lane, a few at most; those without one do where there are many. */
 function lanesOf(model, channels) {
   const lanes = [];
+  const alike = (unit, lane) => lane.unit === unit && (unit !== "" || model.features.length > MOST_LANES);
   model.features.forEach(({ name, unit }, column) => {
     const last = lanes.at(-1);
     const said = channels?.[column] ?? name;
-    if (last && last.unit === (unit ?? "") && last.columns.length < MOST_TRACES) {
+    if (last && alike(unit ?? "", last) && last.columns.length < MOST_TRACES) {
       last.columns.push(column);
       last.names.push(said);
     } else lanes.push({ unit: unit ?? "", columns: [column], names: [said] });
