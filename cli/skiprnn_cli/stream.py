@@ -1,9 +1,10 @@
 """`skiprnn stream`: recorded or live samples to a server, its updates as they come."""
 
+import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
@@ -153,41 +154,51 @@ class _Run:
     order, is the whole story.
     """
 
-    _view: View
-
     def __init__(self, source: str, kind: Kind | None, pace: _Pace, *, wake: bool, json: bool) -> None:
         self._source, self._kind, self._pace, self._wake, self._json = source, kind, pace, wake, json
         self._ready: Ready | None = None
+        self._view: View | None = None
         self._asked_at = 0.0
 
     def pump(self, url: str, *, give_up_seconds: float, **options: Any) -> None:
         from skiprnn_client import Resume, stream_sync
 
         resume = Resume(give_up_seconds=give_up_seconds) if give_up_seconds else None
-        with ExitStack() as self._shown:
+        with _hearing(self._notice), ExitStack() as self._shown:
             updates = stream_sync(
                 url, self._samples(), wake=self._wake, resume=resume, on_ready=self._on_ready, **options
             )
             with closing(updates):
                 for update in updates:
-                    self._view.read(update, time.perf_counter() - self._asked_at)
+                    assert self._view is not None  # updates answer samples
+                    self._view.read(update, self._round_trip())
 
     def interrupted(self) -> str:
         known = self._ready and f"; --stream-id {self._ready.stream_id} goes on with the stream"
         return f"interrupted{known or ''}"
 
+    def _notice(self, text: str) -> None:
+        if self._view is None:  # before the first sample
+            typer.echo(text, err=True)
+        else:
+            self._view.notice(text)
+
+    def _round_trip(self) -> float | None:
+        """Only with `wake` is every sample answered before the next is asked for."""
+        return time.perf_counter() - self._asked_at if self._wake else None
+
     def _on_ready(self, ready: "Ready") -> None:
         if self._ready is not None:
-            self._view.notice("connected again")
+            self._notice("connected again")
         self._ready = self._ready or ready
 
     def _samples(self) -> Iterator[list[float]]:
         """Called once the server has spoken."""
         assert self._ready is not None
         with opened(self._source, self._ready.features, self._kind) as found:
-            self._view = self._shown.enter_context(self._new_view(self._ready, found))
+            self._view = view = self._shown.enter_context(self._new_view(self._ready, found))
             for x in _paced(found.samples, self._pace.of(self._ready, found)):
-                self._view.add(x)
+                view.add(x)
                 self._asked_at = time.perf_counter()
                 yield x
 
@@ -198,6 +209,31 @@ class _Run:
         if console.is_terminal:
             return Picture(ready, console=console, wake=self._wake, length=source.length)
         return PlainLines(ready, console=console, wake=self._wake)
+
+
+class _Hearing(logging.Handler):
+    """Tells somebody what a logger says."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(record.getMessage())
+
+
+@contextmanager
+def _hearing(tell: Callable[[str], None]) -> Iterator[None]:
+    """What the client says of broken connections, for the length of the block."""
+    log, handler = logging.getLogger("skiprnn_client"), _Hearing(tell)
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 def _url(model: str) -> str:

@@ -92,7 +92,7 @@ class Picture(View):
             self._marks.append(_LEFT_OUT if self.wake else _SENT)
             self._said.append((self._latest and self._latest.label) or "")
 
-    def read(self, update: "Update", round_trip: float) -> None:
+    def read(self, update: "Update", round_trip: float | None) -> None:
         with self._lock:
             super().read(update, round_trip)
             self._latest, self._notice = update, ""
@@ -156,9 +156,9 @@ class Picture(View):
     # -- as it is now
 
     def _answer(self) -> Table:
-        table = _grid()
-        table.add_column(width=7, justify="right")
         bars = max(self._columns - 9, 4)
+        table = _grid(bars)
+        table.add_column(width=7, justify="right")
         ranked = top(self._latest, self.ready) if self._latest else []
         for name, value in ranked:
             style = _says_style(name, self.ready)
@@ -203,10 +203,11 @@ _TINTS = (
 )
 
 
-def _grid() -> Table:
+def _grid(width: int | None = None) -> Table:
+    """Names, and what belongs to them; as wide as that is if nothing is said."""
     table = Table.grid(padding=(0, 1))
     table.add_column(width=LABEL_WIDTH, no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(width=width, no_wrap=True)
     return table
 
 

@@ -45,10 +45,11 @@ class View:
         """The next sample goes by."""
         self.samples += 1
 
-    def read(self, update: "Update", round_trip: float) -> None:  # noqa: ARG002
-        """The network read a sample; the server said so after so many seconds."""
+    def read(self, update: "Update", round_trip: float | None) -> None:  # noqa: ARG002
+        """The network read a sample; the server said so after so many seconds, if that can be told."""
         self.updates += 1
-        self._round_trips.append(round_trip)
+        if round_trip is not None:
+            self._round_trips.append(round_trip)
 
     def notice(self, text: str) -> None:
         """Something that is not about samples."""
@@ -73,7 +74,7 @@ class View:
 class JsonLines(View):
     """An object a line for every update, and nothing else."""
 
-    def read(self, update: "Update", round_trip: float) -> None:
+    def read(self, update: "Update", round_trip: float | None) -> None:
         super().read(update, round_trip)
         outputs = [float(str(value)) for value in update.y]  # the shortest digits that are this float32
         fields = {"t": update.t, "label": update.label, "y": outputs}
@@ -89,7 +90,7 @@ class JsonLines(View):
 class PlainLines(View):
     """A line for every update: for logs and pipes."""
 
-    def read(self, update: "Update", round_trip: float) -> None:
+    def read(self, update: "Update", round_trip: float | None) -> None:
         super().read(update, round_trip)
         outputs = "  ".join(f"{value:.3f} {name}" for name, value in top(update, self.ready))
         self.console.file.write(f"t={update.t}  {outputs}\n")
