@@ -24,7 +24,7 @@ from skiprnn.unroll.contract import Gradients, ProblemGradients, Stack
 if TYPE_CHECKING:
     from skiprnn.unroll.torch_form import TorchRun
 
-_BLOCK_ROWS = {"cpu": 1024}  # on a CPU a block stays in the cache
+_BLOCK_ROWS = {"cpu": 768}  # on a CPU a block stays in the cache
 _BLOCK_ROWS_ELSEWHERE = 16384
 
 
