@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent / "build" / "benchmarks"
 SERVER_CORE, LOAD_CORE = "0", "1"
 
