@@ -175,16 +175,10 @@ class Picture(View):
         read = round(width * self.updates / self.samples) if self.samples else 0
         share = Text.assemble((" " * read, f"on {READ}"), (" " * (width - read), f"on {LEFT_OUT}"))
         saved = f"compute saved {100 * (1 - self.updates / self.samples):.1f} %" if self.samples else ""
-        parts = [
-            saved,
-            f"round trip {1000 * self.round_trip:.1f} ms" if self.round_trip else "",
-            self._to_go(),
-        ]
-        return Group(
-            share,
-            Text(self.summary(), style="dim"),
-            Text("  ·  ".join(filter(None, parts)), style="dim"),
-        )
+        trip = f"round trip {1000 * self.round_trip:.1f} ms" if self.round_trip else ""
+        facts = Text("  ·  ".join(filter(None, (saved, trip, self._to_go()))), style="dim")
+        notice = Text(self._notice, style="yellow", overflow="ellipsis", no_wrap=True)
+        return Group(share, Text(self.summary(), style="dim"), notice if self._notice else facts)
 
     def _to_go(self) -> str:
         return f"{100 * self.samples / self._length:.0f} % of the recording" if self._length else ""

@@ -100,6 +100,20 @@ def test_read_and_skipped_are_red_and_blue() -> None:
     assert (first.color.name, first.bgcolor.name) == (READ, LEFT_OUT)  # type: ignore[union-attr]
 
 
+def test_a_notice_stands_until_the_next_update() -> None:
+    shown, console = picture(_ready(), REPLIES)
+    height = len(drawn(_ready(), REPLIES))
+    shown.notice("connection lost: " + 100 * "!")
+    with console.capture() as captured:
+        console.print(shown.draw())
+    assert "connection lost: !!" in captured.get()
+    assert len(captured.get().splitlines()) == height
+    shown.read(_read(7, 1, 0, 0, 0), 0.1)
+    with console.capture() as captured:
+        console.print(shown.draw())
+    assert "lost" not in captured.get()
+
+
 def test_outputs_without_classes_are_numbered() -> None:
     text = "\n".join(drawn(_ready(classes=()), [_read(0, 9.5, -3, 0, 0)]))
     assert "y0" in text
