@@ -50,8 +50,8 @@ export class DigitPad {
     this.changed();
   }
 
-  /** The drawing as side × side pixels from 0 to `ink`, row by row; the digit fills the square's height. */
-  pixels(side, ink) {
+  /** The drawing as side × side pixels from 0 to 1 in so many steps, row by row; the digit fills the square. */
+  pixels(side, levels) {
     const block = PAD / side;
     const bitmap = this.#bitmap(block < 2 ? side : PAD);
     const n = Math.sqrt(bitmap.length) / side;
@@ -61,7 +61,7 @@ export class DigitPad {
       for (let y = row * n; y < (row + 1) * n; y++) {
         for (let x = column * n; x < (column + 1) * n; x++) sum += bitmap[y * side * n + x];
       }
-      return Math.round((sum / (n * n)) * ink);
+      return Math.round((sum / (n * n)) * levels) / levels;
     });
   }
 

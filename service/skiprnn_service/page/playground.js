@@ -13,12 +13,12 @@ const SAY_AFTER_MS = 2000; // between two descriptions of the picture for those 
 
 const at = (id) => document.getElementById(id);
 
-/** Which drawings a model reads, if any: pixels a side and the value of full ink. */
+/** Which drawings a model reads, if any: pixels a side, and the steps from no ink (0) to full ink (1). */
 function pixelsOf({ name, training, features }) {
   if (features.length !== 1) return null;
   const task = `${training.task ?? ""} ${name}`;
-  if (/digits/.test(task)) return { side: 8, ink: 16 };
-  return /mnist/.test(task) ? { side: 28, ink: 255 } : null;
+  if (/digits/.test(task)) return { side: 8, levels: 16 };
+  return /mnist/.test(task) ? { side: 28, levels: 255 } : null;
 }
 
 /** Whether a source fits a model: true, or why not. */
@@ -160,8 +160,8 @@ export class Playground {
         return fetchCsv(RECORDING, features.length);
       case "digit": {
         if (this.pad.empty) throw new Error("Draw a digit first.");
-        const { side, ink } = pixelsOf(this.#model);
-        return recorded(this.pad.pixels(side, ink).map((value) => [value]), ["ink"]);
+        const { side, levels } = pixelsOf(this.#model);
+        return recorded(this.pad.pixels(side, levels).map((value) => [value]), ["ink"]);
       }
       case "motion":
         return deviceMotion();
@@ -384,13 +384,13 @@ export class Playground {
     const grid = this.#kind === "digit" && pixelsOf(this.#model);
     if (!grid) return;
     const streamed = this.#player?.source.rows(0).map(([value]) => value);
-    const values = streamed ?? (this.pad.empty ? Array(grid.side ** 2).fill(0) : this.pad.pixels(grid.side, grid.ink));
+    const values = streamed ?? (this.pad.empty ? Array(grid.side ** 2).fill(0) : this.pad.pixels(grid.side, grid.levels));
     const cells = at("pixels");
     if (cells.children.length !== values.length) {
       cells.style.setProperty("--side", grid.side);
       cells.replaceChildren(...values.map(() => element("i")));
     }
-    values.forEach((value, index) => this.#showPixel(cells.children[index], value / grid.ink, index));
+    values.forEach((value, index) => this.#showPixel(cells.children[index], value, index));
     const read = this.#player ? values.filter((_, t) => this.#player.mark(t) === READ && t < this.#player.head).length : 0;
     cells.setAttribute("aria-label", `What the network gets: ${grid.side} by ${grid.side} pixels; ${read} read so far`);
   }
