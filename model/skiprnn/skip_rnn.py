@@ -213,21 +213,34 @@ class _SkipRNN(nn.Module):
     ) -> SkipState:
         if state is None:
             return self.initial_state(batch_size)
-        if isinstance(state, SkipState):
-            return state
-        h, c = (state, None) if isinstance(state, Tensor) else state
-        if (c is None) != (self.gates_per_cell == 3):
+        if not isinstance(state, SkipState):
+            h, c = (state, None) if isinstance(state, Tensor) else state
+            state = SkipState(h, c, first_gate(batch_size, h))
+        self._check_state(state, batch_size)
+        return state
+
+    def _check_state(self, state: SkipState, batch_size: int) -> None:
+        if (state.c is None) != (self.gates_per_cell == 3):
             raise ValueError("state: expected (h, c) for an LSTM and h alone for a GRU")
-        expected = (self.num_layers, batch_size, self.hidden_size)
-        if h.shape != expected:
-            raise ValueError(f"state: expected h of shape {expected}, got {tuple(h.shape)}")
-        return SkipState(h, c, first_gate(batch_size, h))
+        vectors = (self.num_layers, batch_size, self.hidden_size)
+        tensors = {"h": state.h, "c": state.c} | state.gate._asdict()
+        for name, tensor in tensors.items():
+            if tensor is None:
+                continue
+            shape = vectors if name in ("h", "c") else (batch_size,)
+            dtype = torch.int64 if name == "skipped" else self.h0.dtype
+            _check_tensor(f"state: expected {name}", tensor, shape, dtype, self.h0.device)
 
     def _check(self, x: Tensor) -> None:
         if x.ndim != 3 or x.shape[2] != self.input_size or x.shape[0] == 0:
             order = "[B, T, F]" if self.batch_first else "[T, B, F]"
             shape = tuple(x.transpose(0, 1).shape) if self.batch_first and x.ndim >= 2 else tuple(x.shape)
             raise ValueError(f"input: expected {order} with T ≥ 1 and F = {self.input_size}, got {shape}")
+        if x.device != self.h0.device or not (
+            x.dtype == self.h0.dtype or torch.is_autocast_enabled(x.device.type)
+        ):
+            expected = f"{self.h0.dtype} on {self.h0.device}, as the weights"
+            raise ValueError(f"input: expected {expected}, got {x.dtype} on {x.device}")
 
     def load_torch(self, trained: nn.RNNBase) -> Self:
         """Take weights and biases from a trained nn.LSTM / nn.GRU and start from its zero state.
@@ -411,6 +424,14 @@ def _check_lengths(lengths: Tensor | None, T: int, B: int) -> None:
         return
     if lengths.shape != (B,) or int(lengths.min()) < 1 or int(lengths.max()) > T:
         raise ValueError(f"lengths: expected {B} numbers from 1 to {T}, got {lengths.tolist()!r}")
+
+
+def _check_tensor(
+    expected: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> None:
+    if tensor.shape != shape or tensor.dtype != dtype or tensor.device != device:
+        got = f"{tuple(tensor.shape)}, {tensor.dtype} on {tensor.device}"
+        raise ValueError(f"{expected} of shape {shape}, {dtype} on {device}, got {got}")
 
 
 def _glorot_concatenated(w_ih: Tensor, w_hh: Tensor) -> None:

@@ -242,3 +242,27 @@ def test_a_state_or_cadence_of_another_shape_is_refused() -> None:
         make("gru")(x, forced_gates=torch.ones(2, 4))
     with pytest.raises(ValueError, match=r"expected \(h, c\) for an LSTM"):
         make("lstm")(x, torch.zeros(1, 2, 5).double())
+
+
+def test_a_state_of_another_batch_or_precision_is_refused_before_anything_reads_it() -> None:
+    layer = make("lstm")
+    x = torch.randn(2, 5, 3).double()
+    _, state, _ = layer(x)
+    with pytest.raises(
+        ValueError, match=r"expected h of shape \(1, 3, 5\), torch.float64 on cpu, got \(1, 2, 5\)"
+    ):
+        layer(torch.randn(3, 5, 3).double(), state)
+    with pytest.raises(
+        ValueError, match=r"expected c of shape \(1, 2, 5\), torch.float64 on cpu, got .* torch.float32"
+    ):
+        layer(x, state._replace(c=state.h.float()))
+    shorter = state.gate._replace(skipped=state.gate.skipped[:1])
+    with pytest.raises(ValueError, match=r"expected skipped of shape \(2,\), torch.int64 on cpu, got \(1,\)"):
+        layer(x, state._replace(gate=shorter))
+
+
+def test_input_of_another_precision_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"expected torch.float64 on cpu, as the weights, got torch.float32 on cpu"
+    ):
+        make("gru")(torch.zeros(2, 5, 3))

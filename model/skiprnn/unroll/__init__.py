@@ -88,7 +88,7 @@ def unroll(backend: Backend, x: Tensor, stack: Stack, settings: Settings, state:
 class _Unroll(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, run: Run, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
-        ctx.run, ctx.layers = run, (len(inputs) - 7) // 4
+        ctx.run = run
         ctx.save_for_backward(*inputs)  # so that autograd notices if one of them was changed in place
         ctx.set_materialize_grads(False)
         outputs, gates, (h, c, (delta_u, cum, skipped)) = run.forward()

@@ -63,9 +63,8 @@ class KernelRun:
         self.state = self._rows([start.h] if start.c is None else [start.h, start.c])
         self.d, self.cum, self.skipped = (tensor.clone() for tensor in start.gate)
         ends = self.settings.lengths
-        self.lengths = (
-            torch.full((self.B,), self.T) if ends is None else ends.to("cpu", torch.int64).contiguous()
-        )
+        ends = torch.full((self.B,), self.T) if ends is None else ends
+        self.lengths = ends.to("cpu", torch.int64).contiguous()
         self._allocate()
 
     def _rows(self, vectors: list[Tensor]) -> Tensor:
@@ -75,30 +74,24 @@ class KernelRun:
 
     def _vectors(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
         """States [B, S] → h, c [L, B, H]"""
-        vectors = (
-            rows.view(self.B, self.L, self.parts, self.Hp)[..., : self.H].permute(2, 1, 0, 3).contiguous()
-        )
+        padded = rows.view(self.B, self.L, self.parts, self.Hp)
+        vectors = padded[..., : self.H].permute(2, 1, 0, 3).contiguous()
         return vectors[0], vectors[1].clone() if self.parts == 2 else None
 
     def _pack(self) -> None:
         """Weights as the kernel reads them: rows of every gate padded from H to Hp, products in panels."""
-        first, H = self.stack.layers[0], self.H
-        lower, upper = (
-            self._tall(first.w_ih),
-            [self._wide(self._tall(layer.w_ih)) for layer in self.stack.layers[1:]],
-        )
-        w_hh = [self._wide(self._tall(layer.w_hh)) for layer in self.stack.layers]  # (G·Hp, Hp) each
+        layers, H = self.stack.layers, self.H
+        lower = self._tall(layers[0].w_ih)  # (G·Hp, F)
+        upper = [self._wide(self._tall(layer.w_ih)) for layer in layers[1:]]  # (G·Hp, Hp) each
+        w_hh = [self._wide(self._tall(layer.w_hh)) for layer in layers]
         self.w_ih, self.to_x = self._panels([lower.t()]), self._spread(lower)  # to_x: (4·Hp, F)
         self.w_hh, self.w_hh_t = self._panels([w.t()[:H] for w in w_hh]), self._panels(w_hh)
         self.w_up = self._panels([w.t()[:H] for w in upper])
         self.w_up_t = self._panels([self._spread(w) for w in upper])
-        self.bias, self.bias_n = (
-            torch.stack(each) for each in zip(*map(self._biases, self.stack.layers), strict=True)
-        )
-        self.gate_weight, self.gate_bias = (
-            self._wide(self.stack.gate_weight.unsqueeze(0))[0],
-            float(self.stack.gate_bias),
-        )
+        biases = [self._biases(layer) for layer in layers]
+        self.bias, self.bias_n = (torch.stack(each) for each in zip(*biases, strict=True))
+        self.gate_weight = self._wide(self.stack.gate_weight.unsqueeze(0))[0]
+        self.gate_bias = float(self.stack.gate_bias)
 
     def _biases(self, layer: Layer) -> tuple[Tensor, Tensor]:
         """[G·Hp] of the pre-activations, [Hp] inside r∘(…): the GRU's third gate keeps its two apart."""
@@ -163,10 +156,8 @@ class KernelRun:
         self.grad = self._rows([zero if g is None else g for g in (h, c)[: self.parts]])
         self.dd, self.dcum = (torch.zeros_like(self.d) if g is None else g.clone() for g in (d, cum))
         call = _function(self.settings.cell, "backward", self.dtype)
-        sums = torch.stack(_parallel(lambda index: self._backward_block(call, index), len(self.blocks))).sum(
-            0
-        )
-        stack = self._stack_gradients(sums)
+        sums = _parallel(lambda index: self._backward_block(call, index), len(self.blocks))
+        stack = self._stack_gradients(torch.stack(sums).sum(0))
         dx = self._input_gradient() if self.needs_dx else None
         return ProblemGradients(dx, stack, *self._vectors(self.grad), self.dd, self.dcum)
 
@@ -179,14 +170,8 @@ class KernelRun:
     def _sizes(self) -> tuple[int, ...]:
         """Of the sums, in the order of `_SUMS`."""
         rows = self.G * self.Hp
-        return (
-            self.F * rows,
-            self.L * 4 * self.Hp,
-            self.Hp,
-            1,
-            self.L * self.H * rows,
-            (self.L - 1) * self.H * rows,
-        )
+        square = self.H * rows
+        return self.F * rows, self.L * 4 * self.Hp, self.Hp, 1, self.L * square, (self.L - 1) * square
 
     def _input_gradient(self) -> Tensor:
         """dx [T, B, F]: a skipped sample gets none."""
@@ -206,17 +191,12 @@ class KernelRun:
         w_ih, biases, gate_weight, gate_bias, w_hh, w_up = sums.split_with_sizes(self._sizes())
         rows = self.G * self.Hp
         inputs = [w_ih.view(self.F, rows), *w_up.view(self.L - 1, self.H, rows)]
+        states, four = w_hh.view(self.L, self.H, rows), biases.view(self.L, 4, self.Hp)[..., : self.H]
         layers = []
-        for w_input, w_state, bias in zip(
-            inputs, w_hh.view(self.L, self.H, rows), self._short_biases(biases), strict=True
-        ):
+        for w_input, w_state, bias in zip(inputs, states, four, strict=True):
             inner, outer = (bias, bias.clone()) if self.G == 4 else (bias[[0, 1, 2]], bias[[0, 1, 3]])
             layers.append(Layer(self._short(w_input), self._short(w_state), outer.flatten(), inner.flatten()))
         return Stack(tuple(layers), gate_weight[: self.H], gate_bias[0])
-
-    def _short_biases(self, biases: Tensor) -> Tensor:
-        """[L·4·Hp] → [L, 4, H]"""
-        return biases.view(self.L, 4, self.Hp)[..., : self.H]
 
     def _short(self, transposed: Tensor) -> Tensor:
         """[n, G·Hp] → [G·H, n]"""
