@@ -56,7 +56,7 @@ LABEL org.opencontainers.image.title="skiprnn" \
 
 # -- the targets: dependencies in one layer, the project and its models in the next; all owned by root
 FROM runtime AS gpu
-ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+ENV SKIPRNN_DEVICE=cuda NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=environment-gpu /opt/skiprnn /opt/skiprnn
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/tmp/wheel \
     /usr/local/bin/python -m pip --python /opt/skiprnn/bin/python install --no-cache-dir --no-index --no-deps /tmp/wheel/*.whl \

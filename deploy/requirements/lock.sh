@@ -9,6 +9,10 @@ lock() {
   uv pip compile "$@" --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate \
     --python-version 3.13 --python-platform linux --output-file "$out"
 }
-lock cpu.txt pyproject.toml --extra serve --extra redis "$@"
-lock gpu.txt pyproject.toml --extra gpu --extra redis "$@"
+# onnxruntime-gpu takes the place of onnxruntime, which other extras ask for.
+never=$(mktemp); trap 'rm "$never"' EXIT
+echo "onnxruntime ; sys_platform == 'never'" >"$never"
+
+lock cpu.txt pyproject.toml --extra serve --extra redis --extra otel "$@"
+lock gpu.txt pyproject.toml --extra gpu --extra redis --extra otel --override "$never" "$@"
 lock build.txt deploy/requirements/build.in "$@"

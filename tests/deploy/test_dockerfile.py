@@ -74,8 +74,8 @@ def test_the_settings_in_it_are_settings() -> None:
 
 
 def test_the_locks_hold_what_the_project_needs() -> None:
-    assert unmet("cpu.txt", "serve", "redis") == []
-    assert unmet("gpu.txt", "gpu", "redis") == []
+    assert unmet("cpu.txt", "serve", "redis", "otel") == []
+    assert set(unmet("gpu.txt", "gpu", "redis", "otel")) == {"onnxruntime>=1.22"}  # onnxruntime-gpu is there
 
 
 def test_the_build_tools_are_locked_as_pyproject_asks() -> None:
