@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from skiprnn.losses import budget, target_rate
+from skiprnn.losses import budget, target_rate, update_rate
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.tasks.task import Batch
@@ -53,16 +53,32 @@ def _weights(network: SkipNetwork, batch: Batch, T: int) -> Tensor:
     return weights if batch.lengths is None else weights * (t < batch.lengths.unsqueeze(1))
 
 
-def price(recipe: Recipe, gates: Tensor, lengths: Tensor | None, progress: float) -> Tensor:
-    """What reading costs: λ · Σ u (eq. 11), or rate_weight · (rate − μ)²; nothing with forced gates.
+def price(
+    recipe: Recipe, gates: Tensor, lengths: Tensor | None, progress: float, pressure: Tensor | None = None
+) -> Tensor:
+    """What reading costs; nothing with forced gates.
+
+    A budget is λ · Σ u (eq. 11). A rate is rate_weight · (r − μ)² + pressure · (r − μ), the augmented Lagrangian of
+    r = μ for the share r of the batch that is read.
 
     Args:
         gates: [B, T].
         progress: share of the training that is over; the ramp ends at `recipe.ramp`.
+        pressure: the multiplier, a scalar that `Learner` adapts; None is 0.
     """
-    done = min(1.0, progress / recipe.ramp) if recipe.ramp else 1.0
     if recipe.cadence is not None:
         return gates.new_zeros(())
-    if recipe.rate is not None:
-        return recipe.rate_weight * target_rate(gates, 1 - done * (1 - recipe.rate), lengths)
-    return budget(gates, done * recipe.budget)
+    if recipe.rate is None:
+        return budget(gates, _ramped(recipe, progress) * recipe.budget)
+    wanted = wanted_rate(recipe, progress)
+    paid = recipe.rate_weight * target_rate(gates, wanted, lengths)
+    return paid if pressure is None else paid + pressure * (update_rate(gates, lengths) - wanted)
+
+
+def wanted_rate(recipe: Recipe, progress: float) -> float:
+    """μ at this point of the training: it falls from 1 to the recipe's rate over the ramp."""
+    return 1 - _ramped(recipe, progress) * (1 - (recipe.rate or 1.0))
+
+
+def _ramped(recipe: Recipe, progress: float) -> float:
+    return min(1.0, progress / recipe.ramp) if recipe.ramp else 1.0

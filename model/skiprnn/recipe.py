@@ -26,8 +26,11 @@ class Recipe:
         keep: the network of the last epoch, or of the best one by the validation objective.
         patience: epochs without a better objective before training ends; None trains all of them.
         budget: λ, the price of one update (eq. 11).
-        rate: μ, the share of samples to read: charges rate_weight · (rate − μ)² in place of the budget.
+        rate: μ, the share of samples to read, in place of the budget: charges rate_weight · (r − μ)² for the share r
+            that is read, and a pressure · (r − μ), where the pressure grows by rate_gain · (r − μ) at every step.
         ramp: share of the training over which λ grows from 0, or μ falls from 1, to its value.
+        clock_start: begin with a gate that reads every 1/rate-th sample whatever it sees, and learn from there when to
+            look more and when less; in place of gate_bias and random gate weights.
         cadence: read at `rate` by a clock or by chance in place of the learned gate; a baseline.
 
     Raises:
@@ -57,7 +60,9 @@ class Recipe:
     budget: float = 0.0
     rate: float | None = None
     rate_weight: float = 10.0
+    rate_gain: float = 0.05
     ramp: float = 0.0
+    clock_start: bool = False
     cadence: Cadence | None = None
     # what is kept
     keep: Literal["last", "best"] = "best"
@@ -80,6 +85,8 @@ class Recipe:
             raise ValueError(
                 f"budget, ramp: expected ≥ 0 and within [0, 1], got {self.budget!r}, {self.ramp!r}"
             )
+        if self.clock_start and self.rate is None:
+            raise ValueError("clock_start: expected a rate for the clock")
         if self.budget and self.rate is not None:
             raise ValueError(
                 "budget and rate: expected one of them; the first prices updates, the second counts"

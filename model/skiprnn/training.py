@@ -7,6 +7,7 @@ of threads).
 
 import dataclasses
 import logging
+import math
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ from skiprnn.collapse import Collapse
 from skiprnn.evaluation import Evaluation, evaluate, forced_gates
 from skiprnn.losses import update_rate
 from skiprnn.network import NetworkConfig, SkipNetwork
-from skiprnn.objective import price, reads_every_step, task_loss
+from skiprnn.objective import price, reads_every_step, task_loss, wanted_rate
 from skiprnn.recipe import Recipe, learning_rate_factor
 from skiprnn.run import RunFolder
 from skiprnn.tasks.task import Batch, Data, Source, Task
@@ -113,6 +114,8 @@ def fit(plan: Plan, out: Path, *, resume: bool = False, progress_bar: bool = Tru
 def build(plan: Plan, data: Data) -> SkipNetwork:
     """The network before training: the recipe's shape, the data's scale, the warm start's weights."""
     network = SkipNetwork(NetworkConfig(name=plan.task.name, **data.network, **plan.recipe.network()))
+    if plan.recipe.clock_start and plan.recipe.rate is not None:
+        _start_as_clock(network, plan.recipe.rate)
     if plan.warm_start is not None:
         weights = SkipNetwork.load(plan.warm_start).state_dict()
         try:
@@ -127,8 +130,18 @@ def build(plan: Plan, data: Data) -> SkipNetwork:
     return network
 
 
+def _start_as_clock(network: SkipNetwork, rate: float) -> None:
+    """Δũ = 0.5 / (n + 0.5) skips n samples (rounded to whole ones) after every update."""
+    skipped = max(0.0, 1 / rate - 1)
+    delta_u = min(0.5 / (skipped + 0.5), 0.9)
+    torch.nn.init.zeros_(network.rnn.gate.weight)
+    torch.nn.init.constant_(network.rnn.gate.bias, math.log(delta_u / (1 - delta_u)))
+
+
 class Learner(lightning.LightningModule):
     """One objective, and what is done after every epoch: judge, log, look out for collapse."""
+
+    pressure: Tensor
 
     def __init__(self, network: SkipNetwork, plan: Plan, data: Data, folder: RunFolder) -> None:
         super().__init__()
@@ -137,6 +150,7 @@ class Learner(lightning.LightningModule):
         self._every_step = reads_every_step(network, plan.recipe)
         self._steps = plan.recipe.epochs * data.batches
         self.collapse = Collapse(plan.recipe)
+        self.register_buffer("pressure", torch.zeros(()))  # in checkpoints, for resuming
 
     @property
     def progress(self) -> float:
@@ -162,8 +176,15 @@ class Learner(lightning.LightningModule):
         loss = task_loss(self.network, logits, batch, self._recipe.label_smoothing)
         self._losses.append(loss.detach())
         self.log("step_loss", loss, prog_bar=True, batch_size=len(batch.x))
-        self.log("step_rate", update_rate(gates, batch.lengths), prog_bar=True, batch_size=len(batch.x))
-        return loss + price(self._recipe, gates, batch.lengths, self.progress)
+        cost = price(self._recipe, gates, batch.lengths, self.progress, self.pressure.clone())
+        self._adapt(update_rate(gates.detach(), batch.lengths))
+        return loss + cost
+
+    def _adapt(self, rate: Tensor) -> None:
+        """Press harder while more is read than wanted, less while less is."""
+        self.log("step_rate", rate, prog_bar=True, batch_size=1)
+        if self._recipe.rate is not None:
+            self.pressure += self._recipe.rate_gain * (rate - wanted_rate(self._recipe, self.progress))
 
     def on_train_epoch_end(self) -> None:
         metric = self._plan.task.metric
@@ -247,7 +268,8 @@ def _take(network: SkipNetwork, folder: RunFolder, recipe: Recipe) -> None:
     if recipe.keep == "last":
         return
     held = torch.load(folder.checkpoints / "best.ckpt", map_location="cpu", weights_only=False)["state_dict"]
-    network.load_state_dict({name.removeprefix("network."): weight for name, weight in held.items()})
+    weights = {name: weight for name, weight in held.items() if name.startswith("network.")}
+    network.load_state_dict({name.removeprefix("network."): weight for name, weight in weights.items()})
 
 
 def _figures(plan: Plan, data: Data, network: SkipNetwork) -> dict[str, Any]:

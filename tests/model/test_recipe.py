@@ -18,6 +18,7 @@ from skiprnn.recipe import Recipe, learning_rate_factor
         ({"rate": 1.1}, "rate: expected a share"),
         ({"budget": -1.0}, "budget, ramp: expected"),
         ({"ramp": 2.0}, "budget, ramp: expected"),
+        ({"clock_start": True}, "clock_start: expected a rate"),
         ({"budget": 1e-4, "rate": 0.5}, "expected one of them"),
         ({"cadence": "uniform"}, "cadence: expected one of"),
         ({"cadence": "often", "rate": 0.5}, "cadence: expected one of"),

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from skiprnn import SkipNetwork
+from skiprnn.baselines import cadence_gates
 from skiprnn.evaluation import evaluate
 from skiprnn.run import RunFolder
-from skiprnn.training import fit
+from skiprnn.training import build, fit
 from support.training import short_plan
 
 
@@ -153,3 +154,11 @@ def test_only_the_gate_moves_faster_with_its_own_learning_rate(tmp_path: Path) -
     slow, gate = weights(tmp_path / "slow"), weights(tmp_path / "gate")
     moved = {name for name in slow if not torch.allclose(slow[name], gate[name], atol=1e-5)}
     assert moved == {"rnn.gate.weight", "rnn.gate.bias"}
+
+
+def test_a_gate_starts_as_a_clock_where_the_recipe_says_so() -> None:
+    for n in (1, 2, 5, 9):
+        plan = short_plan(rate=1 / n, clock_start=True)
+        network = build(plan, plan.load())
+        gates = network(torch.randn(3, 40, 2)).gates
+        assert torch.equal(gates, cadence_gates("uniform", 1 / n + 1e-6, 3, 40))

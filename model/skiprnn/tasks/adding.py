@@ -50,6 +50,7 @@ TASK = Task(
     metric=Metric("mean_squared_error", mean_squared_error, higher_is_better=False, solved=SOLVED),
     load=_load,
     recipe=Recipe(
+        cell="gru",
         epochs=80,
         batch_size=64,
         learning_rate=2e-3,
