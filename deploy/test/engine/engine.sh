@@ -52,7 +52,6 @@ stand_in() {
     grafana/grafana:*) target=grafana ;;
     *) die "no stand-in for $1" ;;
   esac
-  $docker image inspect "$1" >/dev/null 2>&1 && return
   $docker build -q --network=host --build-arg BASE="$base" --target $target -t "$1" "$here" >/dev/null
 }
 
