@@ -1,0 +1,84 @@
+"""The MQTT bridge between a real broker and a real server."""
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from skiprnn_export import read, unroll
+from skiprnn_service.settings import SHIPPED_MODELS
+from support.programs import need
+from support.servers import serving
+
+Samples = NDArray[np.float32]
+
+ROOT = Path(__file__).parents[2]
+RECORDING = SHIPPED_MODELS.parent / "page" / "exercise.csv"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[int]:
+    """mosquitto on a free port of this machine."""
+    program = need("mosquitto")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    (tmp_path / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    process = subprocess.Popen([program, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def test_devices_get_the_updates_of_the_offline_unroll(broker: int) -> None:
+    x = np.loadtxt(RECORDING, np.float32, delimiter=",", skiprows=1)[:150]
+    expected = unroll(read(SHIPPED_MODELS / "watch.onnx"), x)
+    with serving(SHIPPED_MODELS) as server:
+        command = [sys.executable, str(ROOT / "examples" / "mqtt_bridge.py")]
+        command += ["--broker", f"127.0.0.1:{broker}", "--url", server.url()]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout
+            await asyncio.to_thread(process.stdout.readline)
+            async with aiomqtt.Client("127.0.0.1", broker) as client, asyncio.timeout(60):
+                updates = await _play(client, x, len(expected.t))
+        finally:
+            process.terminate()
+            process.communicate()
+    for device, said in updates.items():
+        assert [update["t"] for update in said] == expected.t.tolist(), device
+        outputs = np.array([update["y"] for update in said], np.float32)
+        assert outputs.tobytes() == expected.y.tobytes()
+
+
+async def _play(client: aiomqtt.Client, x: Samples, count: int) -> dict[str, list[dict[str, Any]]]:
+    """Two devices send the recording; one says its indices, and a broken message is passed over."""
+    updates: dict[str, list[dict[str, Any]]] = {"a": [], "b": []}
+    await client.subscribe("sensors/+/update")
+    await asyncio.sleep(0.5)  # until the bridge has subscribed
+    await client.publish("sensors/a/sample", "{", qos=1)
+    for t, sample in enumerate(x.tolist()):
+        await client.publish("sensors/a/sample", json.dumps({"x": sample, "t": t}), qos=1)
+        await client.publish("sensors/b/sample", json.dumps({"x": sample}), qos=1)
+    async for message in client.messages:
+        updates[str(message.topic).split("/")[1]].append(json.loads(bytes(message.payload)))
+        if all(len(said) >= count for said in updates.values()):
+            break
+    return updates
