@@ -1,5 +1,6 @@
 """`POST /v1/models/{model}/score`: whole sequences at once, beside the streams (docs/rest.md)."""
 
+import asyncio
 import contextlib
 import io
 import logging
@@ -21,9 +22,10 @@ from skiprnn_service.service import Service
 from skiprnn_service.session import StepSession
 from skiprnn_service.settings import Settings
 
-SMALL = (
-    1 << 20
-)  # bytes of a body that is scored on a thread of the server; larger ones are spooled in such pieces
+SMALL = 1 << 20  # bytes of a body that is scored on a thread of the server
+
+_SPOOLED_AT_ONCE = 131_072  # bytes of a large body; then streams have their turn
+_BYTES_A_SECOND = 1 << 26  # of a large body: if it came faster, messages would wait for the next piece of it
 
 _log = logging.getLogger(__name__)
 
@@ -72,13 +74,14 @@ async def _received(request: Request, kind: str, settings: Settings) -> BinaryIO
         async for piece in http_body.pieces(request, limit=getattr(settings, setting), setting=setting):
             held.append(piece)
             size += len(piece)
-            if size > SMALL:
+            if size > (SMALL if file is None else _SPOOLED_AT_ONCE):
                 file = file or unless_received.enter_context(tempfile.TemporaryFile())
-                await to_thread(file.write, b"".join(held))
+                await to_thread(file.writelines, held)
+                await asyncio.sleep(size / _BYTES_A_SECOND)
                 held, size = [], 0
         if file is None:
             return io.BytesIO(b"".join(held))
-        await to_thread(file.write, b"".join(held))
+        await to_thread(file.writelines, held)
         await to_thread(file.seek, 0)
         unless_received.pop_all()
     return file
@@ -109,4 +112,4 @@ async def _rest(first: bytes, pieces: AsyncIterator[bytes], answer: str) -> Asyn
     except SkipRnnServiceError as error:
         if answer != "ndjson":
             raise
-        yield problem(error)
+        yield problem(error) + b"\n"

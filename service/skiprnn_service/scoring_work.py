@@ -34,10 +34,11 @@ class Scoring:
     """
 
     def __init__(self, *, at_once: int, waiting: int, idle: bool = True, slow_seconds: float = 30) -> None:
-        self._limit, self._waiting, self._idle, self._slow_seconds = waiting, 0, idle, slow_seconds
+        self._limit, self._waiting, self._slow_seconds = waiting, 0, slow_seconds
         self._turns = asyncio.Semaphore(at_once)
         self._threads = ThreadPoolExecutor(at_once, "skiprnn-score", initializer=step_back)
-        self._jobs: dict[asyncio.Task[None], ScoreProcess] = {}
+        self._processes = [ScoreProcess(idle=idle) for _ in range(at_once)]
+        self._jobs = set[asyncio.Task[None]]()
 
     async def run(self, work: Callable[[], T]) -> T:
         """Call `work` on a thread of low priority, in its turn. Raises OverloadError: too many wait already."""
@@ -54,51 +55,79 @@ class Scoring:
             self._turns.release()
 
     async def stream(self, job: Job, session: StepSession, source: BinaryIO) -> AsyncIterator[bytes]:
-        """The answer to a job in pieces, by a process, in its turn. Arguments as `ScoreProcess`; `source` is closed then.
+        """The answer to a job in pieces, by a process, in its turn.
+
+        Args:
+            session: of the model; the process opens its own on the same bytes.
+            source: a file of the operating system, at its beginning; closed at the end.
 
         Raises:
             OverloadError: too many wait already.
             SkipRnnServiceError: as `score_job.run`; behind the first pieces, if it goes wrong in the middle.
         """
         pieces = _Pieces(asyncio.get_running_loop(), self._slow_seconds)
-        process = ScoreProcess(job, session, source, idle=self._idle)
-        task = asyncio.create_task(self.run(partial(process.run, pieces.put)))
-        self._jobs[task] = process
+        task = asyncio.create_task(self.run(partial(self._in_process, job, session, source, pieces)))
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
         task.add_done_callback(pieces.end)
-        task.add_done_callback(self._jobs.pop)
         task.add_done_callback(lambda _: source.close())
         try:
             while (piece := await pieces.get()) is not None:
                 yield piece
         finally:
-            process.stop()  # and do not wait: whoever leaves is cancelled at every await
-            pieces.leave()
+            pieces.leave()  # and do not wait: whoever leaves is cancelled at every await
+
+    def _in_process(self, job: Job, session: StepSession, source: BinaryIO, pieces: "_Pieces") -> None:
+        """On a thread. There is a process for each turn."""
+        process = self._processes.pop()
+        try:
+            pieces.stop = process.stop
+            pieces.check()
+            process.run(job, session, source, pieces.put)
+        finally:
+            pieces.stop = _nothing
+            self._processes.append(process)
 
     async def close(self) -> None:
         """End the processes, and the threads after what they are doing."""
-        for process in self._jobs.values():
+        for task in self._jobs:
+            task.cancel()
+        for process in self._processes:
             process.stop()
         await asyncio.gather(*self._jobs, return_exceptions=True)
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        for process in self._processes:
+            process.close()
+
+
+def _nothing() -> None: ...
 
 
 class _Pieces:
-    """From a thread to a coroutine, a few ahead."""
+    """From a thread to a coroutine, a few ahead.
+
+    Attributes:
+        stop: ends what the thread waits for.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, slow_seconds: float) -> None:
         self._loop, self._slow_seconds = loop, slow_seconds
         self._room, self._left = threading.Semaphore(_PIECES_AHEAD), False
         self._queue = asyncio.Queue[bytes | BaseException | None]()
+        self.stop: Callable[[], None] = _nothing
 
     def put(self, piece: bytes) -> None:
         """On the thread: wait for room. Raises TooLargeError: the answer is not read; BrokenPipeError: nobody will."""
         if not self._room.acquire(timeout=self._slow_seconds):
             seconds = f"{self._slow_seconds:g} s (slow_client_seconds)"
             raise TooLargeError(f"the answer: expected to be read, nobody did for {seconds}")
-        if self._left:
-            self._room.release()
-            raise BrokenPipeError
+        self.check()
         self._loop.call_soon_threadsafe(self._queue.put_nowait, piece)
+
+    def check(self) -> None:
+        """On the thread. Raises BrokenPipeError: nobody reads the answer any more."""
+        if self._left:
+            raise BrokenPipeError
 
     def end(self, task: "asyncio.Task[None]") -> None:
         """That was all, or an error."""
@@ -115,4 +144,5 @@ class _Pieces:
     def leave(self) -> None:
         """Nobody reads any more, so nobody waits for room."""
         self._left = True
+        self.stop()
         self._room.release()
