@@ -13,6 +13,7 @@ torch's layers gain much by. Each is measured in a process of its own, and peak 
 
 import argparse
 import ctypes
+import itertools
 import json
 import math
 import os
@@ -33,8 +34,14 @@ from skiprnn.unroll import Backend
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _BACKENDS: dict[str, Backend] = {"loop": "reference", "torch": "torch", "kernel": "kernel"}
-_FORMS = ("torch.nn", *_BACKENDS)  # loop: our reference, an eager loop under autograd
-_SHARES = (100, 50, 10)  # per cent of the samples
+# A form and the share of samples, in per cent, that it uses. products: the recurrent matrix products alone, a floor;
+# loop: our reference, an eager loop under autograd.
+NAMES = [
+    "torch.nn",
+    "products",
+    "loop 100",
+    *(f"{form} {share}" for form in ("torch", "kernel") for share in (100, 50, 10)),
+]
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,22 @@ def torch_step(case: Case, cell: str, x: Tensor, *, training: bool) -> Step:
     return step
 
 
+def products_step(case: Case, cell: str, *, training: bool) -> Step:
+    """The recurrent matrix products of the lowest layer and nothing else: a floor for who reads every sample."""
+    rows = (4 if cell == "lstm" else 3) * case.H
+    h, w, z = torch.rand(case.B, case.H), torch.rand(rows, case.H), torch.empty(case.B, rows)
+    dh, dw = torch.empty_like(h), torch.zeros(case.H, rows)
+
+    def step() -> None:
+        for _ in range(case.T):
+            torch.mm(h, w.t(), out=z)
+            if training:
+                torch.mm(z, w, out=dh)
+                dw.addmm_(h.t(), z)
+
+    return step
+
+
 def skip_step(case: Case, cell: str, x: Tensor, form: str, share: int, *, training: bool) -> Step:
     layer = (SkipLSTM if cell == "lstm" else SkipGRU)(case.F, case.H, case.L)
     set_share(layer, x, share)
@@ -96,23 +119,25 @@ def set_share(layer: SkipLSTM | SkipGRU, x: Tensor, share: int) -> None:
     for _ in range(1 if share == 100 else 20):
         with torch.no_grad():
             layer.gate.bias.fill_(high if share == 100 else (low + high) / 2)
-            read = 100 * float(layer(x)[2].mean())
+            read = 100 * float(layer(x[:32])[2].mean())
         low, high = (low, (low + high) / 2) if read > share else ((low + high) / 2, high)
         if abs(read - share) < share / 100:
             return
 
 
-def steps_of(case: Case, cell: str, *, training: bool, forms: tuple[str, ...] = _FORMS) -> dict[str, Step]:
-    """Every form at every share it is measured at, by a name such as "kernel 50"."""
+def steps_of(case: Case, cell: str, names: list[str], *, training: bool) -> dict[str, Step]:
+    """Of every name, such as "torch.nn" or "kernel 50", the step."""
     torch.manual_seed(0)
     x = torch.rand(case.B, case.T, case.F)
     steps: dict[str, Step] = {}
-    for form in forms:
-        if form == "torch.nn":
-            steps[form] = torch_step(case, cell, x, training=training)
-            continue
-        for share in _SHARES if form != "loop" else _SHARES[:1]:
-            steps[f"{form} {share}"] = skip_step(case, cell, x, form, share, training=training)
+    for name in names:
+        form, _, share = name.partition(" ")
+        if share:
+            steps[name] = skip_step(case, cell, x, form, int(share), training=training)
+        elif form == "products":
+            steps[name] = products_step(case, cell, training=training)
+        else:
+            steps[name] = torch_step(case, cell, x, training=training)
     return steps
 
 
@@ -144,21 +169,18 @@ def _resident_kilobytes(field: str) -> int:
 
 
 def measure(task: dict[str, Any]) -> dict[str, float]:
-    """What a child process does: times of all forms of a case, or the peak of one form at one share."""
+    """What a child process does: times of forms side by side, or, with no repeats, the peak of the only one."""
     torch.set_num_threads(1)
     if task["memory"] == "reused":
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    case = Case(**task["case"])
-    steps = steps_of(case, task["cell"], training=task["training"], forms=tuple(task["forms"]))
-    if not task["peak"]:
-        return seconds(steps, task["repeats"])
-    small = steps_of(Case(4, 2, case.F, 8, case.L), task["cell"], training=True, forms=tuple(task["forms"]))
-    for step in small.values():
+    case, cell, names = Case(**task["case"]), task["cell"], task["names"]
+    if task["repeats"]:
+        return seconds(steps_of(case, cell, names, training=task["training"]), task["repeats"])
+    for step in steps_of(Case(4, 2, case.F, 8, case.L), cell, names, training=True).values():
         step()  # loads what is loaded once
-    name = task["peak"]
-    return {name: peak_megabytes(steps[name])}
+    return {name: peak_megabytes(step) for name, step in steps_of(case, cell, names, training=True).items()}
 
 
 def run(**task: Any) -> dict[str, float]:
@@ -171,46 +193,31 @@ def run(**task: Any) -> dict[str, float]:
 
 
 def time_table(cases: list[str], memories: list[str], repeats: int, *, training: bool) -> None:
-    names = list(steps_names())
-    print("| shape | cell | memory | " + " | ".join(names) + " |")
-    print("|---|---|---|" + "---|" * len(names))
-    for case in cases:
-        for cell in ("lstm", "gru"):
-            for memory in memories:
-                task = {"case": asdict(CASES[case]), "cell": cell, "memory": memory, "training": training}
-                found = run(**task, repeats=repeats, forms=_FORMS, peak="")
-                base = found["torch.nn"]
-                cells = [
-                    f"{1e3 * found[n]:.0f} ms" if n == "torch.nn" else f"{found[n] / base:.2f}" for n in names
-                ]
-                print(
-                    f"| {CASES[case]} | {cell.upper()} | {memory} | " + " | ".join(cells) + " |", flush=True
-                )
+    print_head(["memory", *NAMES])
+    for case, cell, memory in itertools.product(cases, ("lstm", "gru"), memories):
+        task = {"case": asdict(CASES[case]), "cell": cell, "memory": memory, "training": training}
+        found = run(**task, repeats=repeats, names=NAMES)
+        ratios = [f"{found[name] / found['torch.nn']:.2f}" for name in NAMES[1:]]
+        print_row(case, cell, memory, f"{1e3 * found['torch.nn']:.0f} ms", *ratios)
 
 
 def memory_table(cases: list[str]) -> None:
-    names = list(steps_names())
-    print("| shape | cell | " + " | ".join(names) + " |")
-    print("|---|---|" + "---|" * len(names))
-    for case in cases:
-        for cell in ("lstm", "gru"):
-            task = {
-                "case": asdict(CASES[case]),
-                "cell": cell,
-                "memory": "fresh",
-                "training": True,
-                "repeats": 0,
-            }
-            peaks = [run(**task, forms=[name.split()[0]], peak=name)[name] for name in names]
-            print(
-                f"| {CASES[case]} | {cell.upper()} | " + " | ".join(f"{p:.0f} MB" for p in peaks) + " |",
-                flush=True,
-            )
+    names = [name for name in NAMES if name != "products"]
+    print_head(names)
+    for case, cell in itertools.product(cases, ("lstm", "gru")):
+        task = {"case": asdict(CASES[case]), "cell": cell, "memory": "fresh", "training": True, "repeats": 0}
+        peaks = [run(**task, names=[name])[name] for name in names]
+        print_row(case, cell, *(f"{peak:.0f} MB" for peak in peaks))
 
 
-def steps_names() -> list[str]:
-    ours = [f"{form} {share}" for form in ("torch", "kernel") for share in _SHARES]
-    return ["torch.nn", "loop 100", *ours]
+def print_head(names: list[str]) -> None:
+    columns = ["shape", "cell", *names]
+    print("|", " | ".join(columns), "|")
+    print("|" + "---|" * len(columns))
+
+
+def print_row(case: str, cell: str, *columns: str) -> None:
+    print("|", " | ".join([str(CASES[case]), cell.upper(), *columns]), "|", flush=True)
 
 
 def main() -> None:
