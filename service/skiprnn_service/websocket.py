@@ -31,10 +31,10 @@ _LOST = {IDLE: "idle", OWNED_ELSEWHERE: "owned_elsewhere"}
 router = APIRouter()
 
 
-@router.websocket("/v1/models/{model}/stream")
-async def stream(websocket: WebSocket, model: str) -> None:
+async def stream(websocket: WebSocket) -> None:
     """A stream of a model; query `stream_id`, `version`, `threshold`, `emit`."""
     service: Service = websocket.app.state.service
+    model: str = websocket.path_params["model"]
     try:
         subprotocol = _subprotocol(websocket)
         principal = service.auth.principal(websocket, "stream")
@@ -61,6 +61,10 @@ async def stream(websocket: WebSocket, model: str) -> None:
         counts = {"samples": lease.stream.samples, "updates": lease.stream.updates}
         _log.info("connection closed", extra=names | counts | {"close_code": code})
         await service.streams.park(lease)
+
+
+# FastAPI's own kind of route keeps kilobytes of stacks for every connection.
+router.add_websocket_route("/v1/models/{model}/stream", stream)
 
 
 class StreamConnection:
@@ -167,16 +171,18 @@ class StreamConnection:
 
     def on_saved(self) -> None:
         """Tell a client how much is durable if no reply does so soon: it may be waiting for that."""
+        sequence = self._stream.sequence
         if self._silent:
-            self._tell_saved()
+            self._tell_saved(sequence)
         else:  # its latest reply is older than this round
-            asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, self._tell_saved)
+            asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, self._tell_saved, sequence)
         self._silent = True
 
-    def _tell_saved(self) -> None:
-        if not self.over and self._told != self._lease.saved:
+    def _tell_saved(self, sequence: int) -> None:
+        """Unless a reset came meanwhile: it is not saved."""
+        if not self.over and self._stream.sequence == sequence and self._told != self._lease.saved:
             self._told = self._lease.saved
-            self._transport.send(protocol.say("saved", saved=self._told, sequence=self._stream.sequence))
+            self._transport.send(protocol.say("saved", saved=self._told, sequence=sequence))
 
     def on_go_away(self, seconds: float) -> None:
         """The server is about to stop."""
