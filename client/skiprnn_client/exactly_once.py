@@ -330,7 +330,10 @@ class ExactlyOnce:
 
     def _let_go(self, sequence: int, *, saved: int, wake: int) -> None:
         """Without a durable store the server has either everything that it answered, or nothing."""
-        self._kept.let_go((sequence, saved if self._durable else wake))
+        if not self._durable:
+            self._kept.let_go((sequence, wake))
+        elif saved:  # 0 may mean that not even the reset before is saved
+            self._kept.let_go((sequence, saved))
 
     def _make_room(self) -> None:
         if not self._kept.full:

@@ -173,6 +173,18 @@ def go(client: Client, times: int) -> None:
         client.receive()
 
 
+def test_an_answer_after_a_reset_does_not_say_that_the_reset_is_saved() -> None:
+    whole = sequences([9, 9])
+    core = ExactlyOnce(encoding="f32", window=1, resume=Resume())
+    client = Client(core, ModelServer(True), cut(whole, [9]))
+    client.save()
+    go(client, 6)
+    assert client.told == uninterrupted(whole)
+    client.kill()  # back to the beginning
+    client.finish()
+    assert client.told == uninterrupted(whole)
+
+
 def test_only_samples_that_were_read_and_are_not_saved_are_kept() -> None:
     client = started()
     go(client, 20)

@@ -1,0 +1,107 @@
+/** One stream over one websocket. */
+
+import { ClientError, ProtocolError, StreamClosed } from "./errors.js";
+import { END, KEEPALIVE, RESET, decodeAnswer, encodeSamples } from "./messages.js";
+import { asSamples, checkFinite } from "./samples.js";
+import { Socket } from "./socket.js";
+
+/** Open a stream. It is not resumed by itself; `stream` does that. */
+export async function connect(url, options = {}) {
+  return new Connection(await Socket.open(url, options), options);
+}
+
+export class Connection {
+  #socket;
+  #encoding;
+  #questions = []; // {resolve, reject}, in the order of sending
+  #over = null;
+  goingAway = null;
+
+  constructor(socket, options) {
+    this.#socket = socket;
+    this.#encoding = options.encoding ?? "f32";
+    this.ready = socket.ready;
+    ({ next: this.next, wake: this.wake, saved: this.saved, sequence: this.sequence } = this.ready);
+    this.#read();
+  }
+
+  /** Index of the next sample that is worth sending, or even fetching. */
+  get nextNeeded() {
+    return Math.max(this.next, this.wake);
+  }
+
+  /** Of the next n samples, pass over those that will not be read. Returns how many that are. */
+  leaveOut(n) {
+    const needless = Math.min(Math.max(this.wake - this.next, 0), n);
+    this.next += needless;
+    return needless;
+  }
+
+  /** Send samples; resolves to the reply. Several may be on their way: they are answered in order. */
+  send(x, { t = this.next } = {}) {
+    const { features } = this.ready;
+    const samples = asSamples(x, features, t);
+    checkFinite(samples, features, t);
+    this.next = t + samples.length / features;
+    return this.#ask(encodeSamples(t, samples, features, this.#encoding));
+  }
+
+  /** Start a new sequence, once everything sent so far is answered. */
+  async reset() {
+    await Promise.allSettled(this.#questions.map(({ answer }) => answer));
+    this.#socket.send(RESET);
+    this.next = this.wake = this.saved = 0;
+    this.sequence += 1;
+  }
+
+  /** Tell the server that the stream is alive while nothing needs sending. */
+  keepalive() {
+    this.#socket.send(KEEPALIVE);
+  }
+
+  /** End the stream: the server forgets it. Resolves to its totals. */
+  end() {
+    return this.#ask(END);
+  }
+
+  /** Leave. A stream that was not ended is parked, and resumed by its stream id. */
+  close() {
+    this.#socket.close();
+  }
+
+  #ask(message) {
+    if (this.#over) return Promise.reject(this.#over);
+    const question = {};
+    question.answer = new Promise((resolve, reject) => Object.assign(question, { resolve, reject }));
+    this.#questions.push(question);
+    this.#socket.send(message);
+    return question.answer;
+  }
+
+  async #read() {
+    try {
+      for (;;) this.#deliver(decodeAnswer(await this.#socket.receive(), this.ready));
+    } catch (error) {
+      this.#over = error instanceof ClientError ? error : new StreamClosed(1006, String(error));
+      this.#socket.close();
+      for (const { reject } of this.#questions.splice(0)) reject(this.#over);
+    }
+  }
+
+  #deliver(answer) {
+    if (answer.kind === "going") this.goingAway = { timeLeftMs: answer.timeLeftMs };
+    if (answer.kind === "saved" && (answer.sequence ?? this.sequence) === this.sequence) this.saved = answer.saved;
+    if (answer.kind === "error" && answer.error.fatal) throw answer.error;
+    if (!["reply", "ended", "error"].includes(answer.kind)) return;
+    const question = this.#questions.shift();
+    if (!question) throw new ProtocolError(`an answer to nothing: ${answer.kind}`);
+    if (answer.kind === "error") {
+      this.next = answer.error.next ?? this.next;
+      question.reject(answer.error);
+      return;
+    }
+    if (answer.kind === "reply") ({ wake: this.wake, saved: this.saved } = answer);
+    const { kind, ...said } = answer;
+    question.resolve(said);
+  }
+}

@@ -1,0 +1,99 @@
+/** The messages of docs/protocol.md in both encodings, as pure functions. */
+
+import { ProtocolError, ServerError } from "./errors.js";
+
+const HEAD = 32; // bytes of t, wake, saved, number of updates, flags
+const LAST_INDEX = 2n ** 64n - 1n;
+
+export const [RESET, END, KEEPALIVE] = ["reset", "end", "keepalive"].map((type) => JSON.stringify({ type }));
+
+/** Samples [n·F] as one message; `t` is the index of the first. */
+export function encodeSamples(t, x, features, encoding) {
+  if (encoding === "json") {
+    const rows = [];
+    for (let at = 0; at < x.length; at += features) rows.push(Array.from(x.subarray(at, at + features)));
+    return JSON.stringify({ t, x: rows });
+  }
+  const message = new Uint8Array(8 + 4 * x.length);
+  new DataView(message.buffer).setBigUint64(0, BigInt(t), true);
+  new Float32Array(message.buffer, 8).set(x); // every platform that runs this is little-endian
+  return message;
+}
+
+/** The first message, with `updates` as Update objects. */
+export function decodeReady(data) {
+  const ready = object(data);
+  if (ready.type === "error") throw serverError(ready);
+  if (ready.type !== "ready") throw new ProtocolError(`first message: expected type 'ready', got ${short(data)}`);
+  const known = { sequence: 0, next: 0, wake: 0, saved: 0, updates_from: 0, classes: [], limits: {}, ...ready };
+  known.updates = (ready.updates ?? []).map(({ t, y }) => update(t, Float32Array.from(y), known, known.sequence));
+  return known;
+}
+
+/** Any later message: {kind: "reply" | "saved" | "ended" | "going" | "error" | "other", …}. */
+export function decodeAnswer(data, ready) {
+  if (typeof data !== "string") return binaryReply(data, ready);
+  const said = object(data);
+  switch (said.type) {
+    case undefined:
+    case "reply":
+      return jsonReply(said, ready, data);
+    case "saved":
+      return { kind: "saved", saved: said.saved, sequence: said.sequence };
+    case "closed":
+      return { kind: "ended", samples: said.samples, updates: said.updates };
+    case "go_away":
+      return { kind: "going", timeLeftMs: said.time_left_ms };
+    case "error":
+      return { kind: "error", error: serverError(said) };
+  }
+  return { kind: "other" };
+}
+
+function jsonReply(said, ready, data) {
+  if (!Array.isArray(said.updates)) throw new ProtocolError(`reply: expected updates, got ${short(data)}`);
+  const updates = said.updates.map(({ t, y }) => update(t, Float32Array.from(y), ready));
+  return { kind: "reply", t: said.t, wake: said.wake, saved: said.saved ?? 0, updates };
+}
+
+function binaryReply(data, ready) {
+  const view = new DataView(data);
+  const m = data.byteLength < HEAD ? 0 : view.getUint32(24, true);
+  const expected = HEAD + m * (8 + 4 * ready.outputs);
+  if (data.byteLength !== expected) {
+    throw new ProtocolError(`reply: expected ${expected} bytes for ${m} updates, got ${data.byteLength}`);
+  }
+  const [t, wake, saved] = [0, 8, 16].map((at) => view.getBigUint64(at, true));
+  const updates = Array.from({ length: m }, (_, i) => {
+    const from = HEAD + 8 * m + 4 * ready.outputs * i;
+    const y = new Float32Array(data.slice(from, from + 4 * ready.outputs));
+    return update(Number(view.getBigUint64(HEAD + 8 * i, true)), y, ready);
+  });
+  return { kind: "reply", t: t === LAST_INDEX ? -1 : Number(t), wake: Number(wake), saved: Number(saved), updates };
+}
+
+function update(t, y, { classes }, sequence = 0) {
+  return { t, y, label: classes.length ? classes[y.indexOf(Math.max(...y))] : null, sequence };
+}
+
+function serverError({ code = "unknown", message = "", next, fatal }) {
+  return new ServerError(code, message, { next, fatal: Boolean(fatal) });
+}
+
+function object(data) {
+  let value;
+  try {
+    value = JSON.parse(data);
+  } catch {
+    value = null;
+  }
+  if (value === null || typeof value !== "object") {
+    throw new ProtocolError(`expected a JSON object, got ${short(data)}`);
+  }
+  return value;
+}
+
+function short(data) {
+  const text = typeof data === "string" ? data : `${data.byteLength} bytes`;
+  return text.length <= 200 ? text : `${text.slice(0, 200)}… (${text.length} long)`;
+}

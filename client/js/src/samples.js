@@ -1,0 +1,81 @@
+/** What a caller has → what goes on the wire: Float32Array [n·F], in messages of the wanted size. */
+
+import { SampleError } from "./errors.js";
+
+/** What a source yields besides samples: what follows is another sequence, its first sample is 0 again. */
+export const NEW_SEQUENCE = Symbol("skiprnn.NEW_SEQUENCE");
+
+/** One sample (F numbers), several in a row (n·F numbers) or a list of samples, as a new Float32Array. */
+export function asSamples(x, features, t) {
+  const list = Array.isArray(x) && (Array.isArray(x[0]) || ArrayBuffer.isView(x[0]));
+  const ragged = list && x.find((row) => row.length !== features);
+  const flat = list ? x.flatMap((row) => Array.from(row)) : x;
+  if (ragged || typeof flat?.length !== "number" || flat.length % features || !flat.length) {
+    const got = ragged ? `a row of ${ragged.length}` : (flat?.length ?? String(x));
+    throw new SampleError(`sample ${t}: expected ${features} numbers or a multiple of that, got ${got}`);
+  }
+  return Float32Array.from(flat);
+}
+
+/** Throw a SampleError if a sample holds NaN, infinity or what float32 cannot hold. */
+export function checkFinite(samples, features, t) {
+  const bad = samples.findIndex((number) => !Number.isFinite(number));
+  if (bad >= 0) {
+    const row = Math.floor(bad / features);
+    const values = Array.from(samples.subarray(row * features, (row + 1) * features));
+    throw new SampleError(`sample ${t + row}: expected finite float32 numbers, got [${values}]`);
+  }
+}
+
+/** Cuts what a source yields into messages of `chunk` samples; null: as the source yields them. */
+export class Blocks {
+  #features;
+  #t;
+  #chunk;
+  #limit;
+  #kept = new Float32Array();
+
+  constructor(ready, { chunk, t }) {
+    if (chunk !== null && !(chunk >= 1)) throw new RangeError(`chunk: expected at least 1, got ${chunk}`);
+    const most = ready.limits.max_samples ?? 4096;
+    this.#features = ready.features;
+    this.#t = t;
+    this.#chunk = chunk;
+    this.#limit = Math.min(chunk ?? most, most) * ready.features; // numbers
+  }
+
+  /** Samples, or NEW_SEQUENCE → the messages that are complete. */
+  push(x) {
+    if (x === NEW_SEQUENCE) {
+      this.#t = 0;
+      return [...this.rest(), x];
+    }
+    let samples = asSamples(x, this.#features, this.#t);
+    this.#t += samples.length / this.#features;
+    if (this.#chunk === null) return this.#cut(samples);
+    samples = joined(this.#kept, samples);
+    const whole = samples.length - (samples.length % this.#limit);
+    this.#kept = samples.subarray(whole);
+    return this.#cut(samples.subarray(0, whole));
+  }
+
+  /** What is left when the sequence has ended. */
+  rest() {
+    const rest = this.#cut(this.#kept);
+    this.#kept = new Float32Array();
+    return rest;
+  }
+
+  #cut(samples) {
+    const parts = [];
+    for (let at = 0; at < samples.length; at += this.#limit) parts.push(samples.subarray(at, at + this.#limit));
+    return parts;
+  }
+}
+
+function joined(a, b) {
+  const both = new Float32Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
