@@ -11,7 +11,7 @@ SOURCES := model export service client cli tests benchmarks chaos examples fuzz
 
 TESTS  ?= -n 2 --dist loadfile
 
-.PHONY: help serve test style types bench fuzz chaos soak audit constraints clean
+.PHONY: help serve test style types bench docs fuzz chaos soak audit constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
@@ -32,6 +32,9 @@ types: $(VENV)/.dev ## mypy, strict
 
 bench: $(VENV)/.dev ## measure the server against its floors and peers
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.dev ## build the documentation into site/
+	$(BIN)/python -m mkdocs build --strict
 
 fuzz: $(VENV)/.dev ## fuzz everything that reads bytes from outside (SECONDS= for each target)
 	$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60)

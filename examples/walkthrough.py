@@ -35,7 +35,8 @@ def skiprnn(*words: str) -> None:
 
 run, model = folder / "run", folder / "models" / "hum.onnx"
 data = str(folder / "recordings")
-skiprnn("train", "csv", "--data", data, "--out", str(run), "--rate", "0.25", "--epochs", "8", "--hidden", "24", "--quiet")
+settings = ["--rate", "0.25", "--epochs", "8", "--hidden", "24", "--quiet"]
+skiprnn("train", "csv", "--data", data, "--out", str(run), *settings)
 
 # %% Export: one ONNX file, proven equal to torch.
 model.parent.mkdir()

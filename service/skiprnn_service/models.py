@@ -286,7 +286,9 @@ def read_pins(path: Path) -> frozenset[str]:
     words = [line.split()[0] for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
     wrong = next((word for word in words if not re.fullmatch(r"[0-9a-f]{64}", word)), None)
     if wrong is not None:
-        raise ValueError(f"{path}: expected a SHA-256 in lower-case hexadecimal digits a line, got {wrong!r:.80}")
+        raise ValueError(
+            f"{path}: expected a SHA-256 in lower-case hexadecimal digits a line, got {wrong!r:.80}"
+        )
     return frozenset(words)
 
 

@@ -16,6 +16,7 @@ from skiprnn_service.errors import ModelError, SkipRnnServiceError, SnapshotErro
 from skiprnn_service.metrics import ServiceStats
 from skiprnn_service.model_watch import watching
 from skiprnn_service.models import ModelFolder
+from skiprnn_service.quotas import Quotas
 from skiprnn_service.store import MemoryStore
 from skiprnn_service.stream import Reply
 from skiprnn_service.streams import Lease, Streams
@@ -50,6 +51,7 @@ def opened(path: Path) -> tuple[ModelFolder, Streams]:
         snapshot_interval_seconds=1,
         ttl_seconds=60,
         idle_timeout_seconds=60,
+        quotas=Quotas(max_streams=100, max_opens_per_minute=1000),
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -38,7 +39,7 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     ("name", "value"),
     [("port", 70_000), ("max_batch", 0), ("websocket", "fast"), ("idle_timeout_seconds", 0)],
 )
-def test_a_value_that_cannot_be_is_named(name: str, value: object) -> None:
+def test_a_value_that_cannot_be_is_named(name: str, value: Any) -> None:
     with pytest.raises(ValidationError, match=name):
         load(**{name: value})
 
