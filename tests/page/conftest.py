@@ -20,10 +20,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`watch` reads some samples of six channels, `digits` one of two or three pixels, `adding` pairs."""
+    """`watch` reads a sixteenth of the samples of six channels, `digits` one of two or three pixels, `adding` pairs."""
     folder = tmp_path_factory.mktemp("models")
     write_random_bundle(
-        folder / "watch.onnx", features=6, outputs=7, hidden=16, gate_bias=-4, sample_rate=50.0
+        folder / "watch.onnx", features=6, outputs=7, hidden=16, gate_bias=-5, sample_rate=50.0
     )
     write_random_bundle(folder / "digits.onnx", features=1, outputs=10)
     write_random_bundle(folder / "adding.onnx", features=2, outputs=1, task="sequence_regression")

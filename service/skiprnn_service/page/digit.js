@@ -1,13 +1,13 @@
 /** A pad to draw a digit on, and the few pixels that a network gets of it. */
 
 const PAD = 32; // the drawing's own pixels a side, as in the data that the digits networks learned from
-const PEN = 4.2; // of these
-const INK_HEIGHT = 27; // what a digit is scaled to, pen width not counted
+const PEN = 5.2; // of these
+const INK_HEIGHT = 26; // what a digit is scaled to, pen width not counted
 
 /** How each digit may be written: strokes of [x, y, x, y, …] in a square of 100. */
 const HANDWRITING = [
   [[50, 8, 30, 14, 22, 38, 22, 62, 32, 88, 52, 93, 70, 84, 77, 60, 76, 36, 68, 14, 50, 8]],
-  [[36, 26, 56, 8, 55, 92]],
+  [[53, 8, 51, 50, 47, 92]],
   [[24, 26, 36, 9, 58, 8, 70, 24, 62, 48, 40, 72, 22, 92, 48, 88, 78, 92]],
   [[25, 14, 48, 7, 68, 16, 66, 36, 44, 47, 68, 56, 72, 76, 54, 92, 24, 86]],
   [[46, 8, 24, 60, 50, 62, 80, 58], [64, 36, 56, 93]],
