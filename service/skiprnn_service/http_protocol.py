@@ -70,6 +70,7 @@ class _HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._stop_waiting()
         super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]  # each holds the other: it would stay until the garbage collector comes
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

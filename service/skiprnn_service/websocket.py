@@ -77,6 +77,27 @@ class StreamConnection:
         over: nothing is sent any more and nothing taken.
     """
 
+    __slots__ = (
+        "_codec",
+        "_engine",
+        "_features",
+        "_held_back",
+        "_lease",
+        "_lost",
+        "_max_samples",
+        "_max_unread",
+        "_only_updates",
+        "_paused",
+        "_queued_bytes",
+        "_sample_bytes",
+        "_settings",
+        "_silent",
+        "_stream",
+        "_streams",
+        "_told",
+        "_transport",
+        "over",
+    )
     _transport: Transport
     _lease: Lease
     _codec: protocol.Codec

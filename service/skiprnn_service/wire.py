@@ -12,7 +12,7 @@ It leans on what uvicorn does not promise: pyproject.toml pins the minor version
 moves. As in uvicorn, a length may be written in more bytes than it needs (RFC 6455 section 5.2 forbids it to senders).
 """
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, Event, Future, Queue
 from typing import Any, cast
 
 from uvicorn._types import ASGIReceiveEvent
@@ -36,6 +36,20 @@ _LONGEST_REASON = 123  # bytes: what a close frame has room for beside its code 
 class StreamProtocol(WebSocketsSansIOProtocol):
     """One connection; uvicorn makes it when a request asks for an upgrade."""
 
+    __slots__ = (  # what stands here does not make the instance's dictionary twice as large
+        "_deliver",
+        "_held",
+        "_held_size",
+        "_longest",
+        "_needed",
+        "_on_message",
+        "_out",
+        "_paused",
+        "_raised",
+        "_relay",
+        "_scheduled",
+        "_short",
+    )
     _out: "WireTransport"
 
     def __init__(
@@ -46,6 +60,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         _loop: AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.queue = cast("Queue[ASGIReceiveEvent]", _Mailbox(self.loop))
         self._longest, self._short = config.ws_max_size, min(config.ws_max_size, 125)
         self._relay = True  # uvicorn reads the bytes: first the upgrade request
         self._on_message: OnMessage | None = None  # of the route, while it runs a Transport
@@ -212,6 +227,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
     async def run(self, on_message: OnMessage) -> int:
         self._on_message = on_message
+        self._shed()
         self.resume()
         try:
             while (event := await super().receive())["type"] != "websocket.disconnect":
@@ -222,6 +238,12 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             raise self._raised
         closed = self.conn.close_rcvd or self.conn.close_sent
         return event["code"] if closed else 1006  # uvicorn says 1005 when no close frame came
+
+    def _shed(self) -> None:
+        """Let go of what the handshake needed: kilobytes for as long as the stream lives."""
+        self.request.headers.clear()
+        del self.response
+        self.writable = _WRITABLE
 
     def pause(self) -> None:
         self._paused, self._deliver = True, None
@@ -312,6 +334,42 @@ class WireTransport:
 
     async def run(self, on_message: OnMessage) -> int:
         return await self._protocol.run(on_message)
+
+
+class _AlwaysSet(Event):
+    """Whether uvicorn's `send` must wait: a Transport never uses it, so all can share one."""
+
+    def clear(self) -> None:
+        pass
+
+
+_WRITABLE = _AlwaysSet()
+_WRITABLE.set()
+
+
+class _Mailbox:
+    """As much of an asyncio.Queue as uvicorn uses, for one reader: a tenth of its size."""
+
+    __slots__ = ("_events", "_loop", "_waiting")
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self._events: list[ASGIReceiveEvent] = []
+        self._waiting: Future[None] | None = None
+
+    def put_nowait(self, event: ASGIReceiveEvent) -> None:
+        self._events.append(event)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def empty(self) -> bool:
+        return not self._events
+
+    async def get(self) -> ASGIReceiveEvent:
+        while not self._events:
+            self._waiting = self._loop.create_future()
+            await self._waiting
+        return self._events.pop(0)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -492,6 +492,7 @@ def test_uvicorn_has_every_attribute_that_we_use() -> None:
             "queue": asyncio.Queue,
             "read_paused": bool,
             "transport": type(None),
+            "writable": asyncio.Event,
         }
         for name, kind in kinds.items():
             assert isinstance(getattr(base, name), kind), name
