@@ -12,6 +12,7 @@ const RASTER_PX = 30;
 const SAID_PX = 26;
 const AXIS_PX = 20;
 const GAP_PX = 10;
+const LABEL_PX = 18; // above the curves of a lane
 const HUES = [150, 75, 310, 200, 115, 45, 285, 175, 95, 130];
 const RANGE_EASE = 0.06; // how fast a lane's scale follows a signal that became smaller
 
@@ -119,7 +120,8 @@ export class Scope {
     const end = Math.min(view.end, player.head);
     const rows = player.source.rows(end);
     const range = this.#range(index, rows, lane, view.first, end);
-    const y = (value) => top + height - 3 - ((value - range.low) / (range.high - range.low || 1)) * (height - 6);
+    const room = height - LABEL_PX - 3;
+    const y = (value) => top + height - 3 - ((value - range.low) / (range.high - range.low || 1)) * room;
     lane.columns.forEach((column, trace) => {
       context.strokeStyle = this.#colors.traces[trace];
       context.lineWidth = 1.25;
@@ -163,20 +165,15 @@ export class Scope {
   #label(context, lane, top) {
     context.font = `11px ${getComputedStyle(this.canvas).fontFamily}`;
     context.textBaseline = "top";
-    let x = 6;
+    let x = 0;
     const widths = lane.names.map((name) => context.measureText(name).width + 8);
-    const unit = lane.unit ? context.measureText(lane.unit).width + 4 : 0;
-    context.fillStyle = this.#colors.panel;
-    context.globalAlpha = 0.82;
-    context.fillRect(2, top + 1, widths.reduce((a, b) => a + b, 4) + unit, 16);
-    context.globalAlpha = 1;
     lane.names.forEach((name, index) => {
       context.fillStyle = this.#colors.traces[index];
-      context.fillText(name, x, top + 4);
+      context.fillText(name, x, top + 1);
       x += widths[index];
     });
     context.fillStyle = this.#colors.muted;
-    context.fillText(lane.unit, x, top + 4);
+    context.fillText(lane.unit, x, top + 1);
   }
 
   #raster(context, view, player, top) {
