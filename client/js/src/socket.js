@@ -62,7 +62,7 @@ export class Socket {
       this.#wake();
     };
     socket.onclose = ({ code, reason }) => this.#close(new StreamClosed(code, reason));
-    socket.onerror = () => {}; // a close follows
+    socket.onerror = () => this.#close(new StreamClosed(1006, "connection failed")); // Node 20 sends no close after it
   }
 
   /** The next message. Throws StreamClosed once there is none left. For one waiting caller. */
