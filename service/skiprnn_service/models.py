@@ -20,7 +20,8 @@ from typing import NamedTuple
 from skiprnn_export import Bundle, read
 from skiprnn_service.engine import Engine
 from skiprnn_service.errors import ModelError, UnknownModelError
-from skiprnn_service.session import CPU, StepSession
+from skiprnn_service.runtime import CPU
+from skiprnn_service.session import StepSession
 
 _log = logging.getLogger(__name__)
 

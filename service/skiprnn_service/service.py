@@ -12,8 +12,8 @@ from skiprnn_service.models import ModelFolder, read_pins
 from skiprnn_service.oip_sequences import Sequences
 from skiprnn_service.oip_stats import InferStats
 from skiprnn_service.quotas import Quotas
+from skiprnn_service.runtime import PROVIDERS
 from skiprnn_service.scoring_work import Scoring
-from skiprnn_service.session import CPU, CUDA
 from skiprnn_service.settings import Settings
 from skiprnn_service.store import Store, open_store
 from skiprnn_service.streams import Streams
@@ -75,7 +75,7 @@ class Service:
             build=build,
             max_batch=settings.max_batch,
             threads=settings.threads,
-            providers=CUDA if settings.device == "cuda" else CPU,
+            providers=PROVIDERS[settings.device],
             pinned=read_pins(settings.pinned_models) if settings.pinned_models else None,
         )
         store = open_store(

@@ -10,19 +10,15 @@ that promise on the CPU as long as it prepacks the weights, but nobody guarantee
 fails every batch is run at one size, padded; `batching` says which it is.
 """
 
-import os
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn_export import Bundle
-from skiprnn_service.errors import InferenceError, ModelError
-
-CPU = ("CPUExecutionProvider",)
-CUDA = ("CUDAExecutionProvider",)
+from skiprnn_service.errors import InferenceError
+from skiprnn_service.runtime import CPU, INPUTS, OUTPUTS, Run, Runtime
 
 _PADDED_BATCH = 32  # a lone stream pays for all of it, so not max_batch
 _PROBES = 32  # rows that the self-test computes one by one, to compare with
@@ -35,9 +31,10 @@ class StepSession:
     Args:
         bundle: what to run.
         threads: of one step; two pay only from H = 256, B = 64 on.
-        providers: of ONNX Runtime, in order of preference. All must be there: nothing falls back silently.
+        providers: of ONNX Runtime: one, then those that may stand in for it (`runtime.py`).
         max_batch: rows, at most.
         shares: a session of the same bundle whose weights to use; for `fork`.
+        staged: keep the step's memory apart, as on a GPU; for tests.
 
     Attributes:
         x, state: inputs, float32 [max_batch, F] and [max_batch, S].
@@ -58,6 +55,7 @@ class StepSession:
         providers: Sequence[str] = CPU,
         max_batch: int = 256,
         shares: "StepSession | None" = None,
+        staged: bool = False,
     ) -> None:
         info = bundle.info
         self.bundle, self.max_batch, self.batching = bundle, max_batch, "exact"
@@ -67,7 +65,11 @@ class StepSession:
         self.new_state = np.zeros_like(self.state)
         self.update_prob = np.zeros(max_batch, np.float32)
         self.y = np.zeros((max_batch, info.outputs), np.float32)
-        self._ort: Any = shares._ort if shares else _open(bundle.model, threads, providers)
+        self._runtime: Runtime = (
+            shares._runtime
+            if shares
+            else Runtime(bundle.model, threads=threads, providers=providers, staged=staged)
+        )
         self._use(_sizes(max_batch))
 
     def fork(self) -> "StepSession":
@@ -83,7 +85,7 @@ class StepSession:
         plan = self._plans[n]
         started = perf_counter()
         try:
-            self._ort.run_with_iobinding(plan.binding)
+            plan.run()
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
             raise InferenceError(f"update step of {self.bundle.info.name!r}, {n} rows: {error}") from error
         plan.learn(perf_counter() - started)
@@ -128,28 +130,18 @@ class StepSession:
 
     def _use(self, sizes: list[int]) -> None:
         """Run at these sizes from now on: n rows at the smallest that holds them."""
-        plans = [_Plan(self._bind(size), size) for size in sizes]
+        arrays = {name: getattr(self, name) for name in (*INPUTS, *OUTPUTS)}
+        plans = [_Plan(self._runtime.prepare(arrays, size), size) for size in sizes]
         self._plans = [next(plan for plan in plans if plan.size >= n) for n in range(sizes[-1] + 1)]
-
-    def _bind(self, size: int) -> Any:
-        """All sizes share the same memory: a binding is the first `size` rows of each buffer."""
-        from onnxruntime import OrtValue
-
-        binding = self._ort.io_binding()
-        for name in ("x", "state"):
-            binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(getattr(self, name)[:size]))
-        for name in ("new_state", "update_prob", "y"):
-            binding.bind_ortvalue_output(name, OrtValue.ortvalue_from_numpy(getattr(self, name)[:size]))
-        return binding
 
 
 class _Plan:
     """How batches of up to `size` rows are run, and how long that takes."""
 
-    __slots__ = ("binding", "seconds", "size")
+    __slots__ = ("run", "seconds", "size")
 
-    def __init__(self, binding: Any, size: int) -> None:
-        self.binding, self.size, self.seconds = binding, size, 0.0
+    def __init__(self, run: Run, size: int) -> None:
+        self.run, self.size, self.seconds = run, size, 0.0
 
     def learn(self, seconds: float) -> None:
         """A run is slow for many reasons (cold memory, a busy machine), but never fast by accident."""
@@ -169,25 +161,3 @@ def _sizes(max_batch: int) -> list[int]:
             step *= 2
         size += step
     return [*sizes, max_batch]
-
-
-def _open(model: bytes, threads: int, providers: Sequence[str]) -> Any:
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default, and read at import
-    import onnxruntime
-
-    if set(CUDA) & set(providers):
-        onnxruntime.preload_dlls()  # CUDA and cuDNN from their wheels: no installation of them is needed
-    available = onnxruntime.get_available_providers()
-    if not set(providers) <= set(available):
-        raise ModelError(f"providers: expected some of {available}, got {list(providers)}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(model, options, providers=list(providers))
-    except Exception as error:  # as in run
-        raise ModelError(f"ONNX Runtime refuses the graph: {error}") from error
-    if providers[0] not in session.get_providers():
-        raise ModelError(f"providers: expected {providers[0]}, got {session.get_providers()}")
-    return session

@@ -79,9 +79,9 @@ class Settings(BaseSettings):
     # the engine
     max_streams: int = Field(10_000, ge=1, description="Live streams of a model; more are refused with 503.")
     max_batch: int = Field(256, ge=1, le=4096, description="Rows of one update step.")
-    device: Literal["cpu", "cuda"] = Field(
+    device: Literal["cpu", "cuda", "auto"] = Field(
         "cpu",
-        description="Where update steps run. cuda needs skiprnn[gpu] and a GPU; without, models are not served.",
+        description="Where update steps run. cuda needs skiprnn[gpu] and a GPU; auto falls back to the CPU.",
     )
     threads: int = Field(1, ge=1, description="Threads of one update step; two pay from H = 256 on.")
     inline_below_us: float = Field(
