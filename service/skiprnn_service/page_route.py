@@ -1,6 +1,7 @@
 """What the page at / asks for besides the models: counters for everybody, the table of streams for an admin."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,6 +13,17 @@ from skiprnn_service.stream import Snapshot
 from skiprnn_service.streams import Lease
 
 router = APIRouter()
+
+_HERE = Path(__file__).parent
+# The browser client, as it is in client/js/src: beside the page in a wheel, else in the checkout.
+CLIENT = next(
+    (
+        path
+        for path in (_HERE / "page" / "client", _HERE.parents[1] / "client" / "js" / "src")
+        if path.is_dir()
+    ),
+    _HERE / "page" / "client",
+)
 
 MOST_STREAMS = 200  # rows of the table
 _ID_SHOWN = 8  # characters: whoever knows an id that the server made can take the stream over

@@ -81,7 +81,7 @@ def test_a_stream_that_died_with_its_server_is_made_again_from_what_was_read(
             half_way(page)
         expect(page.locator("#status")).to_contain_text("Connection lost. Trying again")
         with serving(models, port=port):
-            _expect_all(page, expected, "it had read were sent again. Nothing was lost.")
+            _expect_all(page, expected, "that it had read were sent again. Nothing was lost.")
             visit.close()
 
 

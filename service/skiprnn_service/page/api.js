@@ -27,11 +27,6 @@ export async function get(path) {
   throw new HttpError(response.status, body.error ?? response.statusText);
 }
 
-/** Subprotocols to ask for: the encoding, and who asks. A browser cannot send headers with a websocket. */
-export function subprotocols() {
-  return key() ? ["skiprnn.json", `skiprnn.token.${key()}`] : ["skiprnn.json"];
-}
-
 /** The address of a model's streaming route. */
 export function streamUrl(model) {
   const url = new URL(`v1/models/${encodeURIComponent(model.name)}/stream`, document.baseURI);

@@ -1,6 +1,13 @@
-/** Plays a source into a stream at a pace, leaving out what will not be read, and takes note of what happened to each sample. */
+/**
+ * Plays a source into a stream at a pace and takes note of what happened to each sample.
+ *
+ * The stream is the browser client's (client/js, served under page/client): it leaves out what will not be read, comes
+ * back when its connection breaks, and hands out each update once. Where even the stream is lost, because its server died
+ * without a durable store, another one is started and given the same samples, faster than they came.
+ */
 
-import { Stream } from "./stream.js";
+import { StreamLost } from "./client/errors.js";
+import { stream, streamFrom } from "./client/stream.js";
 
 /** What happened to a sample. */
 export const UNKNOWN = 0;
@@ -10,6 +17,8 @@ export const READ = 3;
 
 const MOST_ROWS = 1024; // in a message; the server takes 4096
 const LATENCIES = 256; // the latest, for the median
+const COME_BACK = { firstMs: 250, capMs: 2000, giveUpMs: null }; // for as long as the visitor stays
+const ENDED = 1000; // close code
 
 /** Time in samples: sample t happens at t / rate seconds. At an infinite rate everything has happened already. */
 class Clock {
@@ -39,26 +48,35 @@ class Clock {
 
 export class Player {
   #marks = [];
+  #known = 0; // the fate of samples before this index is
   #stopped = false;
   #wakeUp = null;
+  #abort = new AbortController();
   #latencies = [];
+  #sentAt = 0;
+  #lostAt = null; // when the connection broke; null: it has not
+  #attempts = 0;
   #end = null; // where it stopped
 
   /**
-   * @param {object} source rows(n) → the first n samples, length (may be Infinity)
-   * @param {{url: URL, subprotocols: string[], rate: number, honourWake: boolean, heard: function}} options rate in samples a second;
-   *   heard(state) is told when the connection breaks and comes back
+   * @param {object} source rows(n) → the first n samples at least, length (may be Infinity)
+   * @param {{url: URL, apiKey: ?string, rate: number, honourWake: boolean, heard: function}} options rate in samples a
+   *   second; heard(state) is told {kind: "lost", attempt}, {kind: "back", resumed, ms} and {kind: "leaving"}
    */
-  constructor(source, { url, subprotocols, rate, honourWake, heard }) {
+  constructor(source, { url, apiKey, rate, honourWake, heard }) {
     this.source = source;
     this.honourWake = honourWake;
     this.updates = []; // {t, y}
     this.sent = 0;
     this.messages = 0;
+    this.ready = null; // what the server said first
     this.error = null;
     this.running = false;
     this.clock = new Clock(rate);
-    this.stream = new Stream(url, subprotocols, { update: (update) => this.#update(update), state: heard });
+    this.url = url;
+    this.heard = heard;
+    const WebSocket = watched((event) => this.#connection(event));
+    this.options = { apiKey, WebSocket, resume: COME_BACK, signal: this.#abort.signal, onReady: (ready) => this.#onReady(ready) };
   }
 
   /** Samples that have happened. */
@@ -73,8 +91,9 @@ export class Player {
     return Math.min(this.head, this.#known);
   }
 
-  get #known() {
-    return Math.min(this.stream.wake, this.source.length);
+  /** Where the network will look next, as far as is known. */
+  get wake() {
+    return this.#known;
   }
 
   /** Median and 99th percentile of the latest round trips, in ms; null before the first. */
@@ -96,14 +115,9 @@ export class Player {
   /** Play to the end of the source, or until `stop`. Resolves when the stream has ended; `error` says if badly. */
   async play() {
     try {
-      await this.stream.open();
-      this.clock.start();
-      this.running = true;
-      await this.#pump();
-      this.stream.end();
+      while (!(await this.#playOnce()));
     } catch (error) {
-      this.error = error;
-      this.stream.leave();
+      if (!this.#stopped) this.error = error;
     } finally {
       this.#end = this.samples;
       this.running = false;
@@ -113,17 +127,40 @@ export class Player {
   stop() {
     this.#stopped = true;
     this.#wakeUp?.();
+    if (this.#lostAt !== null) this.#abort.abort(); // nobody is there to say goodbye to
   }
 
-  async #pump() {
-    for (let next = 0; ; ) {
-      const t = this.honourWake ? Math.max(next, this.stream.wake) : next;
-      if (!(await this.#until(t))) return;
-      const rows = this.#rows(t);
-      await this.stream.send(t, rows);
-      this.#passed(next, t, rows.length);
-      next = t + rows.length;
+  /** One stream from its first sample on; false: it was lost, and another one can take its place. */
+  async #playOnce() {
+    const updates = this.honourWake
+      ? streamFrom(this.url, (t) => this.#read(t), this.options)
+      : stream(this.url, this.#blocks(), { ...this.options, wake: false, window: 1 });
+    try {
+      for await (const update of updates) this.#update(update);
+      return true;
+    } catch (error) {
+      if (error instanceof StreamLost) return false;
+      throw error;
     }
+  }
+
+  /** Sample t, which the network will read, once it has happened; null: there is none. */
+  async #read(t) {
+    this.#pass(t, LEFT_OUT);
+    if (!(await this.#until(t))) return null;
+    this.#send(1, t);
+    return this.source.rows(t + 1)[t];
+  }
+
+  /** Everything as it happens. A block is answered when the one after it has been taken. */
+  async *#blocks() {
+    for (let t = 0, end = 0; await this.#until(t); t = end) {
+      end = Math.min(Math.max(this.head, t + 1), t + MOST_ROWS);
+      this.#send(end - t, t);
+      yield this.source.rows(end).slice(t, end);
+      this.#pass(t, SKIPPED);
+    }
+    this.#pass(this.sent, SKIPPED);
   }
 
   /** Wait until sample t happens; false: there is none, and the last one has passed. */
@@ -140,24 +177,53 @@ export class Player {
     return false;
   }
 
-  #rows(t) {
-    const end = this.honourWake ? t + 1 : Math.min(Math.max(this.head, t + 1), t + MOST_ROWS);
-    return this.source.rows(end).slice(t, end);
-  }
-
-  #passed(from, t, n) {
-    this.messages++;
+  /** Of n samples from t on, those that are sent again, to a stream that takes the place of another, do not count. */
+  #send(n, t) {
+    this.#sentAt = performance.now();
+    if (t < this.#known && this.updates.length && t <= this.updates.at(-1).t) return;
     this.sent += n;
-    this.#latencies.push(this.stream.roundTripMs);
-    if (this.#latencies.length > LATENCIES) this.#latencies.shift();
-    for (let i = from; i < Math.max(t + n, this.stream.wake); i++) {
-      const sent = i >= t && i < t + n;
-      if (this.#marks[i] !== READ) this.#marks[i] = sent ? SKIPPED : LEFT_OUT;
-    }
+    this.messages++;
   }
 
-  #update(update) {
-    this.updates.push(update);
-    this.#marks[update.t] = READ;
+  #pass(until, mark) {
+    for (; this.#known < Math.min(until, this.source.length); this.#known++) this.#marks[this.#known] ??= mark;
   }
+
+  #update({ t, y }) {
+    if (t <= (this.updates.at(-1)?.t ?? -1)) return; // known from the stream that was lost
+    this.updates.push({ t, y: Array.from(y) });
+    this.#marks[t] = READ;
+    this.#latencies.push(performance.now() - this.#sentAt);
+    if (this.#latencies.length > LATENCIES) this.#latencies.shift();
+  }
+
+  #onReady(ready) {
+    if (this.#lostAt !== null) this.heard({ kind: "back", resumed: ready.resumed, ms: performance.now() - this.#lostAt });
+    if (!this.running) this.clock.start();
+    this.running = true;
+    this.ready = ready;
+    this.#lostAt = null;
+    this.#attempts = 0;
+  }
+
+  #connection({ kind }) {
+    if (kind === "lost" && this.running && !this.#abort.signal.aborted) {
+      this.#lostAt ??= performance.now();
+      this.heard({ kind, attempt: ++this.#attempts });
+      if (this.#stopped) this.#abort.abort();
+    } else if (kind === "leaving") this.heard({ kind });
+  }
+}
+
+/** A WebSocket that tells what becomes of it. */
+function watched(tell) {
+  return class extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      this.addEventListener("close", ({ code }) => code !== ENDED && tell({ kind: "lost" }));
+      this.addEventListener("message", ({ data }) => {
+        if (typeof data === "string" && JSON.parse(data).type === "go_away") tell({ kind: "leaving" });
+      });
+    }
+  };
 }

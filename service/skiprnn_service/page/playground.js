@@ -1,6 +1,6 @@
 /** The playground: choose a model and a source, stream, and see what the network makes of it. */
 
-import { get, HttpError, streamUrl, subprotocols } from "./api.js";
+import { get, HttpError, key, streamUrl } from "./api.js";
 import { DigitPad } from "./digit.js";
 import { element, percent, short, updateCost } from "./panels.js";
 import { Player, READ, UNKNOWN } from "./player.js";
@@ -203,7 +203,7 @@ export class Playground {
     this.scope.begin(this.#model, this.#source.channels);
     const player = (this.#player = new Player(this.#source, {
       url: this.#url(),
-      subprotocols: subprotocols(),
+      apiKey: key(),
       rate: this.#rate(),
       honourWake: at("wake").checked,
       heard: (state) => this.#heard(state),
@@ -220,8 +220,8 @@ export class Playground {
   }
 
   /** A browser does not tell a page why a handshake was refused: ask again in a way that answers. */
-  async #reason({ error, stream }) {
-    if (stream.ready) return `The stream broke: ${error.message}`;
+  async #reason({ error, ready }) {
+    if (ready) return `The stream broke: ${error.message}`;
     const { name, version } = this.#model;
     try {
       await get(`v1/models/${encodeURIComponent(name)}?version=${encodeURIComponent(version)}`);
@@ -238,14 +238,13 @@ export class Playground {
   }
 
   #heard(state) {
-    const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
     if (state.kind === "leaving") this.#say("The server is about to restart.", "warn");
-    else if (state.kind === "lost") this.#say(`Connection lost. Trying again in ${seconds(state.waitMs)} (try ${state.attempt}).`, "warn");
+    else if (state.kind === "lost") this.#say(`Connection lost. Trying again (try ${state.attempt}).`, "warn");
     else {
       const how = state.resumed
         ? "the server still knew the stream"
-        : `the server had forgotten the stream, so ${counted(state.replayed, "sample")} it had read were sent again`;
-      this.#say(`Reconnected after ${seconds(state.ms)}: ${how}. Nothing was lost.`);
+        : `the server had forgotten the stream, so the samples that it had read were sent again`;
+      this.#say(`Reconnected after ${(state.ms / 1000).toFixed(1)} s: ${how}. Nothing was lost.`);
     }
   }
 

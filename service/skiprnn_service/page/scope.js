@@ -179,7 +179,7 @@ export class Scope {
   #raster(context, view, player, top) {
     const ratio = devicePixelRatio;
     const known = Math.min(player.head, player.source.length);
-    const future = Math.min(player.stream.wake, player.source.length, view.first + Math.ceil(view.width / view.px));
+    const future = Math.min(player.wake, player.source.length, view.first + Math.ceil(view.width / view.px));
     for (let t = view.first; t < Math.min(view.end, known); t++) this.#column(context, view, player.mark(t), t, top, ratio);
     if (!player.running || view.end < known) return;
     context.globalAlpha = 0.4;
