@@ -6,7 +6,7 @@
             torch nn.LSTM over all samples (it skips none)
             a masked step graph: all sequences at every time step, as a loop would do it
     python -m benchmarks.scoring latency [STREAMS]
-        1,000 streams × 20 messages a second on one core, with large scoring requests one after another on the same core,
+        1,000 streams × 20 messages a second on one core, with large scoring requests one after another on that core,
         and without; the load is on another core
 
 On a machine that does other work too, `chrt -r 5` before the command keeps that from being measured.

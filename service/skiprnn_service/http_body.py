@@ -37,7 +37,7 @@ async def pieces(request: Request, *, limit: int, setting: str) -> AsyncIterator
     if encoding != "identity" and encoding not in _WINDOW:
         raise ContentTypeError(f"Content-Encoding: expected gzip, deflate or none, got {encoding!r:.50}")
     declared = request.headers.get("content-length", "0")
-    size = int(declared) if declared.isdigit() else 0
+    size = int(declared) if declared.isascii() and declared.isdigit() else 0
     if size > limit:
         raise _too_large(f"{size} bytes", limit, setting)
     inflate = None if encoding == "identity" else _Inflate(_WINDOW[encoding])

@@ -31,8 +31,33 @@ _MAX_ID = 2**64  # sequence ids are uint64, or strings
 router = APIRouter()
 
 
-@router.post("/v2/models/{model}/infer")
-@router.post("/v2/models/{model}/versions/{version}/infer")
+_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["inputs"],
+                "properties": {
+                    "id": {"type": "string"},
+                    "inputs": {"type": "array", "items": {"type": "object"}},
+                    "outputs": {"type": "array", "items": {"type": "object"}},
+                    "parameters": {"type": "object"},
+                },
+            },
+            "example": {
+                "inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1, 3], "data": [0.0, 1.0, 0.0]}],
+                "outputs": [{"name": "y"}],
+                "parameters": {"sequence_id": "sensor-7", "sequence_start": True},
+            },
+        },
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+
+
+@router.post("/v2/models/{model}/infer", openapi_extra={"requestBody": _BODY})
+@router.post("/v2/models/{model}/versions/{version}/infer", openapi_extra={"requestBody": _BODY})
 async def infer(request: Request, model: str, version: str | None = None) -> Response:
     """Score a batch of sequences, or read the next piece of a live one."""
     service: Service = request.app.state.service

@@ -5,6 +5,7 @@ Inference-Header-Content-Length says how long the JSON is, in requests and in an
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ LENGTH_HEADER = "Inference-Header-Content-Length"
 DTYPES = {"FP32": "<f4", "INT64": "<i8", "BOOL": "?"}
 
 _NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
+_DIGITS = re.compile(r"[0-9]{1,12}")  # str.isdigit takes others too
 _VALUES_AT_ONCE = 4096  # that become JSON before other threads have their turn
 _MAX_DIMENSIONS = 8
 _REFUSED = ("shared_memory_region", "classification")  # extensions that are not offered
@@ -79,7 +81,7 @@ def json_length(header: str | None, body: bytes) -> int:
     """How many bytes of the body are JSON. Raises MessageError."""
     if header is None:
         return len(body)
-    length = int(header) if header.isdigit() and len(header) < 12 else -1
+    length = int(header) if _DIGITS.fullmatch(header) else -1
     if not 1 <= length <= len(body):
         raise MessageError(f"{LENGTH_HEADER}: expected 1 to {len(body)} bytes of JSON, got {header!r:.50}")
     return length

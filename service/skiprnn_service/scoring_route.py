@@ -32,7 +32,32 @@ _log = logging.getLogger(__name__)
 router = APIRouter()
 
 
-@router.post("/v1/models/{model}/score")
+_ITEM = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["sequences"],
+                "properties": {
+                    "sequences": {"type": "array", "minItems": 1, "items": _ITEM},
+                    "threshold": {"type": "number", "minimum": 0.5, "maximum": 1},
+                },
+                "additionalProperties": False,
+            },
+            "example": {"sequences": [[[0.0, 1.0, 0.0], [0.1, 0.9, 0.0]], [[0.0, 1.0, 0.2]]]},
+        },
+    }
+    | {
+        kind.types[0]: {"schema": {"type": "string", "format": "binary"}}
+        for name, kind in KINDS.items()
+        if name != "json"
+    },
+}
+
+
+@router.post("/v1/models/{model}/score", openapi_extra={"requestBody": _BODY})
 async def score_sequences(
     request: Request,
     model: str,
