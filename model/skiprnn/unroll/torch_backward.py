@@ -24,7 +24,8 @@ from skiprnn.unroll.contract import Gradients, ProblemGradients, Stack
 if TYPE_CHECKING:
     from skiprnn.unroll.torch_form import TorchRun
 
-_BLOCK_ROWS = {"cpu": 1536}  # measured; smaller ones repeat more products of runs, larger ones leave the cache
+# By measurement: smaller blocks repeat more products of runs, larger ones leave the cache.
+_BLOCK_ROWS = {"cpu": 1536}
 _BLOCK_ROWS_ELSEWHERE = 16384
 
 
