@@ -2,6 +2,7 @@
 
 import typer
 
+from skiprnn_cli.bench import bench
 from skiprnn_cli.demo import demo
 from skiprnn_cli.export import export
 from skiprnn_cli.healthcheck import healthcheck
@@ -21,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (demo, stream, score, inspect, train, plot, export, healthcheck):
+for command in (demo, stream, score, inspect, train, plot, export, bench, healthcheck):
     app.command()(command)
 app.command("serve")(serve_command())
 app.add_typer(keys_app)

@@ -15,7 +15,7 @@ moves. As in uvicorn, a length may be written in more bytes than it needs (RFC 6
 from asyncio import AbstractEventLoop, Event, Future, Queue
 from typing import Any, cast
 
-from uvicorn._types import ASGIReceiveEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -100,6 +100,13 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             if not self.read_paused:
                 self._read_on()
         return await super().receive()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = (
+                True  # else uvicorn logs every refusal (a denial response) as an error of ours
+            )
 
     def send_receive_event_to_app(self) -> None:
         """A message that uvicorn put together or decompressed is whole."""

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -165,6 +166,17 @@ async def test_a_client_that_negotiates_compression_is_understood(ws: type) -> N
             await client.send(message)
             assert await client.recv() == message
     assert [data for data, _ in route.messages] == [b"*" * 10_000, b"", b"short"]
+
+
+async def test_a_refusal_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def refuse(websocket: WebSocket) -> None:
+        await websocket.send_denial_response(PlainTextResponse("full", 503))
+
+    async with serving(refuse, StreamProtocol) as served:
+        client = await served.connect()
+        assert b" 503 " in client.response
+        assert await client.reader.read() == b"full"
+    assert "completing handshake" not in caplog.text
 
 
 # -- how a connection ends
@@ -507,6 +519,7 @@ def test_uvicorn_has_every_attribute_that_we_use() -> None:
         ("data_received", ["self", "data"]),
         ("handle_connect", ["self", "event"]),
         ("receive", ["self"]),
+        ("send", ["self", "message"]),
         ("send_receive_event_to_app", ["self"]),
     ],
 )
