@@ -85,6 +85,19 @@ def test_a_stream_that_died_with_its_server_is_made_again_from_what_was_read(
             visit.close()
 
 
+def test_a_stream_can_be_stopped_while_its_server_is_away(browser: Browser, models: Path) -> None:
+    with ExitStack() as visit:
+        with serving(models) as gone:
+            page, _ = visit.enter_context(visiting(browser, f"{gone.http}/", forgive=BROKEN))
+            half_way(page)
+        expect(page.locator("#status")).to_contain_text("Connection lost. Trying again")
+        page.click("#go")
+        expect(page.locator("#status")).to_contain_text("It read")
+        expect(page.locator("#go")).to_have_text("Again")
+        page.click("#go")
+        expect(page.locator("#status")).to_have_text("The server does not answer.")
+
+
 def _expect_all(page: Page, expected: list[tuple[int, list[float]]], words: str) -> None:
     expect(page.locator("#status")).to_contain_text(words)
     expect(page.locator("#status")).to_contain_text("It read")

@@ -45,7 +45,9 @@ function checked(numbers, cells, line) {
 
 /** The shipped recording, or any other CSV of this server. */
 export async function fetchCsv(url, features) {
-  const response = await fetch(url);
+  const response = await fetch(url).catch(() => {
+    throw new Error("The server does not answer.");
+  });
   if (!response.ok) throw new Error(`${url}: ${response.status}`);
   return parseCsv(await response.text(), features);
 }
