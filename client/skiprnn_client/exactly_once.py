@@ -35,8 +35,9 @@ from skiprnn_client.messages import (
     decode_answer,
     encode_samples,
 )
-from skiprnn_client.samples import check_finite
+from skiprnn_client.samples import check_finite, most_samples
 
+_MERGED = 256  # samples of a replayed message, at most
 _REPLAYS_IN_FLIGHT = 32  # or both sides might wait for each other to read
 
 
@@ -287,8 +288,8 @@ class ExactlyOnce:
 
     def _plan(self, place: Place) -> Iterator[Message | str]:
         """Everything from a place on, with the resets in between."""
-        at = place[0]
-        for message in (*self._kept.since(place), *self._unanswered):
+        at, most = place[0], min(most_samples(self._current, self._encoding), _MERGED)
+        for message in (*self._kept.since(place, most=most), *self._unanswered):
             yield from [RESET] * (message.sequence - at)
             at = message.sequence
             yield message

@@ -11,8 +11,6 @@ from skiprnn_client.messages import Floats
 
 Place = tuple[int, int]  # sequence, index: where in a stream
 
-_MERGED = 256  # samples of a replayed message
-
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -85,13 +83,13 @@ class Kept:
             sequence, t = self._samples[0].place
             self.let_go((sequence, t + 1))
 
-    def since(self, place: Place) -> Iterator[Message]:
-        """What was read from a place on, neighbours in one message."""
+    def since(self, place: Place, *, most: int) -> Iterator[Message]:
+        """What was read from a place on, neighbours in one message of `most` samples."""
         run: list[_Sample] = []
         for sample in self._samples:
             if sample.place < place:
                 continue
-            if run and (len(run) == _MERGED or not _next_to(run[-1].place, sample.place)):
+            if run and (len(run) == most or not _next_to(run[-1].place, sample.place)):
                 yield _message(run)
                 run = []
             run.append(sample)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skiprnn_client.errors import SampleError
-from skiprnn_client.messages import Floats, Ready
+from skiprnn_client.messages import Encoding, Floats, Ready
 
 
 class NewSequence(Enum):
@@ -16,6 +16,9 @@ class NewSequence(Enum):
 
 
 NEW_SEQUENCE = NewSequence.NEW_SEQUENCE
+
+_JSON_NUMBER_BYTES = 27  # -1.2345678901234567e-38 and what separates it from the next
+_FRAME_BYTES = 64  # index and brackets
 
 
 def as_samples(x: ArrayLike, features: int, *, t: int) -> Floats:
@@ -44,31 +47,41 @@ def check_finite(samples: Floats, *, t: int) -> None:
         raise SampleError(f"sample {t + bad}: expected finite float32 numbers, got {values}")
 
 
+def most_samples(ready: Ready, encoding: Encoding) -> int:
+    """Samples that a message may hold: the server limits their number and the message's bytes."""
+    number_bytes = 4 if encoding == "f32" else _JSON_NUMBER_BYTES
+    limits = ready.limits
+    room = int(limits.get("max_message_bytes", 1_048_576)) - _FRAME_BYTES
+    return max(min(int(limits.get("max_samples", 4096)), room // (ready.features * number_bytes)), 1)
+
+
 class Blocks:
     """Cuts what a source yields into messages.
 
     Args:
         ready: says F, and how large a message may be.
+        encoding: of the messages.
         chunk: samples a message; None: as the source yields them.
         t: index of the first sample.
     """
 
-    def __init__(self, ready: Ready, *, chunk: int | None, t: int) -> None:
+    def __init__(self, ready: Ready, *, encoding: Encoding = "f32", chunk: int | None, t: int) -> None:
         if chunk is not None and chunk < 1:
             raise ValueError(f"chunk: expected at least 1, got {chunk}")
-        limit = int(ready.limits.get("max_samples", 4096))
+        limit = most_samples(ready, encoding)
         self._features, self._t = ready.features, t
         self._chunk, self._limit = chunk, min(chunk or limit, limit)
         self._kept = np.empty((0, ready.features), np.float32)
 
-    def push(self, x: ArrayLike | NewSequence) -> "list[Floats | NewSequence]":
-        """Samples [F] or [n, F] → the messages that are complete, [n, F] each. Raises SampleError."""
+    def take(self, x: ArrayLike | NewSequence) -> list[Floats | NewSequence]:
+        """`push`, of what a source yields: with a new sequence the old one's messages are complete."""
         if isinstance(x, NewSequence):
             rest, self._t = self.rest(), 0
             return [*rest, x]
-        return [*self._push(x)]
+        return [*self.push(x)]
 
-    def _push(self, x: ArrayLike) -> list[Floats]:
+    def push(self, x: ArrayLike) -> list[Floats]:
+        """Samples [F] or [n, F] → the messages that are complete, [n, F] each. Raises SampleError."""
         samples = as_samples(x, self._features, t=self._t)
         self._t += len(samples)
         if self._chunk is None:

@@ -75,7 +75,8 @@ async def stream(
     async def pump(session: Session) -> None:
         core = session.core
         core.next = core.next if start is None else start
-        blocks = Blocks(_ready(core), chunk=chunk, t=core.next)
+        encoding = options.get("encoding", "f32")
+        blocks = Blocks(_ready(core), encoding=encoding, chunk=chunk, t=core.next)
         async for block in _blocks(samples, blocks):
             await _put(session, block)
         await _finish(session, end=end)
@@ -172,7 +173,7 @@ def _ready(core: ExactlyOnce) -> Ready:
 
 async def _blocks(samples: Samples, blocks: Blocks) -> AsyncIterator[Floats | NewSequence]:
     async for x in _each(samples):
-        for block in blocks.push(x):
+        for block in blocks.take(x):
             yield block
     for block in blocks.rest():
         yield block

@@ -35,7 +35,8 @@ def stream_sync(
     with SyncSession(core, dialer, options, on_ready=on_ready) as session:
         ready = yield from session.start()
         core.next = core.next if start is None else start
-        for block in _blocks(samples, Blocks(ready, chunk=chunk, t=core.next)):
+        blocks = Blocks(ready, encoding=options.get("encoding", "f32"), chunk=chunk, t=core.next)
+        for block in _blocks(samples, blocks):
             yield from _put(session, block)
         yield from session.finish(end=end)
 
@@ -78,5 +79,5 @@ def _put(session: SyncSession, block: Floats | NewSequence) -> Iterator[Update]:
 
 def _blocks(samples: Iterable[Sample], blocks: Blocks) -> Iterator[Floats | NewSequence]:
     for x in samples:
-        yield from blocks.push(x)
+        yield from blocks.take(x)
     yield from blocks.rest()

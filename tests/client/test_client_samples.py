@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skiprnn_client import Ready, SampleError
-from skiprnn_client.samples import Blocks, as_samples, check_finite
+from skiprnn_client import NEW_SEQUENCE, Ready, SampleError
+from skiprnn_client.messages import Encoding, encode_samples
+from skiprnn_client.samples import Blocks, as_samples, check_finite, most_samples
 
 
 def _ready(**limits: int) -> Ready:
@@ -77,3 +78,30 @@ def test_blocks_hold_every_sample_once_in_order_within_the_limit(
 def test_a_chunk_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="chunk: expected at least 1, got 0"):
         Blocks(_ready(), chunk=0, t=0)
+
+
+def test_a_new_sequence_completes_the_old_one_and_counts_from_zero() -> None:
+    blocks = Blocks(_ready(), chunk=2, t=7)
+    assert blocks.take([1, 2]) == []
+    rest, mark = blocks.take(NEW_SEQUENCE)
+    assert (rest.tolist(), mark) == ([[1, 2]], NEW_SEQUENCE)  # type: ignore[union-attr]
+    with pytest.raises(SampleError, match="sample 0"):
+        blocks.take([1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("limits", "encoding", "most"),
+    [
+        ({}, "f32", 4096),
+        ({"max_samples": 7}, "f32", 7),
+        ({"max_message_bytes": 64 + 80}, "f32", 10),
+        ({"max_message_bytes": 64 + 540}, "json", 10),
+        ({"max_message_bytes": 64}, "f32", 1),
+    ],
+)
+def test_a_message_keeps_to_the_bytes_and_samples_that_the_server_allows(
+    limits: dict[str, int], encoding: Encoding, most: int
+) -> None:
+    assert most_samples(_ready(**limits), encoding) == most
+    values = np.full((most, 2), -1.2345678e-38, np.float32)
+    assert most == 1 or len(encode_samples(0, values, encoding)) <= limits.get("max_message_bytes", 1 << 20)

@@ -4,6 +4,7 @@ Whatever is lost, the updates handed out are exactly those of an uninterrupted r
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -271,6 +272,23 @@ def test_an_end_that_was_lost_is_sent_again() -> None:
 def test_a_close_that_another_connection_would_not_mend_is_raised(code: int) -> None:
     with pytest.raises(StreamClosed, match=f"closed with {code}"):
         started().core.lost(StreamClosed(code))
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_samples": 5}, {"max_message_bytes": 64 + 5 * 4 * FEATURES}, {"max_samples": 1000}]
+)
+def test_what_is_sent_again_keeps_to_the_limits_of_the_server(limits: dict[str, int]) -> None:
+    core = ExactlyOnce(encoding="f32", window=1, resume=Resume())
+    server = ModelServer(True)
+    client = Client(core, server, cut(sequences([400]), [1]))
+    for t in range(400):  # every one of them is read
+        core._kept.add((0, t), b"\0" * 4 * FEATURES)
+    core.lost(StreamClosed(1006))
+    ready = server.connect()
+    core.connected(replace(ready, limits={**ready.limits, **limits}))
+    client.send()
+    sizes = [(len(message) - 8) // (4 * FEATURES) for message in server.coming]
+    assert max(sizes) == (256 if limits == {"max_samples": 1000} else 5)
 
 
 @pytest.mark.parametrize("encoding", ["f32", "json"])

@@ -38,6 +38,7 @@ def node() -> list[str]:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     write_random_bundle(folder / "watch.onnx", features=3, outputs=4)
+    write_random_bundle(folder / "phone.onnx", features=6)
     return folder
 
 
@@ -234,6 +235,23 @@ def test_a_stream_that_is_left_early_is_parked(server: ServerProcess) -> None:
         server.url(),
     )
     assert out.split() == ["true", "1"]
+
+
+def test_the_code_on_its_pages_runs(server: ServerProcess) -> None:
+    page = (ROOT / "docs" / "client-js.md").read_text()
+    readme = (
+        (CLIENT / "README.md").read_text().replace("```js\n", "```js\nconst samples = [[1, 2, 3, 4, 5, 6]];")
+    )
+    for text, pattern in ((page, r'<script type="module">(.*?)</script>'), (readme, r"```js\n(.*?)```")):
+        code = re.findall(pattern, text, re.S)[0].replace(
+            "ws://127.0.0.1:8000/v1/models/watch", server.url("phone")
+        )
+        code = (
+            code.replace("./client/js/", "./")
+            .replace('"skiprnn-client"', '"./index.js"')
+            .replace("/stream/stream", "/stream")
+        )
+        assert script(code).startswith("0 c")
 
 
 def test_the_package_holds_what_is_needed_and_nothing_else(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ import { RESUME } from "./dialer.js";
 import { ProtocolError, StreamLost, Unsaved } from "./errors.js";
 import { Kept, compare, latest } from "./kept.js";
 import { END, RESET, decodeAnswer, encodeSamples } from "./messages.js";
-import { checkFinite } from "./samples.js";
+import { checkFinite, mostSamples } from "./samples.js";
 
+const MERGED = 256; // samples of a replayed message, at most
 const REPLAYS_IN_FLIGHT = 32; // or both sides might wait for each other to read
 
 export class ExactlyOnce {
@@ -262,7 +263,8 @@ export class ExactlyOnce {
   /** Everything from a place on, with the resets in between. */
   *#plan(place) {
     let [at] = place;
-    for (const message of [...this.#kept.since(place), ...this.#unanswered]) {
+    const most = Math.min(mostSamples(this.#current, this.#encoding), MERGED);
+    for (const message of [...this.#kept.since(place, most), ...this.#unanswered]) {
       for (; at < message.sequence; at++) yield RESET;
       yield message;
     }

@@ -1,7 +1,5 @@
 /** Samples that the network has read and the server may forget: kept until it has saved them. */
 
-const MERGED = 256; // samples of a replayed message
-
 /** Places are [sequence, index]. Negative: a lies before b. */
 export function compare(a, b) {
   return a[0] - b[0] || a[1] - b[1];
@@ -57,13 +55,13 @@ export class Kept {
     }
   }
 
-  /** Messages of what was read from a place on, neighbours in one. */
-  *since(place) {
+  /** Messages of what was read from a place on, up to `most` neighbours in one. */
+  *since(place, most) {
     let run = [];
     for (const sample of this.#samples.slice(this.#head)) {
       if (compare(sample.place, place) < 0) continue;
       const last = run.at(-1)?.place;
-      if (last && (run.length === MERGED || compare([last[0], last[1] + 1], sample.place))) {
+      if (last && (run.length === most || compare([last[0], last[1] + 1], sample.place))) {
         yield message(run);
         run = [];
       }

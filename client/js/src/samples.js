@@ -2,6 +2,9 @@
 
 import { SampleError } from "./errors.js";
 
+const JSON_NUMBER_BYTES = 27; // -1.2345678901234567e-38 and what separates it from the next
+const FRAME_BYTES = 64; // index and brackets
+
 /** What a source yields besides samples: what follows is another sequence, its first sample is 0 again. */
 export const NEW_SEQUENCE = Symbol("skiprnn.NEW_SEQUENCE");
 
@@ -27,6 +30,13 @@ export function checkFinite(samples, features, t) {
   }
 }
 
+/** Samples that a message may hold: the server limits their number and the message's bytes. */
+export function mostSamples({ features, limits }, encoding = "f32") {
+  const room = (limits.max_message_bytes ?? 1_048_576) - FRAME_BYTES;
+  const most = Math.floor(room / (features * (encoding === "f32" ? 4 : JSON_NUMBER_BYTES)));
+  return Math.max(Math.min(limits.max_samples ?? 4096, most), 1);
+}
+
 /** Cuts what a source yields into messages of `chunk` samples; null: as the source yields them. */
 export class Blocks {
   #features;
@@ -35,9 +45,9 @@ export class Blocks {
   #limit;
   #kept = new Float32Array();
 
-  constructor(ready, { chunk, t }) {
+  constructor(ready, { encoding, chunk, t }) {
     if (chunk !== null && !(chunk >= 1)) throw new RangeError(`chunk: expected at least 1, got ${chunk}`);
-    const most = ready.limits.max_samples ?? 4096;
+    const most = mostSamples(ready, encoding);
     this.#features = ready.features;
     this.#t = t;
     this.#chunk = chunk;

@@ -16,7 +16,7 @@ export async function* stream(url, samples, options = {}) {
   const session = new Session(url, options, { window: window ?? (wake ? 1 : WINDOW), wake });
   yield* session.updates(async (core) => {
     core.next = start ?? core.next;
-    const blocks = new Blocks(core.ready, { chunk, t: core.next });
+    const blocks = new Blocks(core.ready, { encoding: options.encoding, chunk, t: core.next });
     for await (const x of session.guarded(samples)) {
       for (const block of blocks.push(x)) await session.put(block);
     }
