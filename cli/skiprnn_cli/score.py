@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from skiprnn_export import Bundle
-    from skiprnn_service.score_formats import Said
+    from skiprnn_service.score_formats import Item, Said
     from skiprnn_service.score_job import Totals
+    from skiprnn_service.score_writers import Scored
     from skiprnn_service.session import StepSession
 
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
@@ -65,17 +66,22 @@ def score(
     try:
         run = _Run(model, data, out, updates, threshold, max_sequence_bytes)
         run.prepare(threads, batch, anew=anew)
-        with data.open("rb") as source, _progress(source, run.total_bytes, quiet=json) as on_chunk:
-            totals, seconds = run.score(source, on_chunk)
+        with data.open("rb") as source, _progress(source, run, quiet=json) as on_chunk:
+            totals = run.score(source, on_chunk)
     except KeyboardInterrupt:
         fail("interrupted; the same command goes on from here", code=INTERRUPTED)
     except (SkipRnnServiceError, OSError, ValueError) as error:
         fail(error, code=2 if isinstance(error, ClientError | OSError | ValueError) else 1)
-    _report(run, totals, seconds, json=json)
+    _report(run, totals, json=json)
 
 
 class _Run:
-    """One run: what is scored by what, and what of it is done."""
+    """One run: what is scored by what, and what of it is done.
+
+    Attributes:
+        resumed: a run before did some of it.
+        seconds, samples: what this run scored.
+    """
 
     session: "StepSession"
 
@@ -91,6 +97,7 @@ class _Run:
         if {self._kind, self._answer} & {"arrow", "arrow_file", "parquet", "csv"}:
             pyarrow()  # or say what is missing before any work
         self.total_bytes, self.resumed = data.stat().st_size, False
+        self.seconds, self.samples = 0.0, 0
 
     def prepare(self, threads: int, batch: int, *, anew: bool) -> None:
         """Open the session and the parts."""
@@ -126,33 +133,36 @@ class _Run:
 
         return Said(self.bundle.info.name, "1", output_names(self.bundle.info), self._updates)
 
-    def score(self, source: BinaryIO, on_chunk: "Callable[[Totals], None]") -> "tuple[Totals, float]":
-        """Score what is not done yet, then put the parts together. Returns totals, and seconds that scoring took."""
+    def score(self, source: BinaryIO, on_chunk: "Callable[[Totals], None]") -> "Totals":
+        """Score what is not done yet, then put the parts together. Returns the totals of all."""
         from skiprnn_service.errors import MessageError
-        from skiprnn_service.score_job import Totals, chunks, layout, score_chunk
+        from skiprnn_service.score_job import Totals, chunks, layout
         from skiprnn_service.score_readers import read
 
-        found, totals, seconds = (
-            read(self._kind, source, layout(self.bundle.info, self._max_bytes)),
-            Totals(),
-            0.0,
-        )
+        found, totals = read(self._kind, source, layout(self.bundle.info, self._max_bytes)), Totals()
         threshold = found.threshold if self._threshold is None else self._threshold
         number = -1
         for number, chunk in enumerate(chunks(found.items)):
             if self._parts.has(number):
                 scored = self._parts.read(number)
             else:
-                started = time.perf_counter()
-                scored = score_chunk(self.session, chunk, threshold=threshold, first=totals.sequences)
-                seconds += time.perf_counter() - started
+                scored = self._scored(chunk, threshold, first=totals.sequences)
                 self._parts.write(number, scored, self._said)
             totals = totals.plus(scored)
             on_chunk(totals)
         if number < 0:
             raise MessageError(f"{self.data}: expected one sequence at least, got none")
         self._put_together(number + 1)
-        return totals, seconds
+        return totals
+
+    def _scored(self, chunk: "list[Item]", threshold: float | None, *, first: int) -> "list[Scored]":
+        from skiprnn_service.score_job import score_chunk
+
+        started = time.perf_counter()
+        scored = score_chunk(self.session, chunk, threshold=threshold, first=first)
+        self.seconds += time.perf_counter() - started
+        self.samples += sum(one.score.samples for one in scored)
+        return scored
 
     def _put_together(self, parts: int) -> None:
         from skiprnn_cli.score_parts import atomic
@@ -167,17 +177,19 @@ class _Run:
 
 
 @contextmanager
-def _progress(source: BinaryIO, size: int, *, quiet: bool) -> "Iterator[Callable[[Totals], None]]":
+def _progress(source: BinaryIO, run: "_Run", *, quiet: bool) -> "Iterator[Callable[[Totals], None]]":
     """A bar on standard error, where somebody looks: share of the file, samples a second, updates used."""
     console = Console(stderr=True)
     columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.fields[said]}"))
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
-        task, started = progress.add_task("score", total=size, said=""), time.perf_counter()
+        task, started = progress.add_task("score", total=run.total_bytes, said=""), time.perf_counter()
 
         def on_chunk(totals: "Totals") -> None:
-            rate = totals.samples / max(time.perf_counter() - started, 1e-9)
+            rate = run.samples / max(time.perf_counter() - started, 1e-9)
             said = f"{totals.sequences:,} sequences, {rate:,.0f} samples/s, {_share(totals)} read"
-            progress.update(task, completed=source.tell() if not source.closed else size, said=said)
+            progress.update(
+                task, completed=source.tell() if not source.closed else run.total_bytes, said=said
+            )
 
         yield on_chunk
 
@@ -186,16 +198,16 @@ def _share(totals: "Totals") -> str:
     return f"{totals.updates / max(totals.samples, 1):.1%}"
 
 
-def _report(run: _Run, totals: "Totals", seconds: float, *, json: bool) -> None:
+def _report(run: _Run, totals: "Totals", *, json: bool) -> None:
     if json:
-        said = totals._asdict() | {"seconds": seconds, "resumed": run.resumed, "out": str(run.out)}
+        said = totals._asdict() | {"seconds": run.seconds, "resumed": run.resumed, "out": str(run.out)}
         typer.echo(jsonlib.dumps(said))
         return
-    rate = f" ({totals.samples / max(seconds, 1e-9):,.0f} samples/s)"
+    rate = f"{run.seconds:.2f} s ({run.samples / max(run.seconds, 1e-9):,.0f} samples/s)"
     facts = {
         "sequences": f"{totals.sequences:,}",
         "samples": f"{totals.samples:,}",
         "updates": f"{totals.updates:,} ({_share(totals)} of the samples)",
-        "scored in": f"{seconds:.2f} s" + (", the rest by the run before" if run.resumed else rate),
+        "scored in": rate + (", the rest by the run before" if run.resumed else ""),
     }
     print_facts(f"{run.out}: scored by {run.bundle.info.name}", facts)
