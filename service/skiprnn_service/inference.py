@@ -16,7 +16,13 @@ from fastapi.responses import Response
 from numpy.typing import NDArray
 
 from skiprnn_service import http_body, oip_outputs
-from skiprnn_service.errors import MessageError, ShapeError, SkipRnnServiceError, TooLargeError
+from skiprnn_service.errors import (
+    ForbiddenError,
+    MessageError,
+    ShapeError,
+    SkipRnnServiceError,
+    TooLargeError,
+)
 from skiprnn_service.models import LoadedModel
 from skiprnn_service.oip_outputs import OUTPUTS, Reading
 from skiprnn_service.oip_sequences import Ask
@@ -61,6 +67,7 @@ _BODY = {
 async def infer(request: Request, model: str, version: str | None = None) -> Response:
     """Score a batch of sequences, or read the next piece of a live one."""
     service: Service = request.app.state.service
+    _check_known(request, service)
     asked = await _asked(request, service.settings)
     ask = _sequence(asked, model, version)
     started = time.perf_counter_ns()
@@ -74,6 +81,14 @@ async def infer(request: Request, model: str, version: str | None = None) -> Res
         raise
     service.oip_stats.add(served, rows=_rows(asked), nanoseconds=time.perf_counter_ns() - started)
     return await _respond(request, *answer)
+
+
+def _check_known(request: Request, service: Service) -> None:
+    """Nobody sends a body for nothing: only it tells which scope is needed, and who has neither is refused before."""
+    try:
+        service.auth.principal(request, "score")
+    except ForbiddenError:
+        service.auth.principal(request, "stream")
 
 
 async def _asked(request: Request, settings: Settings) -> InferRequest:
