@@ -343,7 +343,7 @@ static void run(void) {
     while ((t = now()) < end) {
         if (!measuring && t >= begin) {
             measuring = 1, received_before = received, cpu_before = cpu_seconds(), server_before = server_seconds();
-            begin = now();
+            begin = now(), end = begin + (uint64_t)(opt.seconds * 1e9);
         }
         if (opt.rate) keep_pace(start, &scheduled);
         poll_once(opt.rate ? 50000 : 0);
