@@ -53,7 +53,7 @@ export class Player {
   #wakeUp = null;
   #abort = new AbortController();
   #latencies = [];
-  #sentAt = 0;
+  #onTheirWay = []; // {t, at}: messages by their first sample, and when they were sent
   #lostAt = null; // when the connection broke; null: it has not
   #attempts = 0;
   #end = null; // where it stopped
@@ -132,6 +132,7 @@ export class Player {
 
   /** One stream from its first sample on; false: it was lost, and another one can take its place. */
   async #playOnce() {
+    this.#onTheirWay = [];
     const updates = this.honourWake
       ? streamFrom(this.url, (t) => this.#read(t), this.options)
       : stream(this.url, this.#blocks(), { ...this.options, wake: false, window: 1 });
@@ -179,7 +180,7 @@ export class Player {
 
   /** Of n samples from t on, those that are sent again, to a stream that takes the place of another, do not count. */
   #send(n, t) {
-    this.#sentAt = performance.now();
+    this.#onTheirWay.push({ t, at: performance.now() });
     if (t < this.#known && this.updates.length && t <= this.updates.at(-1).t) return;
     this.sent += n;
     this.messages++;
@@ -193,7 +194,14 @@ export class Player {
     if (t <= (this.updates.at(-1)?.t ?? -1)) return; // known from the stream that was lost
     this.updates.push({ t, y: Array.from(y) });
     this.#marks[t] = READ;
-    this.#latencies.push(performance.now() - this.#sentAt);
+    this.#heardOf(t);
+  }
+
+  /** The message with sample t is answered: how long did that take? */
+  #heardOf(t) {
+    const messages = this.#onTheirWay;
+    while (messages.length > 1 && messages[1].t <= t) messages.shift();
+    this.#latencies.push(performance.now() - messages[0].at);
     if (this.#latencies.length > LATENCIES) this.#latencies.shift();
   }
 
