@@ -26,8 +26,8 @@ template <> struct Simd<double> {
 
 /* exp by range reduction and a polynomial (Cephes expf), relative error about 1e-7. */
 static INLINE Float8 exponential(Float8 x) {
-    x = x < -87.f ? x * 0 - 87.f : x;
-    x = x > 88.f ? x * 0 + 88.f : x;
+    x = (Float8)_mm256_max_ps(_mm256_set1_ps(-87.f), (__m256)x);  // NaN, the second operand, stays
+    x = (Float8)_mm256_min_ps(_mm256_set1_ps(88.f), (__m256)x);
     constexpr float shift = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer
     Float8 k = (x * 1.44269504088896341f + shift) - shift;
     Float8 f = x - k * 0.693359375f;
