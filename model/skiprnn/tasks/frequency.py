@@ -58,7 +58,16 @@ TASK = Task(
     summary="tell a sine of 5 to 6 ms from all others (the paper's section 4.2)",
     metric=Metric("accuracy", accuracy, solved=SOLVED),
     load=_load,
-    recipe=Recipe(learning_rate=1e-3, epochs=160, schedule="cosine", budget=1e-4, ramp=0.5, keep="last"),
+    recipe=Recipe(
+        cell="gru",
+        gate_bias=-1.0,
+        epochs=40,
+        batch_size=64,
+        learning_rate=2e-3,
+        schedule="cosine",
+        budget=1e-4,
+        keep="last",
+    ),
     paper=Recipe(epochs=1000, budget=1e-4, keep="last"),
     options={"sampling": 1.0},
 )
