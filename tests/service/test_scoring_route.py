@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import gzip
+import importlib
 import io
 import json
 import socket
@@ -17,15 +18,28 @@ import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
-from numpy.typing import NDArray
 
+from skiprnn_client import connect_sync
 from skiprnn_export import Bundle, Unrolled, open_session, read, unroll
 from skiprnn_service import scoring_route
 from skiprnn_service.score_formats import KINDS
 from support.bundles import random_sequence, write_random_bundle
+from support.score_bodies import (
+    Samples,
+    as_arrow,
+    as_arrow_file,
+    as_csv,
+    as_joined_npz,
+    as_ndjson,
+    as_npy,
+    as_npz,
+    as_padded_npz,
+    as_parquet,
+    long,
+    nested,
+)
 from support.servers import Running, serving
 
-Samples = NDArray[np.float32]
 ARROW, PARQUET, NDJSON = (KINDS[kind].types[0] for kind in ("arrow", "parquet", "ndjson"))
 
 
@@ -78,69 +92,6 @@ def post(
 # -- bodies of every kind
 
 
-def padded(sequences: list[Samples]) -> tuple[Samples, NDArray[np.int64]]:
-    lengths = np.array([len(x) for x in sequences])
-    x = np.full((len(sequences), lengths.max(), 3), np.nan, np.float32)
-    for row, values in zip(x, sequences, strict=True):
-        row[: len(values)] = values
-    return x, lengths
-
-
-def nested(sequences: list[Samples], *, fixed: bool = False, ids: list[Any] | None = None) -> pa.Table:
-    inner = pa.list_(pa.float32(), 3) if fixed else pa.list_(pa.float32())
-    columns = {"x": pa.array([x.tolist() for x in sequences], pa.list_(inner))}
-    return pa.table(columns | ({} if ids is None else {"id": ids}))
-
-
-def long(sequences: list[Samples], *, names: tuple[str, ...] = ("x0", "x1", "x2")) -> pa.Table:
-    flat = np.concatenate(sequences)
-    number = np.repeat([f"s{i}" for i in range(len(sequences))], [len(x) for x in sequences])
-    columns = {name: flat[:, i] for i, name in enumerate(names)}
-    return pa.table({"sequence": number} | columns)
-
-
-def as_arrow(table: pa.Table, rows: int = 50) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=rows)
-    return sink.getvalue()
-
-
-def as_arrow_file(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=2)
-    return sink.getvalue()
-
-
-def as_parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pa.parquet.write_table(table, sink, row_group_size=50)
-    return sink.getvalue()
-
-
-def as_csv(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pa.csv.write_csv(table, sink)
-    return sink.getvalue()
-
-
-def as_npy(x: NDArray[Any]) -> bytes:
-    sink = io.BytesIO()
-    np.save(sink, x)
-    return sink.getvalue()
-
-
-def as_npz(**arrays: NDArray[Any]) -> bytes:
-    sink = io.BytesIO()
-    np.savez_compressed(sink, **arrays)  # type: ignore[arg-type]
-    return sink.getvalue()
-
-
-def as_ndjson(sequences: list[Samples]) -> bytes:
-    return b"\n".join(json.dumps({"id": f"s{i}", "x": x.tolist()}).encode() for i, x in enumerate(sequences))
-
-
 class Way(NamedTuple):
     """One way to send sequences, and whether they then have names."""
 
@@ -149,20 +100,11 @@ class Way(NamedTuple):
     named: bool = False
 
 
-def _npz_padded(sequences: list[Samples]) -> bytes:
-    x, lengths = padded(sequences)
-    return as_npz(x=x, lengths=lengths)
-
-
-def _npz_together(sequences: list[Samples]) -> bytes:
-    return as_npz(x=np.concatenate(sequences), lengths=np.array([len(x) for x in sequences]))
-
-
 WAYS = {
     "json": Way("json", lambda s: json.dumps({"sequences": [x.tolist() for x in s]}).encode()),
     "ndjson": Way("ndjson", as_ndjson, named=True),
-    "npz padded": Way("npz", _npz_padded),
-    "npz together": Way("npz", _npz_together),
+    "npz padded": Way("npz", as_padded_npz),
+    "npz together": Way("npz", as_joined_npz),
     "npz by name": Way("npz", lambda s: as_npz(**{f"s{i}": x for i, x in enumerate(s)}), named=True),
     "arrow nested": Way("arrow", lambda s: as_arrow(nested(s), rows=2)),
     "arrow fixed": Way(
@@ -306,7 +248,7 @@ def test_large_bodies_of_kinds_that_seek_are_read_too(
     made = {
         "parquet": lambda: as_parquet(long(few)),
         "csv": lambda: as_csv(long(few)),
-        "npz": lambda: _npz_together(few),
+        "npz": lambda: as_joined_npz(few),
     }
     body = made[kind]()
     assert len(body) > scoring_route.SMALL
@@ -475,8 +417,6 @@ def test_more_requests_than_may_wait_are_refused(models: Path, many: list[Sample
 def test_without_pyarrow_tables_are_refused_with_the_way_out(
     server: Running, monkeypatch: pytest.MonkeyPatch, sequences: list[Samples]
 ) -> None:
-    import importlib
-
     real = importlib.import_module
 
     def missing(name: str, package: str | None = None) -> Any:
@@ -492,8 +432,6 @@ def test_without_pyarrow_tables_are_refused_with_the_way_out(
 
 
 def test_streams_are_answered_while_scoring_runs(server: Running, many: list[Samples]) -> None:
-    from skiprnn_client import connect_sync
-
     body = as_arrow(nested(many))
 
     async def both() -> int:
