@@ -114,9 +114,10 @@ STEPS = ("put", "put", "put", "process", "process", "receive", "receive", "save"
 @st.composite
 def runs(draw: st.DrawFn, *, steps: Sequence[str] = STEPS) -> dict[str, Any]:
     return {
-        "lengths": draw(st.lists(st.integers(0, 40), min_size=1, max_size=3)),
+        "lengths": draw(st.lists(st.integers(0, 20), min_size=1, max_size=5)),
         "sizes": draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)),
-        "steps": draw(st.lists(st.sampled_from(steps), max_size=120)),
+        # Hypothesis makes short lists unless it is told not to.
+        "steps": draw(st.lists(st.sampled_from(steps), min_size=40, max_size=160)),
         "window": draw(st.integers(1, 6)),
         "wake": draw(st.booleans()),
     }
