@@ -48,6 +48,7 @@ class ServerProcess:
         until = time.monotonic() + _START_SECONDS
         while not self._listens():
             if self._process.poll() is not None or time.monotonic() > until:
+                self.kill()
                 raise AssertionError(f"did not start: {' '.join(self._command)}")
             time.sleep(0.02)
 
@@ -58,6 +59,21 @@ class ServerProcess:
     def terminate(self) -> None:
         """As an operator does."""
         self._stop(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """It keeps its connections and does nothing."""
+        self._process_now().send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process_now().send_signal(signal.SIGCONT)
+
+    @property
+    def pid(self) -> int:
+        return self._process_now().pid
+
+    def _process_now(self) -> "subprocess.Popen[bytes]":
+        assert self._process is not None
+        return self._process
 
     def _stop(self, how: signal.Signals) -> None:
         assert self._process is not None
