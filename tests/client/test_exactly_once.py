@@ -246,6 +246,34 @@ def test_a_stream_that_somebody_else_moves_is_lost(durable: bool) -> None:
         client.lose()
 
 
+def test_a_server_that_comes_back_before_what_it_called_saved_is_found_out() -> None:
+    client = started()
+    go(client, 10)
+    before = client.server.now
+    go(client, 20)
+    client.save()
+    go(client, 2)
+    client.server.now = before
+    with pytest.raises(StreamLost, match="the server fell back to sample 10 of sequence 0"):
+        client.lose()
+
+
+def test_a_stream_that_began_again_at_a_reset_is_counted_on() -> None:
+    """Between two sequences there is nothing to lose, also where nothing is durable."""
+    whole = sequences([9, 9])
+    client = Client(
+        ExactlyOnce(encoding="f32", window=1, resume=Resume()), ModelServer(False), cut(whole, [3])
+    )
+    go(client, 3)
+    client.put()
+    client.kill()  # after the reset was put
+    client.put()
+    client.process()
+    client.lose()
+    client.finish()
+    assert client.told == uninterrupted(whole)
+
+
 def test_an_end_whose_answer_was_lost_is_an_end() -> None:
     client = started()
     go(client, 60)
