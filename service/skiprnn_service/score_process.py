@@ -1,7 +1,7 @@
 """Scoring jobs in a process of their own, which holds its memory, its interpreter's lock and its place in the queue for
 the processor apart from the streams'.
 
-    python -m skiprnn_service.score_process idle|low FD        jobs come by the socket FD, one after another
+    python -m skiprnn_service.score_process PRIORITY FD        jobs come by the socket FD, one after another
 
     → Program as a line of JSON, and with it the files: sequences, where scores go, and the model's if it is another
     ← a line of JSON: {} or {"class": …, "message": …}
@@ -36,11 +36,11 @@ class ScoreProcess:
     """Does one job at a time, in a process that is started when it is needed.
 
     Args:
-        idle: run only while nothing else wants the processor; else with a small share of it.
+        priority: "idle": run only while nothing else wants the processor; "low": with a small share of it; "normal".
     """
 
-    def __init__(self, *, idle: bool) -> None:
-        self._idle = idle
+    def __init__(self, *, priority: str) -> None:
+        self._priority = priority
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
@@ -105,9 +105,9 @@ class ScoreProcess:
         self.close()
         ours, theirs = socket.socketpair()
         with theirs:
-            fd, low = str(theirs.fileno()), "idle" if self._idle else "low"
+            given = self._priority, str(theirs.fileno())
             process = subprocess.Popen(
-                (sys.executable, "-P", "-m", "skiprnn_service.score_process", low, fd),
+                (sys.executable, "-P", "-m", "skiprnn_service.score_process", *given),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
@@ -142,11 +142,16 @@ class ScoreProcess:
         return os.fdopen(read, "rb")
 
 
-def step_back(*, idle: bool = False) -> None:
+def step_back(priority: str) -> None:
     """Let streams go first: for this thread, and the processes and threads that it starts (Linux: sched(7))."""
+    if priority == "normal":
+        return
+    thread = threading.get_native_id()
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        if idle and hasattr(os, "SCHED_IDLE"):  # then a stream interrupts it at once, not milliseconds later
+        os.setpriority(os.PRIO_PROCESS, thread, max(os.getpriority(os.PRIO_PROCESS, thread), NICE))
+        if priority == "idle" and hasattr(
+            os, "SCHED_IDLE"
+        ):  # a stream interrupts it at once, not after a slice
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
@@ -243,6 +248,6 @@ def _score(said: bytes, source: Any, sink: Any, model: list[Any], sessions: "dic
 
 
 if __name__ == "__main__":
-    step_back(idle=sys.argv[1] == "idle")
+    step_back(sys.argv[1])
     with socket.socket(fileno=int(sys.argv[2])) as line:
         main(line)

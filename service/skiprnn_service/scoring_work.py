@@ -29,15 +29,20 @@ class Scoring:
     Args:
         at_once: pieces of work that run at a time.
         waiting: further ones that wait for their turn; more are refused.
-        idle: processes run only while nothing else wants the processor; else with a small share of it.
+        priority: of processes, as `ScoreProcess`. Threads are "low" where those are "idle": they hold locks of streams.
         slow_seconds: how long the reader of an answer may take for a piece of it: others are waiting.
     """
 
-    def __init__(self, *, at_once: int, waiting: int, idle: bool = True, slow_seconds: float = 30) -> None:
+    def __init__(
+        self, *, at_once: int, waiting: int, priority: str = "idle", slow_seconds: float = 30
+    ) -> None:
         self._limit, self._waiting, self._slow_seconds = waiting, 0, slow_seconds
         self._turns = asyncio.Semaphore(at_once)
-        self._threads = ThreadPoolExecutor(at_once, "skiprnn-score", initializer=step_back)
-        self._processes = [ScoreProcess(idle=idle) for _ in range(at_once)]
+        threads = "low" if priority == "idle" else priority
+        self._threads = ThreadPoolExecutor(
+            at_once, "skiprnn-score", initializer=step_back, initargs=(threads,)
+        )
+        self._processes = [ScoreProcess(priority=priority) for _ in range(at_once)]
         self._jobs = set[asyncio.Task[None]]()
 
     async def run(self, work: Callable[[], T]) -> T:

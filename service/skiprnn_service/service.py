@@ -36,7 +36,7 @@ class Service:
         self.scoring = Scoring(
             at_once=settings.max_scoring,
             waiting=settings.max_scoring_waiting,
-            idle=settings.scoring_priority == "idle",
+            priority=settings.scoring_priority,
             slow_seconds=settings.slow_client_seconds,
         )
         self.oip_stats = InferStats()

@@ -131,9 +131,9 @@ class Settings(BaseSettings):
     max_scoring: int = Field(
         1, ge=1, description="Requests that are scored at once; each takes a core when streams leave one."
     )
-    scoring_priority: Literal["idle", "low"] = Field(
+    scoring_priority: Literal["idle", "low", "normal"] = Field(
         "idle",
-        description="Large requests are scored while nothing else wants the processor, or with a small share of it.",
+        description="Large requests get what nothing else wants of the processor, a small share, or their share.",
     )
     max_scoring_waiting: int = Field(
         16, ge=0, description="Requests that wait to be scored; more are refused with 503."

@@ -33,7 +33,7 @@ def sessions(bundles: list[Bundle]) -> list[StepSession]:
 
 @pytest.fixture
 def process() -> Iterator[ScoreProcess]:
-    found = ScoreProcess(idle=False)
+    found = ScoreProcess(priority="normal")
     yield found
     found.close()
 
@@ -141,13 +141,12 @@ def test_it_ends_with_the_server(process: ScoreProcess, sessions: list[StepSessi
     assert process._process.wait(10) == 0
 
 
-def test_it_steps_back(process: ScoreProcess, sessions: list[StepSession]) -> None:
-    scored(process, sessions[0], np.zeros((4, 3)))
-    assert os.getpriority(os.PRIO_PROCESS, pid(process)) >= min(score_process.NICE, 19)
-    idle = ScoreProcess(idle=True)
+@pytest.mark.parametrize("priority", ["idle", "low"])
+def test_it_steps_back(sessions: list[StepSession], priority: str) -> None:
+    modest = ScoreProcess(priority=priority)
     try:
-        with file_of(np.zeros((4, 3))) as source:
-            idle.run(job(), sessions[0], source, lambda _: None)
-        assert os.sched_getscheduler(pid(idle)) == os.SCHED_IDLE
+        scored(modest, sessions[0], np.zeros((4, 3)))
+        assert os.getpriority(os.PRIO_PROCESS, pid(modest)) == score_process.NICE
+        assert (os.sched_getscheduler(pid(modest)) == os.SCHED_IDLE) is (priority == "idle")
     finally:
-        idle.close()
+        modest.close()

@@ -53,7 +53,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(models: Path) -> Iterator[Running]:
     with serving(
-        models, scoring_priority="low", max_request_bytes=4_000_000, max_score_bytes=20_000_000
+        models, scoring_priority="normal", max_request_bytes=4_000_000, max_score_bytes=20_000_000
     ) as running:
         yield running
 
@@ -289,7 +289,7 @@ def test_an_error_in_the_middle_is_the_last_line_or_breaks_the_answer_off(
 
 
 def test_a_client_that_leaves_or_does_not_read_keeps_no_turn(models: Path, many: list[Samples]) -> None:
-    with serving(models, scoring_priority="low", slow_client_seconds=0.3) as server:
+    with serving(models, scoring_priority="normal", slow_client_seconds=0.3) as server:
         body = as_arrow(nested(many * 4))
         head = (
             f"POST /v1/models/watch/score HTTP/1.1\r\nHost: h\r\nContent-Type: {ARROW}\r\n"
@@ -410,7 +410,7 @@ def test_more_requests_than_may_wait_are_refused(models: Path, many: list[Sample
         assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 503)
         return sorted(answer.status_code for answer in answers)
 
-    with serving(models, scoring_priority="low", max_scoring=1, max_scoring_waiting=2) as server:
+    with serving(models, scoring_priority="normal", max_scoring=1, max_scoring_waiting=2) as server:
         assert asyncio.run(all_of(server)) == [200, 200, 200, 503, 503]
 
 
@@ -445,7 +445,6 @@ def test_streams_are_answered_while_scoring_runs(server: Running, many: list[Sam
                 while not asked.done():
                     await asyncio.to_thread(connection.send, many[0][:1])
                     answered += 1
-            assert (await asked).status_code == 200
-            return answered
+            return answered if (await asked).status_code == 200 else 0
 
-    assert asyncio.run(both()) > 0
+    assert asyncio.run(both())
