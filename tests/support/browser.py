@@ -19,7 +19,7 @@ _FLAGS = [
 ]
 
 
-expect.set_options(timeout=20_000)  # machines are busy
+expect.set_options(timeout=40_000)  # machines are busy
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def visiting(
     """
     with browser.new_context(**context) as visit:
         page = visit.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(40_000)
         watched = Watched(page, home, forgive)
         page.goto(home)
         page.locator("#model option").first.wait_for(state="attached")

@@ -16,6 +16,7 @@ export const SKIPPED = 2; // sent, and skipped by the server
 export const READ = 3;
 
 const MOST_ROWS = 1024; // in a message; the server takes 4096
+const UNPACED_ROWS = 64; // likewise, where nothing says how many there are by now
 const LATENCIES = 256; // the latest, for the median
 const COME_BACK = { firstMs: 250, capMs: 2000, giveUpMs: null }; // for as long as the visitor stays
 const ENDED = 1000; // close code
@@ -156,7 +157,8 @@ export class Player {
   /** Everything as it happens. A block is answered when the one after it has been taken. */
   async *#blocks() {
     for (let t = 0, end = 0; await this.#until(t); t = end) {
-      end = Math.min(Math.max(this.head, t + 1), t + MOST_ROWS);
+      const there = Number.isFinite(this.clock.rate) ? this.head : Math.min(t + UNPACED_ROWS, this.source.length);
+      end = Math.min(Math.max(there, t + 1), t + MOST_ROWS);
       this.#send(end - t, t);
       yield this.source.rows(end).slice(t, end);
       this.#pass(t, SKIPPED);

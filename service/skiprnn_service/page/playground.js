@@ -8,6 +8,7 @@ import { Scope } from "./scope.js";
 import { adding, counted, deviceMotion, fetchCsv, parseCsv, recorded } from "./sources.js";
 
 const RECORDING = "page/exercise.csv";
+const DRAWING_SHARE = 5; // a slow machine draws no more than a fifth of the time, and streams in the rest
 const RATE = 16; // samples a second, for models that do not say
 const SAY_AFTER_MS = 2000; // between two descriptions of the picture for those who cannot see it
 
@@ -249,15 +250,19 @@ export class Playground {
   }
 
   #follow(player) {
-    const frame = () => {
+    let next = 0;
+    const frame = (now) => {
       if (player !== this.#player) return;
+      if (this.#busy) requestAnimationFrame(frame);
+      if (now < next) return;
+      const start = performance.now();
       this.#frame();
+      next = now + DRAWING_SHARE * (performance.now() - start);
       this.#describe(false);
       if (player.running && !this.said && player.updates.length) {
         this.#say("Live.");
         this.said = true;
       }
-      if (this.#busy) requestAnimationFrame(frame);
     };
     this.said = false;
     requestAnimationFrame(frame);
