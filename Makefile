@@ -11,7 +11,7 @@ SOURCES := model export service client cli tests benchmarks chaos examples fuzz
 
 TESTS  ?= -n 2 --dist loadfile
 
-.PHONY: help serve test style types bench docs fuzz chaos soak audit constraints clean
+.PHONY: help serve test style types bench docs fuzz chaos soak audit docker-test docker-lint constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
@@ -39,8 +39,8 @@ docs: $(VENV)/.dev ## build the documentation into site/
 fuzz: $(VENV)/.dev ## fuzz everything that reads bytes from outside (SECONDS= for each target)
 	$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60)
 
-chaos: $(VENV)/.dev ## kill, cut, pause and fill under load (SEEDS=)
-	$(BIN)/python -m chaos --seeds $(or $(SEEDS),1000)
+chaos: $(VENV)/.dev ## kill, cut, pause and fill under load (COUNT= seeds)
+	$(BIN)/python -m chaos --seeds $(or $(COUNT),1000)
 
 soak: $(VENV)/.dev ## churning clients for an hour (MINUTES=)
 	$(BIN)/python -m chaos.soak --minutes $(or $(MINUTES),60)
@@ -49,6 +49,12 @@ audit: $(VENV)/.dev ## known weaknesses of our code and of what we depend on
 	$(BIN)/bandit -q -r model export service client cli -ll
 	$(BIN)/pip-audit --local --skip-editable
 
+docker-test: $(VENV)/.dev ## build the image and break what compose brings up, with your engine or a stand-in
+	$(BIN)/python -m pytest deploy/test $(ARGS)
+
+docker-lint: $(VENV)/.dev ## Dockerfile, compose files, Kubernetes manifests, dashboards
+	$(BIN)/python -m pytest tests/deploy $(ARGS)
+
 constraints: ## pin what a fresh environment gets today
 	$(PYTHON) -m venv build/constraints
 	build/constraints/bin/python -m pip install --quiet torch==2.13.0 -e '.[dev]'
@@ -56,6 +62,8 @@ constraints: ## pin what a fresh environment gets today
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+include reproduce.mk
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

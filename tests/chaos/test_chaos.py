@@ -1,4 +1,4 @@
-"""Fifty small seeds: servers killed, drained, paused, stores too, connections cut, disks full. `make chaos` does more."""
+"""Fifty small seeds: servers killed, drained, paused, stores too, connections cut, disks full. `make chaos`: more."""
 
 from pathlib import Path
 
