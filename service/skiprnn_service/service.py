@@ -1,5 +1,7 @@
 """Everything that is open while the server runs: models, store, streams, counts."""
 
+import math
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,6 +19,8 @@ from skiprnn_service.scoring_work import Scoring
 from skiprnn_service.settings import Settings
 from skiprnn_service.store import Store, open_store
 from skiprnn_service.streams import Streams
+
+_WORTH_A_THREAD_US = 200.0  # the hop costs about 80
 
 
 class Service:
@@ -69,7 +73,7 @@ class Service:
             ModelError: the model folder cannot be read.
             ValueError, OSError: the store's address is none, or a file of keys is missing or not what it should be.
         """
-        build = partial(Engine, capacity=settings.max_streams, inline_below_us=settings.inline_below_us)
+        build = partial(Engine, capacity=settings.max_streams, inline_below_us=_inline_below_us(settings))
         models = ModelFolder(
             settings.models,
             build=build,
@@ -93,3 +97,10 @@ class Service:
             await service.scoring.close()
             models.close()
             await store.close()
+
+
+def _inline_below_us(settings: Settings) -> float:
+    """On one core a thread gains nothing, and its steps wait for a loop that is never done."""
+    if settings.inline_below_us is not None:
+        return settings.inline_below_us
+    return _WORTH_A_THREAD_US if len(os.sched_getaffinity(0)) > 1 else math.inf

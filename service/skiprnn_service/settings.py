@@ -84,10 +84,11 @@ class Settings(BaseSettings):
         description="Where update steps run. cuda needs skiprnn[gpu] and a GPU; auto falls back to the CPU.",
     )
     threads: int = Field(1, ge=1, description="Threads of one update step; two pay from H = 256 on.")
-    inline_below_us: float = Field(
-        200,
+    inline_below_us: float | None = Field(
+        None,
         ge=0,
-        description="Update steps predicted to be quicker run on the event loop, others on a thread.",
+        description="Update steps predicted to be quicker run on the event loop, others on a thread. "
+        "None: 200, or all on the loop where there is one core.",
     )
     websocket: Literal["direct", "asgi"] = Field(
         "direct", description="Frames by our protocol class for uvicorn, or by uvicorn's own (slower)."

@@ -5,6 +5,7 @@ What is not run here for want of a GPU: the CUDA provider itself, and CUDA graph
 
 import asyncio
 import logging
+import math
 import threading
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from skiprnn_export import Bundle, unroll
 from skiprnn_service.engine import Engine
 from skiprnn_service.errors import ModelError
 from skiprnn_service.runtime import CPU, PROVIDERS, Runtime
+from skiprnn_service.service import _inline_below_us
 from skiprnn_service.session import StepSession
+from skiprnn_service.settings import load
 from support.bundles import random_sequence, write_random_bundle
 from support.engines import Client
 
@@ -113,3 +116,13 @@ def test_a_fallback_that_is_allowed_is_taken_and_logged(
 def test_a_file_that_is_no_graph_is_refused() -> None:
     with pytest.raises(ModelError, match="refuses the graph"):
         Runtime(b"no graph", threads=1, providers=CPU)
+
+
+@pytest.mark.parametrize(
+    ("cores", "said", "expected"), [(1, None, math.inf), (2, None, 200.0), (1, 50.0, 50.0)]
+)
+def test_on_one_core_every_step_runs_on_the_loop_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, cores: int, said: float | None, expected: float
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    assert _inline_below_us(load(inline_below_us=said)) == expected
