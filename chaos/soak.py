@@ -1,4 +1,4 @@
-"""`python -m chaos.soak --minutes 60`: clients that come and go for an hour; memory and file descriptors must stay flat.
+"""`python -m chaos.soak --minutes 60`: clients come and go for an hour; memory and file descriptors must stay flat.
 
 Each client opens a stream, sends for a while, and ends it, parks it, resumes it later, or is gone without a word. A
 line every half minute says what the server holds.
@@ -38,7 +38,7 @@ class Look(NamedTuple):
 
 def look(server: ServerProcess, started: float, streams: int) -> Look:
     pages = int(Path(f"/proc/{server.pid}/statm").read_text().split()[1])
-    files = len(os.listdir(f"/proc/{server.pid}/fd"))
+    files = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
     return Look(time.monotonic() - started, pages * os.sysconf("SC_PAGE_SIZE") / 2**20, files, streams)
 
 
