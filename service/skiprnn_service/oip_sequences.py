@@ -25,10 +25,11 @@ from skiprnn_service.errors import (
     SkipRnnServiceError,
     SnapshotError,
 )
+from skiprnn_service.lease import Lease
 from skiprnn_service.oip_outputs import Reading
 from skiprnn_service.settings import Settings
 from skiprnn_service.stream import Reply
-from skiprnn_service.streams import RESTART, Lease, Streams
+from skiprnn_service.streams import RESTART, Streams
 
 NO_START = (  # the end in Triton's words: clients look for them
     "inference request for sequence {id} to model {model!r} "

@@ -8,9 +8,9 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Request
 
 from skiprnn_service.errors import StoreError
+from skiprnn_service.lease import Lease
 from skiprnn_service.service import Service
 from skiprnn_service.stream import Snapshot
-from skiprnn_service.streams import Lease
 
 router = APIRouter()
 

@@ -17,7 +17,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
@@ -30,12 +30,12 @@ from skiprnn_service.errors import (
     StoreError,
     UnknownModelError,
 )
-from skiprnn_service.live_stream import LiveStream
+from skiprnn_service.lease import Lease, Listener
 from skiprnn_service.metrics import ServiceStats
 from skiprnn_service.models import LoadedModel, ModelFolder
 from skiprnn_service.quotas import Quotas
-from skiprnn_service.store import Record, Store
-from skiprnn_service.stream import Reply, Snapshot
+from skiprnn_service.store import Key, Record, Store
+from skiprnn_service.stream import Snapshot
 
 IDLE, OWNED_ELSEWHERE, RESTART = 4408, 4409, 1012  # close codes (docs/protocol.md)
 
@@ -44,91 +44,6 @@ _BATCH = 256  # snapshots a turn of the loop: taking one costs a few microsecond
 _SWEEPS = 4  # looks at a stream within idle_timeout_seconds
 
 _log = logging.getLogger(__name__)
-
-_Key = tuple[str, str]  # model, id in the store
-
-
-class Listener(Protocol):
-    """Whoever a stream answers to. Called on the loop's thread."""
-
-    def on_reply(self, reply: Reply) -> None: ...
-    def on_error(self, error: SkipRnnServiceError) -> None: ...
-
-    def on_saved(self) -> None:
-        """`lease.saved` moved."""
-
-    def on_go_away(self, seconds: float) -> None:
-        """The stream will be parked in so many seconds."""
-
-    def on_lost(self, code: int, reason: str) -> None:
-        """The stream is no longer here: say so and close."""
-
-
-class Lease:
-    """A live stream and the right to move it. Made by `Streams.open`.
-
-    Attributes:
-        id: as its client knows it.
-        principal: whose it is; "" where nobody has to say who they are.
-        model: the version that it runs on.
-        stream: in the model's engine.
-        epoch: of this ownership, in the store.
-        resumed: it was known and goes on.
-        saved: samples before this index are durable.
-        quiet: sweeps since the client was last heard; whoever hears it sets 0.
-    """
-
-    __slots__ = (
-        "epoch",
-        "id",
-        "key",
-        "listener",
-        "model",
-        "principal",
-        "quiet",
-        "resumed",
-        "saved",
-        "stream",
-        "written",
-    )
-
-    def __init__(
-        self, stream_id: str, *, model: LoadedModel, stream: LiveStream, epoch: int, listener: Listener
-    ) -> None:
-        self.id, self.model, self.stream, self.epoch, self.listener = (
-            stream_id,
-            model,
-            stream,
-            epoch,
-            listener,
-        )
-        self.key: _Key = (model.name, stream.id)
-        self.principal, self.resumed = "", False
-        self.saved = self.quiet = 0
-        self.written: tuple[int, int] | None = None  # where the stream stood when it was last saved
-
-    @property
-    def engine(self) -> Engine:
-        """Where messages go."""
-        return self.model.engine
-
-    @property
-    def live(self) -> bool:
-        """False once the stream was ended, parked or lost."""
-        return self.stream.open
-
-    def reset(self) -> None:
-        """Start a new sequence, after everything submitted so far."""
-        self.engine.reset(self.stream)
-        self.engine.after(self.stream, self._nothing_saved)
-
-    def _nothing_saved(self) -> None:
-        self.saved = 0
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """Which sequence the stream is in and how far."""
-        return self.stream.sequence, self.stream.next
 
 
 class Streams:
@@ -162,9 +77,9 @@ class Streams:
         self._models, self.store, self._stats = models, store, stats
         self._interval, self._ttl, self._idle = snapshot_interval_seconds, ttl_seconds, idle_timeout_seconds
         self._quotas = quotas
-        self._live: dict[_Key, Lease] = {}
-        self._unsaved: dict[_Key, Record] = {}  # parked while the store was down
-        self._locks = WeakValueDictionary[_Key, asyncio.Lock]()
+        self._live: dict[Key, Lease] = {}
+        self._unsaved: dict[Key, Record] = {}  # parked while the store was down
+        self._locks = WeakValueDictionary[Key, asyncio.Lock]()
         self._tasks: set[asyncio.Task[None]] = set()
         self.store_problem: str | None = None
         self.draining = False
@@ -349,7 +264,7 @@ class Streams:
     # -- opening
 
     @asynccontextmanager
-    async def _locked(self, key: _Key) -> AsyncIterator[None]:
+    async def _locked(self, key: Key) -> AsyncIterator[None]:
         """One after another for one stream."""
         async with self._locks.setdefault(key, asyncio.Lock()):
             yield
@@ -360,7 +275,7 @@ class Streams:
         if engine.live >= engine.capacity:
             raise OverloadError(f"model {engine.model!r}: all {engine.capacity} streams are in use")
 
-    async def _claim(self, key: _Key, *, known: bool) -> tuple[int, Snapshot | None]:
+    async def _claim(self, key: Key, *, known: bool) -> tuple[int, Snapshot | None]:
         """Become the stream's owner. Epoch 0: the store is down, and nobody else can know this id."""
         live = self._live.get(key)
         if live is not None:
@@ -381,7 +296,7 @@ class Streams:
         self,
         latest: LoadedModel,
         stream_id: str,
-        key: _Key,
+        key: Key,
         epoch: int,
         snapshot: Snapshot | None,
         version: str | None,
@@ -440,7 +355,7 @@ class Streams:
             self._detach(lease)
             lease.listener.on_lost(OWNED_ELSEWHERE, "the stream was opened at another server")
 
-    async def _forget(self, key: _Key, epoch: int) -> None:
+    async def _forget(self, key: Key, epoch: int) -> None:
         async with self._locked(key):
             self._unsaved.pop(key, None)
             try:

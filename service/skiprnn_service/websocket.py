@@ -14,10 +14,11 @@ from fastapi.responses import JSONResponse
 from skiprnn_service import protocol
 from skiprnn_service.auth import TOKEN_SUBPROTOCOL
 from skiprnn_service.errors import ClientError, MessageError, SkipRnnServiceError
+from skiprnn_service.lease import Lease
 from skiprnn_service.service import Service
 from skiprnn_service.settings import Settings
 from skiprnn_service.stream import RECENT_UPDATES, Reply
-from skiprnn_service.streams import IDLE, OWNED_ELSEWHERE, Lease, Streams
+from skiprnn_service.streams import IDLE, OWNED_ELSEWHERE, Streams
 from skiprnn_service.transport import Transport, transport_of
 
 _log = logging.getLogger(__name__)

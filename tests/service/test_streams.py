@@ -19,12 +19,13 @@ from skiprnn_service.errors import (
     ThresholdError,
     UnknownModelError,
 )
+from skiprnn_service.lease import Lease
 from skiprnn_service.metrics import ServiceStats
 from skiprnn_service.models import ModelFolder
 from skiprnn_service.quotas import Quotas
 from skiprnn_service.store import Claim, Key, MemoryStore, Record
 from skiprnn_service.stream import Reply, Update
-from skiprnn_service.streams import IDLE, OWNED_ELSEWHERE, RESTART, Lease, Streams
+from skiprnn_service.streams import IDLE, OWNED_ELSEWHERE, RESTART, Streams
 from support.bundles import random_sequence, write_random_bundle
 
 
