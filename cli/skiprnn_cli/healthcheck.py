@@ -11,7 +11,7 @@ import typer
 
 from skiprnn_cli.console import fail
 
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # where a server listens → where to ask it
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # where a server listens → where to ask it  # nosec B104
 _open = build_opener(ProxyHandler({})).open  # the server is here: a proxy in the environment is not for it
 
 

@@ -76,7 +76,7 @@ def _serve(config: Path | None, **flags: Any) -> None:
 
 
 def _say_where(host: str, port: int) -> None:
-    address = f"{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+    address = f"{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # nosec B104 - compared, not bound
     stream = f"{_program()} stream ws://{address}/v1/models/watch/stream --rate 50"
     typer.echo(f"\n  page    http://{address}/")
     typer.echo(f"  stream  curl -s http://{address}/page/exercise.csv | {stream}\n")

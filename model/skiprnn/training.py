@@ -98,7 +98,7 @@ def fit(plan: Plan, out: Path, *, resume: bool = False, progress_bar: bool = Tru
     began = time.monotonic()
     with _quiet_lightning():
         trainer = _trainer(plan.recipe, data, folder, progress_bar=progress_bar)
-        trainer.fit(learner, ckpt_path=folder.last if goes_on else None, weights_only=False)
+        trainer.fit(learner, ckpt_path=folder.last if goes_on else None, weights_only=True)
     _take(network, folder, plan.recipe)
     figures = _figures(plan, data, network.cpu()) | {
         "epochs": trainer.current_epoch,
@@ -267,7 +267,7 @@ def _take(network: SkipNetwork, folder: RunFolder, recipe: Recipe) -> None:
     """Put the weights that the recipe keeps into the network."""
     if recipe.keep == "last":
         return
-    held = torch.load(folder.checkpoints / "best.ckpt", map_location="cpu", weights_only=False)["state_dict"]
+    held = torch.load(folder.checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
     weights = {name: weight for name, weight in held.items() if name.startswith("network.")}
     network.load_state_dict({name.removeprefix("network."): weight for name, weight in weights.items()})
 
