@@ -30,6 +30,10 @@ from skiprnn_service.stream import Reply
 
 Answer = tuple[LiveStream, Reply | SkipRnnServiceError]
 
+# Seconds that a due sample waits for the loop's turn to end. Where thousands of sockets are ready at once, libuv reads
+# tens of thousands of messages before it ends.
+_PATIENCE = 0.005
+
 _log = logging.getLogger(__name__)
 
 
@@ -69,6 +73,7 @@ class Batcher:
         self._started = 0.0  # perf_counter of that batch
         self._left_behind: list[int] = []  # rows of streams that closed while it ran
         self._busy = False  # a flush is scheduled or a batch is running
+        self._scheduled = False  # the former
 
     def add(self, stream: LiveStream, offset: int) -> None:
         """The sample at `offset` of the stream's message must be read."""
@@ -76,7 +81,9 @@ class Batcher:
         self._due.append(stream)
         if not self._busy:
             self._busy = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._schedule()
+        elif self._scheduled and stream.due_at - self._due[0].due_at > _PATIENCE:
+            self._flush()
 
     def release(self, stream: LiveStream) -> None:
         """A stream closed: its row is free as soon as no batch will write to it."""
@@ -89,8 +96,15 @@ class Batcher:
         """Let go of the worker thread, after the batch that it runs."""
         self._worker.shutdown()
 
+    def _schedule(self) -> None:
+        self._scheduled = True
+        asyncio.get_running_loop().call_soon(self._flush)
+
     def _flush(self) -> None:
         """Start one batch of what is due: bounded work for one turn of the loop."""
+        if not self._scheduled:  # the turn came late, and this was done already
+            return
+        self._scheduled = False
         limit = self._session.max_batch
         taken, self._due = self._due[:limit], self._due[limit:]
         batch = self._gather([stream for stream in taken if stream.open])
@@ -204,6 +218,6 @@ class Batcher:
     def _next_turn(self) -> None:
         """The batch is over: the next, or rest."""
         if self._due:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._schedule()
         else:
             self._busy = False

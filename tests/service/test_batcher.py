@@ -145,3 +145,20 @@ async def test_counts_batches_and_delays(bundle: Bundle, inline: Engine) -> None
     assert stats.batch_size.total == 12
     assert sum(stats.batch_size.counts) == sum(stats.queue_delay.counts) == sum(stats.update_time.counts) == 4
     assert stats.queue_delay.total > 0
+
+
+async def test_what_is_due_does_not_wait_for_a_turn_that_does_not_end(
+    bundle: Bundle, session: Watched, inline: Engine
+) -> None:
+    clients, x = [Client(inline, f"s{i}") for i in range(3)], random_sequence(bundle, 4)
+    clients[0].submit(x[:1])
+    clients[1].submit(x[:1])
+    assert clients[0].answers.empty()
+    clients[0].stream.due_at -= 1  # as if the loop had been at it for a second
+    clients[2].submit(x[:1])
+    for client in clients:
+        client.answers.get_nowait()
+    await asyncio.sleep(0)
+    await asyncio.gather(*(client.ask(x[1:]) for client in clients))
+    assert session.sizes == [3, 3, 3, 3]
+    assert all(client.equals(unroll(bundle, x)) for client in clients)
