@@ -73,7 +73,7 @@ def show(row: Row) -> None:
     verdict = {True: "met", False: "MISSED", None: ""}[row.met]
     low, high = row.spread
     print(
-        f"{row.what} | {row.against} | {row.ours:,.4g} / {row.other:,.4g} {row.unit} | "
+        f"{row.what} | {row.against} | {_number(row.ours)} / {_number(row.other)} {row.unit} | "
         f"{row.ratio:.3g} × ({low:.3g} to {high:.3g}) | {row.goal} | {verdict}",
         flush=True,
     )
@@ -91,10 +91,14 @@ def as_markdown(rows: Sequence[Row]) -> str:
         low, high = row.spread
         verdict = {True: " met", False: " **missed**", None: ""}[row.met]
         lines.append(
-            f"| {row.what} | {row.against} | {row.ours:,.4g} {row.unit} | {row.other:,.4g} | "
+            f"| {row.what} | {row.against} | {_number(row.ours)} {row.unit} | {_number(row.other)} | "
             f"**{row.ratio:.3g}** ({low:.3g}–{high:.3g}) | {row.goal}{verdict} |"
         )
     return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def keep(path: Path, **parts: Any) -> None:
