@@ -7,7 +7,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # Exact versions for what we run; users install ranges (pyproject.toml).
 CONSTRAINTS := constraints.txt
-SOURCES := model export service client cli tests benchmarks chaos examples fuzz
+SOURCES := model export service client cli tests benchmarks chaos examples fuzz deploy
 
 TESTS  ?= -n 2 --dist loadfile
 
@@ -28,7 +28,7 @@ style: $(VENV)/.dev ## ruff: lint and format
 
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
-	$(BIN)/mypy tests benchmarks chaos examples fuzz
+	$(BIN)/mypy tests benchmarks chaos examples fuzz deploy/test
 
 bench: $(VENV)/.dev ## measure the server against its floors and peers
 	$(BIN)/python -m benchmarks $(ARGS)
