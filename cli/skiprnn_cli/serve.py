@@ -63,6 +63,7 @@ def _serve(config: Path | None, **flags: Any) -> None:
         from pydantic import ValidationError
 
         from skiprnn_service import server
+        from skiprnn_service.errors import ModelError
         from skiprnn_service.settings import load
     except ImportError as error:
         fail(f"{error}; pip install 'skiprnn[serve]' brings what serving needs")
@@ -71,7 +72,7 @@ def _serve(config: Path | None, **flags: Any) -> None:
         server.serve(settings, on_started=lambda port: _say_where(settings.host, port))
     except ValidationError as error:
         fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ModelError) as error:
         fail(error)
 
 

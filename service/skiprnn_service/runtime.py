@@ -105,6 +105,15 @@ class StagedRun(Run):
                 rows[...] = value.numpy()
 
 
+def check_device(device: str) -> None:
+    """Raise ModelError where none of a setting's providers is installed. Importing the runtime takes a moment."""
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    if not set(PROVIDERS[device]) & set(available):
+        raise ModelError(_missing(PROVIDERS[device], available))
+
+
 def _open(model: bytes, threads: int, providers: Sequence[str]) -> Any:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default, and read at import
     import onnxruntime

@@ -16,6 +16,7 @@ from skiprnn_service.app import create_app
 from skiprnn_service.auth import Authenticator
 from skiprnn_service.http_protocol import http_protocol
 from skiprnn_service.models import read_pins
+from skiprnn_service.runtime import check_device
 from skiprnn_service.service import Service
 from skiprnn_service.settings import Settings
 from skiprnn_service.store import open_store
@@ -86,6 +87,7 @@ def make_server(settings: Settings, *, on_started: Callable[[int], None] = lambd
         ValueError: it would listen on other addresses than loopback though nobody has to say who they are; or the
             model folder, the store or a file of keys is not what it should be.
         OSError: a file of keys cannot be read.
+        ModelError: CUDA was asked for, and this onnxruntime has none of it.
     """
     _check_exposure(settings)
     _check_what_will_be_opened(settings)
@@ -129,6 +131,8 @@ def _check_what_will_be_opened(settings: Settings) -> None:
     Authenticator.of(settings)
     if settings.pinned_models:
         read_pins(settings.pinned_models)
+    if settings.device == "cuda":
+        check_device(settings.device)
     open_store(settings.store, ttl_seconds=settings.stream_ttl_seconds)
 
 

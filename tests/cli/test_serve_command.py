@@ -81,6 +81,7 @@ def test_every_setting_has_a_flag() -> None:
         (["--port", "many"], "--port"),
         (["--config", "no_such.toml"], "no_such.toml"),
         (["--host", "0.0.0.0"], "allow_unauthenticated"),
+        (["--device", "cuda"], "skiprnn[gpu]"),
         (["--store", "mysql://there"], "mysql"),
         (["--api-keys", "no_such.json"], "no_such.json"),
         (["--websocket", "fast"], "'direct' or 'asgi'"),
