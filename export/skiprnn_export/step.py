@@ -55,7 +55,9 @@ def export(run: Path, out: Path, *, samples: Sequence[NDArray[np.float32]] | Non
     """
     network, facts = SkipNetwork.load(run), _facts(run / FACTS)
     if cadence := facts.get("cadence"):
-        raise ValueError(f"{run}: expected a network with a trained gate, got a baseline of {cadence} cadence")
+        raise ValueError(
+            f"{run}: expected a network with a trained gate, got a baseline of {cadence} cadence"
+        )
     bundle = pack(export_step(network), describe(network, facts), source=str(run))
     real = _real_sequences(run / SEQUENCES) if samples is None else list(samples)
     random = _random_sequences(network)
