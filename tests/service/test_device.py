@@ -2,16 +2,28 @@
 
 from pathlib import Path
 
-import httpx
+import pytest
 
+from skiprnn_service.errors import ModelError
+from skiprnn_service.models import ModelFolder
+from skiprnn_service.runtime import CUDA
 from support.bundles import write_random_bundle
 from support.servers import serving
 
 
-def test_a_model_that_cannot_have_the_device_it_was_asked_for_is_not_served(tmp_path: Path) -> None:
+def test_a_server_that_cannot_have_the_device_it_was_asked_for_does_not_start(tmp_path: Path) -> None:
     write_random_bundle(tmp_path / "watch.onnx")
-    with serving(tmp_path, device="cuda", log_level="error") as server:
-        answer = httpx.get(f"{server.http}/v2/health/ready")
-        model = httpx.get(f"{server.http}/v1/models/watch")
-    assert (answer.status_code, model.status_code) == (503, 503)
-    assert "got ['CUDAExecutionProvider']" in answer.json()["failed"]["watch/1"]
+    with (
+        pytest.raises(ModelError, match=r"CUDAExecutionProvider.*skiprnn\[gpu\]"),
+        serving(tmp_path, device="cuda"),
+    ):
+        pass
+
+
+def test_nor_is_a_model_served_that_cannot_have_it(tmp_path: Path) -> None:
+    """As where the provider is installed, but finds no driver."""
+    write_random_bundle(tmp_path / "watch.onnx")
+    folder = ModelFolder(tmp_path, providers=CUDA)
+    folder.load()
+    assert not folder.models
+    assert "CUDAExecutionProvider" in folder.failures["watch", "1"]
