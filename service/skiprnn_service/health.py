@@ -47,7 +47,7 @@ async def metrics(request: Request) -> Response:
         service.stats.parked = await service.store.count()
     except StoreError:
         service.stats.store_failures += 1
-    service.stats.expired = service.store.expired
+    service.stats.expired, service.stats.damaged = service.store.expired, service.store.damaged
     return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -83,11 +83,12 @@ class ServiceStats:
         store_failures: writes that a store did not take; they were tried again.
         parked: streams in the store; set before a scrape.
         expired: streams that the store forgot since it was opened; set before a scrape.
+        damaged: snapshots that it refused: altered, or of another format; set before a scrape.
     """
 
     def __init__(self) -> None:
         self.refusals = Counter[str]()
-        self.resumed = self.parked = self.expired = self.idle = self.store_failures = 0
+        self.resumed = self.parked = self.expired = self.damaged = self.idle = self.store_failures = 0
 
 
 class Observed(Protocol):
@@ -144,6 +145,7 @@ def _of_service(stats: ServiceStats) -> Iterator[Metric]:
         "skiprnn_streams_resumed", "Streams that went on from a snapshot.", stats.resumed
     )
     yield CounterMetricFamily("skiprnn_streams_expired", "Parked streams that were forgotten.", stats.expired)
+    yield CounterMetricFamily("skiprnn_snapshots_damaged", "Snapshots that were refused.", stats.damaged)
     yield CounterMetricFamily("skiprnn_streams_idle", "Streams parked because nothing was heard.", stats.idle)
     yield CounterMetricFamily(
         "skiprnn_store_failures", "Writes that the store did not take.", stats.store_failures

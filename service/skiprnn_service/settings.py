@@ -150,7 +150,9 @@ class Settings(BaseSettings):
     stream_ttl_seconds: float = Field(
         600, gt=0, description="How long a parked stream waits for its client to come back."
     )
-    max_parked_streams: int = Field(100_000, ge=1, description="Streams parked in memory; then oldest go.")
+    max_parked_streams: int = Field(
+        100_000, ge=1, description="Streams kept in memory or SQLite; then oldest go."
+    )
     drain_seconds: float = Field(
         2, ge=0, description="Between the notice (go_away) and the close of connections at shutdown."
     )

@@ -65,12 +65,13 @@ async def test_counts_what_an_engine_did(bundle: Bundle, engine: Engine) -> None
 def test_counts_what_the_routes_did() -> None:
     metrics = Metrics(list)
     metrics.service.resumed += 3
-    metrics.service.parked, metrics.service.expired = 7, 2
+    metrics.service.parked, metrics.service.expired, metrics.service.damaged = 7, 2, 3
     metrics.service.refusals["overloaded"] += 1
     values = scrape(metrics)
     assert values["skiprnn_streams_resumed_total",] == 3
     assert values["skiprnn_streams_parked",] == 7
     assert values["skiprnn_streams_expired_total",] == 2
+    assert values["skiprnn_snapshots_damaged_total",] == 3
     assert values["skiprnn_refusals_total", "overloaded"] == 1
 
 

@@ -1,0 +1,214 @@
+"""Streams against a model of a few lines: whatever clients, stores and operators do, outputs are the offline unroll's.
+
+The model knows the samples of the present sequence and how many of them were consumed; everything else follows from
+them. It is held through the real registry, engine and store.
+"""
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from numpy.typing import NDArray
+
+from skiprnn_export import Bundle, open_session, read, unroll
+from skiprnn_service.errors import GapError, SkipRnnServiceError
+from skiprnn_service.lease import Lease
+from skiprnn_service.metrics import ServiceStats
+from skiprnn_service.models import ModelFolder
+from skiprnn_service.quotas import Quotas
+from skiprnn_service.store import MemoryStore
+from skiprnn_service.stream import Reply, Update
+from skiprnn_service.streams import Streams
+from support.bundles import random_sequence, write_random_bundle
+
+TTL_SECONDS = 60.0
+LONGEST = 400  # samples of a sequence
+
+
+class Listener:
+    """What one connection hears."""
+
+    def __init__(self) -> None:
+        self.answers: asyncio.Queue[Reply | SkipRnnServiceError] = asyncio.Queue()
+        self.on_reply = self.on_error = self.answers.put_nowait
+        self.lost: int | None = None
+
+    def on_saved(self) -> None: ...
+    def on_go_away(self, seconds: float) -> None: ...
+    def on_lost(self, code: int, reason: str) -> None:
+        self.lost = code
+
+
+class StreamMachine(RuleBasedStateMachine):
+    """One stream of one client, which may be connected or not."""
+
+    @initialize(seed=st.integers(0, 50), gate_bias=st.sampled_from([-3.0, -1.0, 30.0]))
+    def serve(self, seed: int, gate_bias: float) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.folder = tempfile.TemporaryDirectory()
+        self.file, self.gate_bias = Path(self.folder.name) / "m.onnx", gate_bias
+        write_random_bundle(self.file, seed=seed, gate_bias=gate_bias, name="m")
+        self.seconds = 0.0
+        self.models = ModelFolder(self.file.parent, max_batch=8)
+        self.models.load()
+        self.store = MemoryStore(ttl_seconds=TTL_SECONDS, clock=lambda: self.seconds)
+        self.streams = Streams(
+            self.models,
+            self.store,
+            ServiceStats(),
+            snapshot_interval_seconds=1000,
+            ttl_seconds=TTL_SECONDS,
+            idle_timeout_seconds=1000,
+            quotas=Quotas(max_streams=9, max_opens_per_minute=10_000),
+        )
+        self.lease: Lease | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """The model of a stream that nobody knows: it will begin on what is served now."""
+        self.bundle: Bundle = read(self.file)
+        self.session = open_session(self.bundle.model)
+        self.known = False
+        self.begin_sequence()
+
+    def begin_sequence(self) -> None:
+        self.x: NDArray[np.float32] = random_sequence(self.bundle, LONGEST, seed=id(self) % 1000)
+        self.next, self.updates = 0, list[Update]()
+
+    def run(self, work: Any) -> Any:
+        return self.loop.run_until_complete(work)
+
+    # -- what clients do
+
+    @precondition(lambda self: self.lease is None)
+    @rule()
+    def connect(self) -> None:
+        self.listener = Listener()
+        self.lease = self.run(self.streams.open("m", self.listener, stream_id="s"))
+        assert self.lease.resumed == self.known
+        assert self.lease.stream.next == self.next
+
+    @precondition(lambda self: self.lease is not None)
+    @rule()
+    def take_over(self) -> None:
+        old, self.lease = self.listener, None
+        self.known = True
+        self.connect()
+        assert old.lost == 4409
+
+    def send(self, t: int | None, n: int) -> Reply | SkipRnnServiceError:
+        assert self.lease
+        first = self.next if t is None else t
+        samples = self.x[first : first + n]
+
+        async def ask() -> Reply | SkipRnnServiceError:
+            assert self.lease
+            self.lease.engine.submit(self.lease.stream, t, len(samples), samples.tobytes())
+            return await self.listener.answers.get()
+
+        answer: Reply | SkipRnnServiceError = self.run(ask())
+        if isinstance(answer, Reply):
+            self.next = max(self.next, first + n)
+            self.updates += answer.updates
+            self.known = True
+        return answer
+
+    @precondition(lambda self: self.lease is not None and self.next < LONGEST - 40)
+    @rule(n=st.integers(1, 40), named=st.booleans())
+    def send_chunk(self, n: int, named: bool) -> None:
+        reply = self.send(self.next if named else None, n)
+        assert isinstance(reply, Reply)
+        assert reply.t == self.next - 1
+
+    @precondition(lambda self: self.lease is not None and self.lease.stream.wake < LONGEST)
+    @rule()
+    def leave_out_until_wake(self) -> None:
+        assert self.lease
+        assert isinstance(self.send(self.lease.stream.wake, 1), Reply)
+
+    @precondition(lambda self: self.lease is not None and self.next > 0)
+    @rule(back=st.integers(1, 60), n=st.integers(1, 60))
+    def replay(self, back: int, n: int) -> None:
+        t = max(self.next - back, 0)
+        reply = self.send(t, min(n, self.next - t))
+        assert isinstance(reply, Reply)
+        assert not reply.updates
+
+    @precondition(lambda self: self.lease is not None and self.lease.stream.wake < LONGEST - 10)
+    @rule(past=st.integers(1, 5))
+    def leave_a_gap(self, past: int) -> None:
+        assert self.lease
+        before = self.next
+        assert isinstance(self.send(self.lease.stream.wake + past, 1), GapError)
+        assert self.lease.stream.next == before
+
+    @precondition(lambda self: self.lease is not None)
+    @rule()
+    def reset(self) -> None:
+        assert self.lease
+        self.lease.reset()
+        self.known = self.known or self.lease.stream.samples > 0
+        self.begin_sequence()
+
+    @precondition(lambda self: self.lease is not None)
+    @rule()
+    def drop(self) -> None:
+        assert self.lease
+        self.known = self.lease.resumed or self.lease.stream.samples > 0
+        self.run(self.streams.park(self.lease))
+        self.lease = None
+        if not self.known:
+            self.forget()
+
+    @precondition(lambda self: self.lease is not None)
+    @rule()
+    def end(self) -> None:
+        lease = self.lease
+        assert lease
+
+        async def say_end() -> None:
+            lease.engine.end(lease.stream, lambda: self.streams.ended(lease))
+            await asyncio.gather(*self.streams._tasks)
+
+        self.run(say_end())
+        self.lease = None
+        self.forget()
+
+    # -- what time and operators do
+
+    @precondition(lambda self: self.lease is None)
+    @rule()
+    def expire(self) -> None:
+        self.seconds += TTL_SECONDS + 1
+        self.forget()
+
+    @precondition(lambda self: self.lease is not None)
+    @rule(seed=st.integers(51, 99))
+    def reload(self, seed: int) -> None:
+        """Another network takes the file's place; the live stream stays on what it began with."""
+        write_random_bundle(self.file, seed=seed, gate_bias=self.gate_bias, name="m")
+        self.run(self.models.reload())
+
+    @invariant()
+    def outputs_are_those_of_the_offline_unroll(self) -> None:
+        if not hasattr(self, "x"):
+            return
+        assert self.lease is None or self.lease.stream.next == self.next
+        expected = unroll(self.bundle, self.x[: self.next], session=self.session)
+        assert [update.t for update in self.updates] == expected.t.tolist()
+        assert b"".join(update.y for update in self.updates) == expected.y.tobytes()
+
+    def teardown(self) -> None:
+        if hasattr(self, "loop"):
+            self.models.close()
+            self.loop.close()
+            self.folder.cleanup()
+
+
+StreamMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestStreamMachine = StreamMachine.TestCase
