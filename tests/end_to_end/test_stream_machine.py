@@ -40,7 +40,7 @@ class Listener:
 
     def on_saved(self) -> None: ...
     def on_go_away(self, seconds: float) -> None: ...
-    def on_lost(self, code: int, reason: str) -> None:
+    def on_lost(self, code: int, reason: str) -> None:  # noqa: ARG002
         self.lost = code
 
 
@@ -71,13 +71,13 @@ class StreamMachine(RuleBasedStateMachine):
 
     def forget(self) -> None:
         """The model of a stream that nobody knows: it will begin on what is served now."""
-        self.bundle: Bundle = read(self.file)
-        self.session = open_session(self.bundle.model)
+        self.served: Bundle = read(self.file)
+        self.session = open_session(self.served.model)
         self.known = False
         self.begin_sequence()
 
     def begin_sequence(self) -> None:
-        self.x: NDArray[np.float32] = random_sequence(self.bundle, LONGEST, seed=id(self) % 1000)
+        self.x: NDArray[np.float32] = random_sequence(self.served, LONGEST, seed=id(self) % 1000)
         self.next, self.updates = 0, list[Update]()
 
     def run(self, work: Any) -> Any:
@@ -199,7 +199,7 @@ class StreamMachine(RuleBasedStateMachine):
         if not hasattr(self, "x"):
             return
         assert self.lease is None or self.lease.stream.next == self.next
-        expected = unroll(self.bundle, self.x[: self.next], session=self.session)
+        expected = unroll(self.served, self.x[: self.next], session=self.session)
         assert [update.t for update in self.updates] == expected.t.tolist()
         assert b"".join(update.y for update in self.updates) == expected.y.tobytes()
 
