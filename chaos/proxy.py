@@ -43,8 +43,11 @@ class BreakingProxy:
         self._loop.call_soon_threadsafe(self._cut, [rng.randrange(_A_FEW) for _ in range(64)])
 
     def _cut(self, budgets: list[int]) -> None:
-        for number, connection in enumerate(self._budgets):
-            self._budgets[connection] = budgets[number % len(budgets)]
+        for number, (connection, left) in enumerate(self._budgets.items()):
+            if left == float(
+                "inf"
+            ):  # one that is breaking already stays broken: no byte may get through behind a lost one
+                self._budgets[connection] = budgets[number % len(budgets)]
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
