@@ -45,18 +45,19 @@ redis.call('ZREM', KEYS[2], KEYS[1])
 return {epoch, redis.call('HGET', KEYS[1], 'snapshot')}
 """
 
-# KEYS: parked, streams. ARGV: ttl in ms, then of each stream: epoch, 1 if parked, snapshot.
-# Returns the numbers of the streams that are fenced.
+# KEYS: parked, streams. ARGV: ttl in ms, then of each stream: epoch, 1 if parked, how far it is, snapshot.
+# Returns the numbers of the streams that are fenced. A write that timed out may come late, behind a newer one of the
+# same owner: it does nothing.
 _SAVE = """
 local time, fenced = redis.call('TIME'), {}
 local expires_at = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1])
 for i = 2, #KEYS do
-    local key, at = KEYS[i], 3 * i - 4
+    local key, at = KEYS[i], 4 * i - 6
     local known = tonumber(redis.call('HGET', key, 'epoch') or 0)
     if known > tonumber(ARGV[at]) then
         fenced[#fenced + 1] = i - 2
-    else
-        redis.call('HSET', key, 'epoch', ARGV[at], 'snapshot', ARGV[at + 2])
+    elseif known < tonumber(ARGV[at]) or tonumber(redis.call('HGET', key, 'place') or 0) <= tonumber(ARGV[at + 2]) then
+        redis.call('HSET', key, 'epoch', ARGV[at], 'place', ARGV[at + 2], 'snapshot', ARGV[at + 3])
         redis.call('PEXPIRE', key, ARGV[1])
         if ARGV[at + 1] == '1' then
             redis.call('ZADD', KEYS[1], expires_at, key)
@@ -72,7 +73,7 @@ return fenced
 _DELETE = """
 local known = tonumber(redis.call('HGET', KEYS[1], 'epoch') or 0)
 if known <= tonumber(ARGV[1]) then
-    redis.call('HDEL', KEYS[1], 'snapshot')
+    redis.call('HDEL', KEYS[1], 'snapshot', 'place')
     redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', ARGV[1] + 1))
     redis.call('PEXPIRE', KEYS[1], ARGV[2])
     redis.call('ZREM', KEYS[2], KEYS[1])
@@ -185,6 +186,11 @@ def _key(model: str, stream_id: str) -> str:
     return f"skiprnn:stream:{model}:{stream_id}"  # a model's name has no colon
 
 
+def _place(snapshot: Snapshot) -> int:
+    """Grows with every sample and every reset of a stream, and never shrinks."""
+    return snapshot.samples + snapshot.sequence
+
+
 def _names(key: bytes) -> tuple[str, str]:
     """Model and id of a key."""
     _, _, model, stream_id = key.decode().split(":", 3)
@@ -200,7 +206,7 @@ def _chunks(records: Sequence[Record]) -> Iterator[tuple[list[str], list[Any], l
             yield keys, args, chunk
             keys, args, chunk, size = [], [], [], 0
         keys.append(_key(*record.key))
-        args += (record.epoch, int(record.parked), data)
+        args += (record.epoch, int(record.parked), _place(record.snapshot), data)
         chunk.append(record)
         size += len(data)
     if chunk:

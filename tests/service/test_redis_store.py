@@ -238,3 +238,20 @@ def self_signed(folder: Path) -> Path:
     command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
     subprocess.run(command, check=True, capture_output=True)
     return folder / "cert.pem"
+
+
+async def test_a_write_that_comes_late_does_not_undo_a_newer_one_of_the_same_owner(
+    server: RedisServer, open_redis: Open
+) -> None:
+    """As when it timed out here and was carried out there all the same."""
+    store = open_redis(server.url)
+    epoch, _ = await store.claim(*KEY)
+    newer = SNAPSHOT._replace(next=SNAPSHOT.next + 5, samples=SNAPSHOT.samples + 5)
+    for snapshot in (newer, SNAPSHOT):
+        assert not await store.save([Record(epoch, False, snapshot)])
+    epoch, kept = await store.claim(*KEY)
+    assert kept == newer
+    await store.delete(*KEY, epoch)
+    epoch, _ = await store.claim(*KEY)
+    assert not await store.save([Record(epoch, False, SNAPSHOT)]), "a stream that begins again is short again"
+    assert (await store.claim(*KEY)).snapshot == SNAPSHOT
