@@ -93,6 +93,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         else:
             self._feed(data)
 
+    def shutdown(self) -> None:
+        """The server stops. uvicorn would raise, and stop no other, where a client has just said goodbye."""
+        if not self.transport.is_closing():
+            super().shutdown()
+
     async def receive(self) -> ASGIReceiveEvent:
         """A route that awaits messages gets them from uvicorn."""
         if self.handshake_complete and not self._relay:

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from skiprnn_service.store import Key, Record
+from skiprnn_service.transport import transport_of
+from skiprnn_service.wire import StreamProtocol
 from support.bundles import write_random_bundle
+from support.raw_websocket import close_frame
+from support.raw_websocket import serving as raw_serving
 from support.servers import serving
 
 
@@ -46,3 +51,19 @@ def test_a_message_during_the_write_changes_nothing_and_the_close_is_1012(
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 1012
     assert [record.snapshot.next for record in records] == [1]
+
+
+async def test_a_client_that_says_goodbye_as_the_server_stops_does_not_stop_the_stopping() -> None:
+    """Its close frame has been answered, but the connection is not gone yet: nothing more can be said on it."""
+
+    async def route(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await transport_of(websocket).run(lambda _payload, _is_text: None)
+
+    async with raw_serving(route, StreamProtocol) as served:
+        client = await served.connect()
+        (connection,) = served.state.connections
+        connection.data_received(close_frame(1000))
+        connection.shutdown()
+        frames = await client.read_to_end()
+    assert [frame.code for frame in frames] == [1000]
