@@ -28,6 +28,7 @@ from support.bundles import random_sequence, write_random_bundle
 
 TTL_SECONDS = 60.0
 LONGEST = 400  # samples of a sequence
+ANSWER_SECONDS = 5.0  # a message without an answer fails the test instead of hanging it
 
 
 class Listener:
@@ -67,6 +68,7 @@ class StreamMachine(RuleBasedStateMachine):
             quotas=Quotas(max_streams=9, max_opens_per_minute=10_000),
         )
         self.lease: Lease | None = None
+        self.next_seed = seed
         self.forget()
 
     def forget(self) -> None:
@@ -77,7 +79,8 @@ class StreamMachine(RuleBasedStateMachine):
         self.begin_sequence()
 
     def begin_sequence(self) -> None:
-        self.x: NDArray[np.float32] = random_sequence(self.served, LONGEST, seed=id(self) % 1000)
+        self.x: NDArray[np.float32] = random_sequence(self.served, LONGEST, seed=self.next_seed)
+        self.next_seed += 1
         self.next, self.updates = 0, list[Update]()
 
     def run(self, work: Any) -> Any:
@@ -109,7 +112,7 @@ class StreamMachine(RuleBasedStateMachine):
         async def ask() -> Reply | SkipRnnServiceError:
             assert self.lease
             self.lease.engine.submit(self.lease.stream, t, len(samples), samples.tobytes())
-            return await self.listener.answers.get()
+            return await asyncio.wait_for(self.listener.answers.get(), ANSWER_SECONDS)
 
         answer: Reply | SkipRnnServiceError = self.run(ask())
         if isinstance(answer, Reply):

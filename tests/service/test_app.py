@@ -148,6 +148,14 @@ def test_metrics_are_what_prometheus_reads(http: httpx.Client) -> None:
     assert response.headers["Content-Type"].startswith("text/plain")
 
 
+def test_what_the_store_forgot_or_refused_is_in_the_metrics(folder: Path) -> None:
+    with serving(folder) as server:
+        server.service.store.expired, server.service.store.damaged = 5, 3
+        lines = httpx.get(f"{server.http}/metrics").text.splitlines()
+    assert "skiprnn_streams_expired_total 5.0" in lines
+    assert "skiprnn_snapshots_damaged_total 3.0" in lines
+
+
 def test_the_page_is_served_with_what_it_needs(http: httpx.Client) -> None:
     assert "<title>" in http.get("/").text
     assert http.get("/page/exercise.csv").text.startswith("ax,ay,az")
