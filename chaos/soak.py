@@ -25,6 +25,7 @@ from support.server_process import ServerProcess
 
 _LOOK_SECONDS = 30.0
 _MOST_GROWTH = 1.1  # of the median of the last third over that of the middle third
+_FILES_OF_A_CLIENT = 1
 
 
 class Look(NamedTuple):
@@ -102,7 +103,9 @@ def main() -> int:
         f"resident: {middle:.1f} MiB in the middle third, {last:.1f} MiB in the last ({last / middle:.3f} ×)"
     )
     print(f"files: {looks[0].files} first, {max(one.files for one in looks)} most, {looks[-1].files} last")
-    return 0 if last <= _MOST_GROWTH * middle else 1
+    most_before = max(one.files for one in looks[: 2 * third])
+    flat = max(one.files for one in looks[2 * third :]) <= most_before + _FILES_OF_A_CLIENT * said.clients
+    return 0 if flat and last <= _MOST_GROWTH * middle else 1
 
 
 if __name__ == "__main__":
