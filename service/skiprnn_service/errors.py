@@ -23,8 +23,8 @@
         ├── InferenceError         the update step raised
         └── StreamStateError       an event that a stream does not take in its state
 
-Every class carries `code` (the word in error messages on the wire), `status` (HTTP) and `close_code` (websocket,
-RFC 6455 section 7.4.1, used only where the connection cannot go on). None of these errors changes a stream.
+Every class carries `code` (the word in error messages on the wire) and `status` (HTTP). None of these errors changes a
+stream.
 """
 
 
@@ -33,7 +33,6 @@ class SkipRnnServiceError(Exception):
 
     code = "internal"
     status = 500
-    close_code = 1011
 
     @property
     def headers(self) -> dict[str, str]:
@@ -47,7 +46,6 @@ class ClientError(SkipRnnServiceError):
 
     code = "bad_request"
     status = 400
-    close_code = 1008
 
 
 class MessageError(ClientError):
@@ -167,7 +165,6 @@ class OverloadError(SkipRnnServiceError):
 
     code = "overloaded"
     status = 503
-    close_code = 1013
 
     def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(message)

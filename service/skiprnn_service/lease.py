@@ -31,7 +31,6 @@ class Lease:
 
     Attributes:
         id: as its client knows it.
-        principal: whose it is; "" where nobody has to say who they are.
         model: the version that it runs on.
         stream: in the model's engine.
         epoch: of this ownership, in the store.
@@ -46,7 +45,6 @@ class Lease:
         "key",
         "listener",
         "model",
-        "principal",
         "quiet",
         "resumed",
         "saved",
@@ -60,7 +58,7 @@ class Lease:
         self.id, self.model, self.stream = stream_id, model, stream
         self.epoch, self.listener = epoch, listener
         self.key: Key = (model.name, stream.id)
-        self.principal, self.resumed = "", False
+        self.resumed = False
         self.saved = self.quiet = 0
         self.written: tuple[int, int] | None = None  # where the stream stood when it was last saved
 
@@ -73,6 +71,11 @@ class Lease:
     def live(self) -> bool:
         """False once the stream was ended, parked or lost."""
         return self.stream.open
+
+    @property
+    def principal(self) -> str:
+        """Whose it is; "" where nobody has to say who they are."""
+        return self.stream.principal
 
     def reset(self) -> None:
         """Start a new sequence, after everything submitted so far."""

@@ -143,13 +143,23 @@ class Streams:
             self._check_room(latest.engine)
             epoch, snapshot = await self._claim(key, known=known)
             try:
-                lease = self._start(latest, stream_id, key, epoch, snapshot, version, threshold, listener)
+                model = latest if snapshot is None else self._model_of(snapshot, version)
+                stream = model.engine.open(
+                    key[1],
+                    on_reply=listener.on_reply,
+                    on_error=listener.on_error,
+                    snapshot=snapshot,
+                    threshold=threshold,
+                    principal=principal,
+                )
             except SkipRnnServiceError:
                 await self._put_back(epoch, snapshot)
                 raise
-        lease.principal = principal
+        lease = Lease(stream_id, model=model, stream=stream, epoch=epoch, listener=listener)
+        if snapshot is not None:
+            self._resumed(lease)
         self._live[key] = lease
-        self._quotas.opened(principal)
+        self._quotas.opened(lease.principal)
         return lease
 
     async def park(self, lease: Lease) -> None:
@@ -292,31 +302,11 @@ class Streams:
                 raise
             return 0, None
 
-    def _start(
-        self,
-        latest: LoadedModel,
-        stream_id: str,
-        key: Key,
-        epoch: int,
-        snapshot: Snapshot | None,
-        version: str | None,
-        threshold: float | None,
-        listener: Listener,
-    ) -> Lease:
-        model = latest if snapshot is None else self._model_of(snapshot, version)
-        stream = model.engine.open(
-            key[1],
-            on_reply=listener.on_reply,
-            on_error=listener.on_error,
-            snapshot=snapshot,
-            threshold=threshold,
-        )
-        lease = Lease(stream_id, model=model, stream=stream, epoch=epoch, listener=listener)
-        if snapshot is not None:
-            lease.resumed, lease.written = True, lease.place
-            lease.saved = stream.next if self.store.durable else 0
-            self._stats.resumed += 1
-        return lease
+    def _resumed(self, lease: Lease) -> None:
+        """The stream was known and goes on."""
+        lease.resumed, lease.written = True, lease.place
+        lease.saved = lease.stream.next if self.store.durable else 0
+        self._stats.resumed += 1
 
     def _model_of(self, snapshot: Snapshot, version: str | None) -> LoadedModel:
         """A stream stays on the version that it began with."""
