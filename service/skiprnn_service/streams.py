@@ -143,8 +143,8 @@ class Streams:
             self._check_room(latest.engine)
             epoch, snapshot = await self._claim(key, known=known)
             try:
-                model = latest if snapshot is None else self._model_of(snapshot, version)
-                stream = model.engine.open(
+                served = latest if snapshot is None else self._model_of(snapshot, version)
+                stream = served.engine.open(
                     key[1],
                     on_reply=listener.on_reply,
                     on_error=listener.on_error,
@@ -155,7 +155,7 @@ class Streams:
             except SkipRnnServiceError:
                 await self._put_back(epoch, snapshot)
                 raise
-        lease = Lease(stream_id, model=model, stream=stream, epoch=epoch, listener=listener)
+        lease = Lease(stream_id, model=served, stream=stream, epoch=epoch, listener=listener)
         if snapshot is not None:
             self._resumed(lease)
         self._live[key] = lease
