@@ -36,7 +36,7 @@ from skiprnn_service.scoring import score_padded
 from skiprnn_service.session import StepSession
 
 N, T, HIDDEN = 256, 1000, 128
-ROUNDS = 5
+ROUNDS = 9
 
 STREAMS, HERTZ, SECONDS = 1000, 20, 4.0
 
@@ -102,19 +102,19 @@ def latency(streams: int = STREAMS) -> str:
         str(port),
     )
     found: dict[str, list[Load]] = {"without": [], "with": []}
-    scored: list[float] = []
+    taken: list[float] = []
     with running("skiprnn", command, port, ready="/v2/health/ready") as server:
         for _ in range(ROUNDS):
             found["without"].append(_streams(server, messages, streams))
             with _scoring(port) as done:
                 found["with"].append(_streams(server, messages, streams))
-            scored.append(len(done) * N * T / SECONDS)
+            taken.append(max(done))  # the others ran while no stream was live
     p50, p99 = _median(found, "p50_us"), _median(found, "p99_us")
     rows = [f"| {name} scoring | {p50[name]:.0f} | {p99[name]:.0f} |" for name in found]
     load_of = f"{streams:,} streams × {HERTZ} messages/s, H = {HIDDEN}, {rate(bundle):.0%} updates"
     head = f"{load_of}; server and scoring on one core\n\n"
-    ratio, meanwhile = p99["with"] / p99["without"], statistics.median(scored) / 1e3
-    tail = f"\n\np99 with ÷ without: {ratio:.2f}; meanwhile {meanwhile:,.0f} k samples/s were scored"
+    ratio, body_mb = p99["with"] / p99["without"], N * T * FEATURES * 4 / 1e6
+    tail = f"\n\np99 with ÷ without: {ratio:.2f}; a request of {body_mb:.0f} MB took {statistics.median(taken):.1f} s"
     return head + "| | p50 µs | p99 µs |\n|---|---|---|\n" + "\n".join(rows) + tail
 
 

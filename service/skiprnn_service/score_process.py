@@ -111,7 +111,7 @@ class ScoreProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # Ctrl-C is for the server: it drains
+                process_group=0,  # Ctrl-C is for the server: it drains. No session: Linux shares cores out by session
             )
         with self._lock:
             self._process = process

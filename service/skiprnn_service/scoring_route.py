@@ -1,6 +1,5 @@
 """`POST /v1/models/{model}/score`: whole sequences at once, beside the streams (docs/rest.md)."""
 
-import asyncio
 import contextlib
 import io
 import logging
@@ -20,12 +19,10 @@ from skiprnn_service.score_job import Job, run
 from skiprnn_service.score_process import problem
 from skiprnn_service.service import Service
 from skiprnn_service.session import StepSession
-from skiprnn_service.settings import Settings
 
 SMALL = 1 << 20  # bytes of a body that is scored on a thread of the server
 
 _SPOOLED_AT_ONCE = 131_072  # bytes of a large body; then streams have their turn
-_BYTES_A_SECOND = 1 << 26  # of a large body: if it came faster, messages would wait for the next piece of it
 
 _log = logging.getLogger(__name__)
 
@@ -73,16 +70,22 @@ async def score_sequences(
     """
     service: Service = request.app.state.service
     service.auth.principal(request, "score")
-    served, settings = service.models.get(model, version), service.settings
+    served = service.models.get(model, version)
     kind = kind_of_body(request.headers.get("content-type"))
     answer = kind_of_answer(request.headers.get("accept"))
     if threshold is not None:
         await to_thread(served.engine.check_threshold, threshold)
     job = Job(
-        served.name, served.version, kind, answer, threshold, updates, max_bytes=settings.max_request_bytes
+        served.name,
+        served.version,
+        kind,
+        answer,
+        threshold,
+        updates,
+        max_bytes=service.settings.max_request_bytes,
     )
     media_type = KINDS[answer].types[0]
-    source = await _received(request, kind, settings)
+    source = await _received(request, kind, service)
     if isinstance(source, io.BytesIO):
         body = await service.scoring.run(lambda: _whole(job, served.session.fork(), source))
         return Response(body, media_type=media_type)
@@ -91,18 +94,19 @@ async def score_sequences(
     return _Streamed(_rest(first, pieces, answer), media_type=media_type)
 
 
-async def _received(request: Request, kind: str, settings: Settings) -> BinaryIO:
+async def _received(request: Request, kind: str, service: Service) -> BinaryIO:
     """The body: in memory while it is small, else in a file without a name."""
     setting = "max_request_bytes" if KINDS[kind].whole else "max_score_bytes"
+    limit = getattr(service.settings, setting)
     held, size, file = list[bytes](), 0, None
     with contextlib.ExitStack() as unless_received:
-        async for piece in http_body.pieces(request, limit=getattr(settings, setting), setting=setting):
+        async for piece in http_body.pieces(request, limit=limit, setting=setting):
             held.append(piece)
             size += len(piece)
             if size > (SMALL if file is None else _SPOOLED_AT_ONCE):
                 file = file or unless_received.enter_context(tempfile.TemporaryFile())
                 await to_thread(file.writelines, held)
-                await asyncio.sleep(size / _BYTES_A_SECOND)
+                await service.scoring.pace(size if len(service.streams) else 0)
                 held, size = [], 0
         if file is None:
             return io.BytesIO(b"".join(held))

@@ -20,6 +20,7 @@ from skiprnn_service.session import StepSession
 
 T = TypeVar("T")
 
+_BYTES_A_SECOND = 1 << 23  # of large bodies, all together: each piece that comes in keeps streams waiting
 _PIECES_AHEAD = 4  # of an answer that nobody has read yet; then its process waits
 
 
@@ -44,6 +45,13 @@ class Scoring:
         )
         self._processes = [ScoreProcess(priority=priority) for _ in range(at_once)]
         self._jobs = set[asyncio.Task[None]]()
+        self._taken_in_at = 0.0  # when the bodies that came so far should have come
+
+    async def pace(self, size: int) -> None:
+        """Wait until the streams have had their share of the time since so many bytes of a body came."""
+        now = asyncio.get_running_loop().time()
+        self._taken_in_at = max(now, self._taken_in_at) + size / _BYTES_A_SECOND
+        await asyncio.sleep(self._taken_in_at - now)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Call `work` on a thread of low priority, in its turn. Raises OverloadError: too many wait already."""

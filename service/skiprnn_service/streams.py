@@ -88,6 +88,9 @@ class Streams:
         """All live streams."""
         return iter(list(self._live.values()))
 
+    def __len__(self) -> int:
+        return len(self._live)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Save and sweep in the background while the block runs; at its end park every stream."""

@@ -148,5 +148,9 @@ def test_it_steps_back(sessions: list[StepSession], priority: str) -> None:
         scored(modest, sessions[0], np.zeros((4, 3)))
         assert os.getpriority(os.PRIO_PROCESS, pid(modest)) == score_process.NICE
         assert (os.sched_getscheduler(pid(modest)) == os.SCHED_IDLE) is (priority == "idle")
+        assert os.getsid(pid(modest)) == os.getsid(
+            0
+        )  # across sessions priorities count for nothing: sched(7)
+        assert os.getpgid(pid(modest)) != os.getpgid(0)  # Ctrl-C is for the server alone
     finally:
         modest.close()
