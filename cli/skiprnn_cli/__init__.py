@@ -1,31 +1,65 @@
-"""The command line: one file a command, each importing what it needs when it runs."""
+"""The command line: one file a command, imported when it is called, each importing what it needs when it runs."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
 
 import typer
-
-from skiprnn_cli.bench import bench
-from skiprnn_cli.demo import demo
-from skiprnn_cli.export import export
-from skiprnn_cli.healthcheck import healthcheck
-from skiprnn_cli.inspect import inspect
-from skiprnn_cli.keys import app as keys_app
-from skiprnn_cli.plot import plot
-from skiprnn_cli.score import score
-from skiprnn_cli.serve import command as serve_command
-from skiprnn_cli.stream import stream
-from skiprnn_cli.train import train
+from typer.core import TyperGroup
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    name="skiprnn",
-    help="Recurrent networks that read only the samples they choose: train, export, serve, stream.",
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
+_COMMANDS = (
+    "demo",
+    "serve",
+    "stream",
+    "score",
+    "inspect",
+    "train",
+    "plot",
+    "export",
+    "bench",
+    "healthcheck",
+    "keys",
 )
-for command in (demo, stream, score, inspect, train, plot, export, bench, healthcheck):
-    app.command()(command)
-app.command("serve")(serve_command())
-app.add_typer(keys_app)
+
+
+class _OnDemand(Mapping[str, Any]):
+    """Commands by name, imported when they are looked up: `healthcheck` runs every few seconds, `serve` starts soon."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in _COMMANDS:
+            raise KeyError(name)
+        return _command(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+class _Commands(TyperGroup):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _OnDemand()  # type: ignore[assignment]  # nobody adds to them
+
+
+def _command(name: str) -> Any:
+    """skiprnn_cli/NAME.py holds it by its name: a function, or the group of its subcommands."""
+    found = getattr(import_module(f"skiprnn_cli.{name}"), name)
+    if not isinstance(found, typer.Typer):
+        single, found = found, typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+        found.command(name)(single)
+    return typer.main.get_command(found)
+
+
+app = typer.Typer(name="skiprnn", cls=_Commands, no_args_is_help=True, pretty_exceptions_show_locals=False)
+
+
+@app.callback()
+def _skiprnn() -> None:
+    """Recurrent networks that read only the samples they choose: train, export, serve, stream."""
 
 
 def main() -> None:

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 
 def print_facts(title: str, facts: Mapping[str, str]) -> None:
     """A two-column table; values are printed as they are, brackets included."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("", "", title=Text(title), title_justify="left", show_header=False)
     table.columns[1].overflow = "fold"  # a digest cut short is none
     for name, value in facts.items():

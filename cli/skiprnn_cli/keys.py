@@ -10,8 +10,9 @@ from rich.table import Table
 
 from skiprnn_cli.console import fail
 
-app = typer.Typer(
+keys = typer.Typer(
     name="keys",
+    add_completion=False,
     help="Add, list and revoke the API keys of a server. Its file holds only their hashes.\n\n"
     "Example: skiprnn keys add alice --file keys.json && skiprnn serve --api-keys keys.json",
     no_args_is_help=True,
@@ -22,7 +23,7 @@ _JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_FILE = Path("keys.json")
 
 
-@app.command()
+@keys.command()
 def add(
     name: Annotated[str, typer.Argument(help="Whose key it is: streams belong to this name.")],
     scopes: Annotated[
@@ -48,7 +49,7 @@ def add(
         typer.echo(made.text)
 
 
-@app.command("list")
+@keys.command("list")
 def list_keys(file: _FILE = DEFAULT_FILE, json: _JSON = False) -> None:
     """Show whose keys there are, not the keys themselves.
 
@@ -73,7 +74,7 @@ def list_keys(file: _FILE = DEFAULT_FILE, json: _JSON = False) -> None:
     Console().print(table)
 
 
-@app.command()
+@keys.command()
 def revoke(
     key_id: Annotated[str, typer.Argument(help="The id that `skiprnn keys list` shows.")],
     file: _FILE = DEFAULT_FILE,

@@ -28,7 +28,7 @@ _CONFIG = inspect.Parameter(
 )
 
 
-def command() -> Callable[..., None]:
+def _with_a_flag_for_every_setting() -> Callable[..., None]:
     """The command, with the options that `Settings` has: typer reads them off the signature."""
 
     def serve(config: Path | None = None, **flags: Any) -> None:
@@ -87,3 +87,6 @@ def _program() -> str:
     """How a user calls this program from the folder they are in."""
     found = shutil.which("skiprnn")
     return "skiprnn" if found and Path(found).samefile(sys.argv[0]) else os.path.relpath(sys.argv[0])
+
+
+serve = _with_a_flag_for_every_setting()
