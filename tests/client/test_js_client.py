@@ -274,6 +274,20 @@ def test_the_package_holds_what_is_needed_and_nothing_else(tmp_path: Path) -> No
     assert set(json.loads(script(code, cwd=tmp_path))) == typed_names()
 
 
+def test_types_let_a_right_program_through_and_stop_a_wrong_one(tmp_path: Path) -> None:
+    compiler = {"strict": True, "noEmit": True, "target": "es2022", "lib": ["es2022", "dom"], "types": []}
+    modules = {"module": "nodenext", "moduleResolution": "nodenext"}
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "skiprnn-client").symlink_to(CLIENT)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "program.ts").write_text((REPLAY.parent / "typed_client.ts").read_text())
+    said = {"compilerOptions": compiler | modules, "files": ["program.ts"]}
+    (tmp_path / "tsconfig.json").write_text(json.dumps(said))
+    done = subprocess.run([need("tsc"), "-p", tmp_path], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    assert done.returncode == 0
+
+
 def typed_names() -> set[str]:
     """What index.d.ts says that there is at run time."""
     types = (CLIENT / "index.d.ts").read_text()
