@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -33,6 +34,13 @@ from skiprnn_service.service import Service
 from skiprnn_service.settings import Settings
 
 _PAGE = Path(__file__).parent / "page"
+_REFUSED = {"error": "model: expected one of ['watch'], got 'watsh'", "code": "unknown_model"}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "Refused; nothing changed.",
+        "content": {"application/json": {"example": _REFUSED}},
+    }
+}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -53,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("skiprnn"),
         summary="Recurrent networks on live streams that read only the samples they choose.",
         lifespan=lifespan,
+        responses=_RESPONSES,
         docs_url=None,  # its page loads scripts from a foreign host
         redoc_url=None,
     )

@@ -160,7 +160,24 @@ class _Change(msgspec.Struct):
     parameters: dict[str, Any] = {}
 
 
-@router.post("/v2/repository/index")
+_READY = {"type": "object", "properties": {"ready": {"type": "boolean"}}}
+_NOTHING = {"type": "object", "properties": {"parameters": {"type": "object", "maxProperties": 0}}}
+_FOUND = [
+    {"name": "watch", "version": "2", "state": "READY", "reason": ""},
+    {"name": "watch", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded"},
+]
+
+
+def _body_of(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    """For the OpenAPI document; the body may be left out."""
+    return {"requestBody": {"content": {"application/json": {"schema": schema, "example": example}}}}
+
+
+@router.post(
+    "/v2/repository/index",
+    openapi_extra=_body_of(_READY, {"ready": True}),
+    responses={200: {"content": {"application/json": {"example": _FOUND}}}},
+)
 async def index(request: Request) -> list[dict[str, str]]:
     """All models of the folder; with `{"ready": true}` those that are served."""
     service: Service = request.app.state.service
@@ -180,7 +197,7 @@ async def index(request: Request) -> list[dict[str, str]]:
     return [dict(zip(fields, (*key, *said), strict=True)) for key, said in found.items()]
 
 
-@router.post("/v2/repository/models/{model}/load")
+@router.post("/v2/repository/models/{model}/load", openapi_extra=_body_of(_NOTHING, {}))
 async def load(request: Request, model: str) -> Response:
     """Serve a model as it stands in the folder now: its new versions, and changed files in place of old ones."""
     service: Service = request.app.state.service
@@ -197,7 +214,7 @@ async def load(request: Request, model: str) -> Response:
     return Response()
 
 
-@router.post("/v2/repository/models/{model}/unload")
+@router.post("/v2/repository/models/{model}/unload", openapi_extra=_body_of(_NOTHING, {}))
 async def unload(request: Request, model: str) -> Response:
     """Serve a model no more: live streams of it go on until they end, new ones are refused."""
     service: Service = request.app.state.service

@@ -8,7 +8,10 @@ from skiprnn_service.tokens import TICKET_SECONDS
 router = APIRouter()
 
 
-@router.post("/v1/tickets")
+_EXAMPLE = {"ticket": "eyJhbGciOiJIUzI1NiJ9…", "expires_in_seconds": TICKET_SECONDS}
+
+
+@router.post("/v1/tickets", responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}})
 async def make_ticket(request: Request) -> dict[str, str | int]:
     """A ticket that opens one stream within a minute: `…/stream?ticket=…`. Needs the scope `stream`."""
     service: Service = request.app.state.service

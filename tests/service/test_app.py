@@ -182,3 +182,26 @@ def test_uvicorn_can_serve_the_application_by_itself(folder: Path) -> None:
     finally:
         process.terminate()
         process.communicate(timeout=20)
+
+
+def test_the_openapi_document_has_an_example_for_every_post_and_errors_as_they_are(
+    http: httpx.Client,
+) -> None:
+    document = http.get("/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert "422" not in operation["responses"], path
+            refused = operation["responses"]["4XX"]["content"]["application/json"]["example"]
+            assert refused == http.get("/v1/models/watsh").json()
+            if method == "post":
+                bodies = [operation.get("requestBody", {}), operation["responses"]["200"]]
+                contents = [body.get("content", {}).get("application/json", {}) for body in bodies]
+                assert any("example" in content for content in contents), path
+
+
+def test_the_examples_of_the_openapi_document_are_answered(http: httpx.Client) -> None:
+    for path, methods in http.get("/openapi.json").json()["paths"].items():
+        body = methods.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json")
+        if body and not path.endswith("unload") and "{version}" not in path:  # a sequence starts once
+            url = path.format(model="watch")
+            assert http.post(url, json=body["example"]).status_code == 200, path
