@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,9 @@ from skiprnn_client import (
     Ready,
     Refused,
     Resume,
+    ServerError,
     StreamClosed,
+    StreamLost,
     Unreachable,
     Update,
     stream,
@@ -26,6 +29,7 @@ from skiprnn_export import Bundle, unroll
 Samples = NDArray[np.float32]
 
 _GIVE_UP_SECONDS = 60.0
+_FENCED = ("owned_elsewhere", 4409)  # the words, or the close code where they got lost
 
 PATIENCE = Resume(first_seconds=0.02, cap_seconds=0.2, give_up_seconds=_GIVE_UP_SECONDS)
 
@@ -57,7 +61,7 @@ class Player(NamedTuple):
     def play(self, urls: list[str]) -> list[Update]:
         """Stream to the end, whatever happens."""
         if self.form == "relay":
-            return self._relay(urls)
+            return self._takeover(urls) if len(self.x) % 2 else self._relay(urls)
         match self.form:
             case "stream":
                 return self._insist(
@@ -101,6 +105,42 @@ class Player(NamedTuple):
         known = {update.t for update in first}
         return first + [update for update in second if update.t not in known]
 
+    def _takeover(self, urls: list[str]) -> list[Update]:
+        """Two clients at once: the second takes the stream from the first, who may take it back in good faith, after an
+        outage. What had not reached the owner before is told to the next."""
+        heard: list[Update] = []
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(self._hear, urls, heard)
+            time.sleep(self.seconds / 2)
+            while not self._hear(urls, heard, start=0):
+                pass
+            first.result()
+        return sorted({(update.t, update.y.tobytes()): update for update in heard}.values(), key=_index)
+
+    def _hear(self, urls: list[str], heard: list[Update], **options: Any) -> bool:
+        """Stream, and add what is heard. False: another owner ended it."""
+
+        def play(said: dict[str, Any]) -> list[Update]:
+            def on_ready(ready: Ready) -> None:
+                said["on_ready"](ready)
+                heard.extend(ready.updates)
+
+            given = said | options | {"end": False, "on_ready": on_ready}
+            heard.extend(
+                stream_sync(urls, self._paced(), **given)
+            )  # one by one: an error keeps what came before
+            return heard
+
+        try:
+            self._insist(play)
+        except (ServerError, StreamClosed) as error:
+            if error.code not in _FENCED:
+                raise
+            return False
+        except StreamLost:  # it came back, and the other had sent samples
+            return False
+        return True
+
     def _read(self, t: int) -> Samples | None:
         time.sleep(self.seconds / len(self.x))
         return self.x[t] if t < len(self.x) else None
@@ -114,6 +154,10 @@ class Player(NamedTuple):
         for x in self.x:
             await asyncio.sleep(self.seconds / len(self.x))
             yield x
+
+
+def _index(update: Update) -> int:
+    return update.t
 
 
 async def _gather(updates: AsyncIterator[Update]) -> list[Update]:
