@@ -76,8 +76,9 @@ def price(
 
 
 def wanted_rate(recipe: Recipe, progress: float) -> float:
-    """μ at this point of the training: it falls from 1 to the recipe's rate over the ramp."""
-    return 1 - _ramped(recipe, progress) * (1 - (recipe.rate or 1.0))
+    """μ at this point of the training: over the ramp it goes from what the gate begins with to the recipe's rate."""
+    first = recipe.first_rate
+    return first + _ramped(recipe, progress) * ((recipe.rate or 1.0) - first)
 
 
 def _ramped(recipe: Recipe, progress: float) -> float:

@@ -19,6 +19,7 @@ class Recipe:
     """How to train. The defaults are the paper's, where it has one.
 
     Attributes:
+        gate_scale: factor on the gate's random initial weights; 0 begins with a gate that is its bias alone, a clock.
         learning_rate: of Adam; `gate_learning_rate` is the gate's, as a multiple of it.
         schedule: constant, or cosine: up over the first tenth, then down to nothing.
         clip: largest global norm of the gradient.
@@ -28,7 +29,7 @@ class Recipe:
         budget: λ, the price of one update (eq. 11).
         rate: μ, the share of samples to read, in place of the budget: charges rate_weight · (r − μ)² for the share r
             that is read, and a pressure · (r − μ), where the pressure grows by rate_gain · (r − μ) at every step.
-        ramp: share of the training over which λ grows from 0, or μ falls from 1, to its value.
+        ramp: share of the training over which λ grows from 0, or μ goes from `first_rate`, to its value.
         clock_start: begin with a gate that reads every 1/rate-th sample whatever it sees, and learn from there when to
             look more and when less; in place of gate_bias and random gate weights.
         cadence: read at `rate` by a clock or by chance in place of the learned gate; a baseline.
@@ -44,6 +45,7 @@ class Recipe:
     reset_after: bool = True
     dropout: float = 0.0
     gate_bias: float = 1.0
+    gate_scale: float = 1.0
     threshold: float = 0.5
     max_skip: int = DEFAULT_MAX_SKIP
     # the optimiser
@@ -81,6 +83,8 @@ class Recipe:
     def _check_objective(self) -> None:
         if self.rate is not None and not 0 < self.rate <= 1:
             raise ValueError(f"rate: expected a share of the samples in (0, 1], got {self.rate!r}")
+        if self.gate_scale < 0:
+            raise ValueError(f"gate_scale: expected ≥ 0, got {self.gate_scale!r}")
         if self.budget < 0 or not 0 <= self.ramp <= 1:
             raise ValueError(
                 f"budget, ramp: expected ≥ 0 and within [0, 1], got {self.budget!r}, {self.ramp!r}"
@@ -106,6 +110,13 @@ class Recipe:
         if unknown := sorted(set(changes) - known):
             raise ValueError(f"recipe: expected names among {sorted(known)}, got {unknown}")
         return dataclasses.replace(self, **changes)
+
+    @property
+    def first_rate(self) -> float:
+        """Share of the samples that a gate of no scale reads before it learns; 1 where its weights are random."""
+        if self.gate_scale > 0:
+            return 1.0
+        return 1 / math.ceil(self.threshold * (1 + math.exp(-self.gate_bias)))  # Δũ = σ(gate_bias)
 
     def network(self) -> dict[str, Any]:
         """The fields that NetworkConfig takes from a recipe."""

@@ -114,6 +114,8 @@ def fit(plan: Plan, out: Path, *, resume: bool = False, progress_bar: bool = Tru
 def build(plan: Plan, data: Data) -> SkipNetwork:
     """The network before training: the recipe's shape, the data's scale, the warm start's weights."""
     network = SkipNetwork(NetworkConfig(name=plan.task.name, **data.network, **plan.recipe.network()))
+    with torch.no_grad():
+        network.rnn.gate.weight.mul_(plan.recipe.gate_scale)
     if plan.recipe.clock_start and plan.recipe.rate is not None:
         _start_as_clock(network, plan.recipe.rate)
     if plan.warm_start is not None:

@@ -17,6 +17,7 @@ from skiprnn.recipe import Recipe, learning_rate_factor
         ({"rate": 0.0}, "rate: expected a share"),
         ({"rate": 1.1}, "rate: expected a share"),
         ({"budget": -1.0}, "budget, ramp: expected"),
+        ({"gate_scale": -1.0}, "gate_scale: expected ≥ 0"),
         ({"ramp": 2.0}, "budget, ramp: expected"),
         ({"clock_start": True}, "clock_start: expected a rate"),
         ({"budget": 1e-4, "rate": 0.5}, "expected one of them"),
@@ -42,3 +43,9 @@ def test_the_cosine_schedule_rises_then_falls_to_nothing() -> None:
     assert 0 < start < 0.05
     assert top == pytest.approx(1)
     assert end == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("gate_bias", "samples"), [(1.0, 1), (-1.0, 2), (-1.5, 3), (-2.0, 5)])
+def test_a_gate_of_no_scale_begins_with_every_nth_sample(gate_bias: float, samples: int) -> None:
+    assert Recipe(gate_scale=0.0, gate_bias=gate_bias).first_rate == 1 / samples
+    assert Recipe(gate_bias=gate_bias).first_rate == 1

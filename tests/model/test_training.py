@@ -162,3 +162,9 @@ def test_a_gate_starts_as_a_clock_where_the_recipe_says_so() -> None:
         network = build(plan, plan.load())
         gates = network(torch.randn(3, 40, 2)).gates
         assert torch.equal(gates, cadence_gates("uniform", 1 / n + 1e-6, 3, 40))
+
+
+def test_a_gate_of_no_scale_starts_as_a_clock_of_its_bias() -> None:
+    plan = short_plan(gate_scale=0.0, gate_bias=-1.0)  # σ(−1) = 0.27: every second sample
+    gates = build(plan, plan.load())(torch.randn(3, 40, 2)).gates
+    assert torch.equal(gates, cadence_gates("uniform", 1 / 2, 3, 40))
