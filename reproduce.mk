@@ -56,7 +56,7 @@ reproduce-watch: $(VENV)/.dev ## smartwatch: five folds of people, a target rate
 
 reproduce-mnist: $(VENV)/.dev ## sequential MNIST: plain and skipping LSTM and GRU, both cadences; EPOCHS=600 is the paper's
 	@set -e; for seed in $(SEEDS); do for cell in $(CELLS); do \
-	for reads in '--rate 0.3' '--lambda 1e-4' '--rate 0.3 --cadence uniform' '--rate 0.3 --cadence random' \
+	for reads in '--rate 0.25' '--lambda 1e-4' '--rate 0.25 --cadence uniform' '--rate 0.25 --cadence random' \
 	    '--rate 1 --cadence uniform'; do \
 	$(call run,mnist,$$cell$$reads); done; done; done
 	$(BIN)/python -m skiprnn.results $(RUNS)/mnist.jsonl
