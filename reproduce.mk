@@ -13,7 +13,7 @@ EPOCHS ?=
 PAPER  ?=
 RUNS   ?= runs
 # The LSTM's gate reads c, which is not bounded, and must learn more slowly (docs/experiments.md).
-LSTM    = $(if $(PAPER),,--lr 1e-3 --set gate_learning_rate=2)
+LSTM    = $(if $(PAPER),,--lr 1e-3 --set gate_learning_rate=2 --set gate_scale=1)
 LSTM_FREQUENCY = $(if $(PAPER),,--lr 1e-3)
 # Twice as many samples: begin with every fifth, not with every third.
 OFTENER = $(if $(PAPER),,--set gate_bias=-2)
