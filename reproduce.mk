@@ -42,9 +42,9 @@ reproduce-frequency: $(VENV)/.dev ## frequency discrimination: both cells and sa
 
 reproduce-digits: $(VENV)/.dev ## digits: a target rate, the plain price, and both cadences at equal rates
 	@set -e; cell=gru; for seed in $(SEEDS); do \
-	for reads in '--rate 1 --cadence uniform' '--rate 0.4' '--rate 0.25' '--lambda 1e-3' '--lambda 3e-3' \
+	for reads in '--rate 1 --cadence uniform' '--rate 0.4' '--rate 0.25' '--rate 0.67' '--lambda 3e-3' '--lambda 7e-3' \
 	    '--rate 0.4 --cadence uniform' '--rate 0.4 --cadence random' '--rate 0.25 --cadence uniform' \
-	    '--rate 0.25 --cadence random'; do \
+	    '--rate 0.25 --cadence random' '--rate 0.67 --cadence uniform'; do \
 	$(call run,digits,$$cell$$reads); done; done
 	$(BIN)/python -m skiprnn.results $(RUNS)/digits.jsonl
 

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,7 +116,9 @@ class Player(NamedTuple):
             while not self._hear(urls, heard, start=0):
                 pass
             first.result()
-        return sorted({(update.t, update.y.tobytes()): update for update in heard}.values(), key=_index)
+        return sorted(
+            {(update.t, update.y.tobytes()): update for update in heard}.values(), key=attrgetter("t")
+        )
 
     def _hear(self, urls: list[str], heard: list[Update], **options: Any) -> bool:
         """Stream, and add what is heard. False: another owner ended it."""
@@ -126,9 +129,7 @@ class Player(NamedTuple):
                 heard.extend(ready.updates)
 
             given = said | options | {"end": False, "on_ready": on_ready}
-            heard.extend(
-                stream_sync(urls, self._paced(), **given)
-            )  # one by one: an error keeps what came before
+            heard.extend(stream_sync(urls, self._paced(), **given))  # an error keeps what came before
             return heard
 
         try:
@@ -154,10 +155,6 @@ class Player(NamedTuple):
         for x in self.x:
             await asyncio.sleep(self.seconds / len(self.x))
             yield x
-
-
-def _index(update: Update) -> int:
-    return update.t
 
 
 async def _gather(updates: AsyncIterator[Update]) -> list[Update]:

@@ -7,6 +7,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
+_WHOLE = float("inf")  # bytes that a connection may pass on
 _A_FEW = 40  # bytes that still come through
 
 
@@ -44,9 +45,7 @@ class BreakingProxy:
 
     def _cut(self, budgets: list[int]) -> None:
         for number, (connection, left) in enumerate(self._budgets.items()):
-            if left == float(
-                "inf"
-            ):  # one that is breaking already stays broken: no byte may get through behind a lost one
+            if left == _WHOLE:  # one that breaks already stays broken: no byte may come behind a lost one
                 self._budgets[connection] = budgets[number % len(budgets)]
 
     async def _run(self) -> None:
@@ -60,7 +59,7 @@ class BreakingProxy:
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
         number = self._connections
-        self._budgets[number] = float("inf")
+        self._budgets[number] = _WHOLE
         ends = [writer]
         try:
             up, down = await asyncio.open_connection("127.0.0.1", self._target)

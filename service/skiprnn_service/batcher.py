@@ -75,9 +75,7 @@ class Batcher:
         self._left_behind: list[int] = []  # rows of streams that closed while it ran
         self._busy = False  # a flush is scheduled or a batch is running
         self._scheduled = False  # the former
-        self._crowded = (
-            False  # the latest batch had company: the sockets are looked at once more before the next
-        )
+        self._crowded = False  # the latest batch held several streams
 
     def add(self, stream: LiveStream, offset: int) -> None:
         """The sample at `offset` of the stream's message must be read."""

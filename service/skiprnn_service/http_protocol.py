@@ -78,12 +78,18 @@ class _HttpProtocol(HttpToolsProtocol):
 
     def _wait(self) -> None:
         self._stop_waiting()
-        self._deadline = self.loop.call_later(self.seconds, self._refuse, 408)
+        self._deadline = self.loop.call_later(self.seconds, self._late)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _late(self) -> None:
+        if self.flow.read_paused:  # not the client's fault: we take in no more for now
+            self._wait()
+        else:
+            self._refuse(408)
 
     def _refuse(self, status: int) -> None:
         """Say why and hang up; an answer that is under way is cut short instead."""

@@ -1,12 +1,16 @@
 """Clients that are slow, endless or too many, on raw sockets."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from websockets.sync.client import connect
 
+from skiprnn_service import scoring_work
 from support.bundles import write_random_bundle
 from support.servers import Running, serving
 
@@ -64,6 +68,20 @@ def test_a_body_that_stops_coming_is_given_up(server: Running) -> None:
         assert b" 408 " in all_of(slow)
 
 
+def test_a_body_that_the_server_itself_keeps_waiting_is_not_given_up(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        scoring_work, "_BYTES_A_SECOND", 1 << 20
+    )  # a second for the first piece: time-outs are shorter
+    body = json.dumps({"sequences": [[[0.25] * 3] * 20_000] * 10}).encode()
+    url = f"{server.http}/v1/models/watch/score?updates=false"
+    with connect(server.url()) as stream:
+        stream.recv()
+        answer = httpx.post(url, content=body, headers={"Content-Type": "application/json"}, timeout=60)
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize("endless", [b"X-More: and more\r\n", b"x", b"GET / HTTP/1.1\r\n"])
 def test_an_endless_head_costs_bounded_memory(server: Running, endless: bytes) -> None:
     with plain(server) as client:
@@ -105,8 +123,6 @@ def test_connections_past_the_limit_are_told_so_and_the_others_go_on(server: Run
 
 
 def test_a_websocket_is_not_hurried(server: Running) -> None:
-    from websockets.sync.client import connect
-
     with connect(server.url()) as client:
         client.recv()
         time.sleep(0.5)

@@ -106,12 +106,10 @@ def test_digits_are_read_pixel_by_pixel() -> None:
     assert batch.x.max() == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "batches"), [("mnist", 860), ("fashion", 215)]
-)  # of 55,000, by 64 and by 256
+@pytest.mark.parametrize(("name", "batches"), [("mnist", 860), ("fashion", 215)])
 def test_the_complete_set_of_images_is_read(name: str, batches: int) -> None:
     data = load(name)
-    assert data.batches == batches
+    assert data.batches == batches  # of 55,000 by 64, and by 256
     assert [len(part) for part in (data.validation, data.test)] == [10, 20]
     batch = data.test[0]
     assert batch.x.shape == (500, 784, 1)
