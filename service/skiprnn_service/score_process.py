@@ -73,7 +73,7 @@ class ScoreProcess:
                     pieces += 1
             said = _receive(line)[0]
         except BaseException:
-            self.stop()
+            self.close()  # with its line: what it still says must not be taken for the next job's answer
             raise
         if not said and not pieces:
             self.close()
@@ -86,8 +86,9 @@ class ScoreProcess:
     def stop(self) -> None:
         """End now, whatever it does. From any thread."""
         with self._lock:
-            if self._process is not None:
-                self._process.kill()
+            process = self._process
+            if process is not None:
+                process.kill()
 
     def close(self) -> None:
         """End, when nobody runs a job."""
