@@ -85,8 +85,9 @@ def _say_where(host: str, port: int) -> None:
 
 def _program() -> str:
     """How a user calls this program from the folder they are in."""
-    found = shutil.which("skiprnn")
-    return "skiprnn" if found and Path(found).samefile(sys.argv[0]) else os.path.relpath(sys.argv[0])
+    found, called = shutil.which("skiprnn"), Path(sys.argv[0])  # which is no file under `python -c`
+    same = found and (not called.exists() or called.samefile(found))
+    return "skiprnn" if same else os.path.relpath(called)
 
 
 serve = _with_a_flag_for_every_setting()

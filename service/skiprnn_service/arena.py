@@ -1,38 +1,53 @@
-"""The states of all live streams of a model: one row a stream, in one array."""
+"""The states of all live streams of a model: rows of one memory, where update steps run.
+
+A row that holds the state of an answered message is not written again: the first update of the next message writes to
+a row of its own, the later ones to that. So a message that fails leaves nothing to undo, a snapshot may be taken at any
+time, and rows change hands when a message is done. Rows used last are handed out first, while the caches hold them.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skiprnn_service.runtime import Memory
+
+INITIAL = 0  # the row of the state that every sequence begins with
+SCRATCH = 1  # the row for what nobody wants
+FIRST = 2  # the first that is handed out
+
 
 class Arena:
-    """`capacity` rows of float32 [S]. Rows that were never used take address space, not memory.
+    """Rows of states [S].
 
-    Attributes:
-        rows: float32 [capacity, S].
-        used: rows that are handed out.
+    Args:
+        memory: of `size` rows.
+        initial_state: float32 [S].
     """
 
-    def __init__(self, capacity: int, *, state_size: int) -> None:
-        self.capacity = capacity
-        self.rows: NDArray[np.float32] = np.empty((capacity, state_size), np.float32)
-        self.used = 0
+    def __init__(self, memory: Memory, size: int, *, initial_state: NDArray[np.float32]) -> None:
+        self.memory, self.size = memory, size
         self._free: list[int] = []
-        self._untouched = 0  # rows from here on were never handed out
+        self._untouched = FIRST  # rows from here on were never handed out
+        self.write(INITIAL, initial_state)
 
-    def acquire(self, state: NDArray[np.float32]) -> int | None:
-        """A row that holds `state` [S] now; None when all are in use. Rows used before come first."""
+    def acquire(self) -> int:
+        """A row to write to. IndexError when all are in use: whoever made the arena knows how many are needed."""
         if self._free:
-            row = self._free.pop()
-        elif self._untouched < self.capacity:
-            row = self._untouched
-            self._untouched += 1
-        else:
-            return None
-        self.used += 1
-        self.rows[row] = state
-        return row
+            return self._free.pop()
+        if self._untouched == self.size:
+            raise IndexError(f"all {self.size} rows of the arena are in use")
+        self._untouched += 1
+        return self._untouched - 1
 
     def release(self, row: int) -> None:
-        """Take a row back. The caller has it from `acquire` and lets go of it now."""
-        self._free.append(row)
-        self.used -= 1
+        """Take a row back; INITIAL stays where it is."""
+        if row != INITIAL:
+            self._free.append(row)
+
+    def read(self, row: int) -> NDArray[np.float32]:
+        """A copy of the state in a row that no step is writing to."""
+        state: NDArray[np.float32] = self.memory.read(np.array([row]))[0]
+        return state
+
+    def write(self, row: int, state: NDArray[np.float32]) -> None:
+        """Put a state into a row that no step uses."""
+        self.memory.write(np.array([row]), state[np.newaxis])

@@ -19,10 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skiprnn_export import SkipTable
-from skiprnn_service.arena import Arena
 from skiprnn_service.errors import InferenceError, NonFiniteError, SkipRnnServiceError
 from skiprnn_service.live_stream import LiveStream
 from skiprnn_service.metrics import EngineStats
@@ -44,8 +42,7 @@ class Batcher:
     All but a long step happens on the event loop's thread.
 
     Args:
-        session: the update step.
-        arena: rows of the streams' states.
+        session: the update step, and the arena with the streams' states.
         table: of the model's own threshold.
         stats: where batches are counted.
         finish: commits a message that has been read to its end; calls nobody.
@@ -57,14 +54,13 @@ class Batcher:
         self,
         session: StepSession,
         *,
-        arena: Arena,
         table: SkipTable,
         stats: EngineStats,
         finish: Callable[[LiveStream], Reply],
         answer: Callable[[LiveStream, Reply | SkipRnnServiceError], None],
         inline_below_us: float,
     ) -> None:
-        self._session, self._arena, self._table, self._stats = session, arena, table, stats
+        self._session, self._arena, self._table, self._stats = session, session.arena, table, stats
         self._finish, self._answer = finish, answer
         self._inline_below_us = inline_below_us
         self._sample_bytes, self._output_bytes = session.x[0].nbytes, session.y[0].nbytes
@@ -72,7 +68,7 @@ class Batcher:
         self._due: list[LiveStream] = []  # in order of becoming due
         self._running: list[LiveStream] = []  # the batch in the update step
         self._started = 0.0  # perf_counter of that batch
-        self._left_behind: list[int] = []  # rows of streams that closed while it ran
+        self._left_behind: list[int] = []  # rows that it writes to for streams that closed
         self._busy = False  # a flush is scheduled or a batch is running
         self._scheduled = False  # the former
         self._crowded = False  # the latest batch held several streams
@@ -88,11 +84,18 @@ class Batcher:
             self._flush()
 
     def release(self, stream: LiveStream) -> None:
-        """A stream closed: its row is free as soon as no batch will write to it."""
-        if stream in self._running:
-            self._left_behind.append(stream.row)
+        """A stream closed: its rows are free, one that a batch writes to as soon as it has."""
+        self._arena.release(stream.row)
+        if stream.ahead is not None and stream in self._running:
+            self._left_behind.append(stream.ahead)
         else:
-            self._arena.release(stream.row)
+            self.drop(stream)
+
+    def drop(self, stream: LiveStream) -> None:
+        """A message failed: what it read has not happened."""
+        if stream.ahead is not None:
+            self._arena.release(stream.ahead)
+            stream.ahead = None
 
     def close(self) -> None:
         """Let go of the worker thread, after the batch that it runs."""
@@ -121,12 +124,11 @@ class Batcher:
         self._crowded = n > 1
         self._stats.batch_size.observe(n)
         self._stats.queue_delay.observe(self._started - batch[0].due_at)
-        rows = np.array([stream.row for stream in batch], np.intp)
-        self._arena.rows.take(rows, axis=0, out=self._session.state[:n], mode="clip")
+        self._place(batch)
         if self._session.predicted_us(n) < self._inline_below_us:
-            self._settle(rows, self._step(n))
+            self._settle(self._step(n))
         else:
-            self._worker.submit(self._work, rows, asyncio.get_running_loop())
+            self._worker.submit(self._work, n, asyncio.get_running_loop())
 
     def _gather(self, batch: list[LiveStream]) -> list[LiveStream]:
         """Put each stream's due sample into the session. Returns those whose sample is finite."""
@@ -139,6 +141,17 @@ class Batcher:
         if np.isfinite(self._session.x[:n]).all():
             return batch
         return self._gather(self._refuse_non_finite(batch))
+
+    def _place(self, batch: list[LiveStream]) -> None:
+        """Tell the session which rows to read and to write: a message that reads on stays in the row it is ahead in."""
+        source, target = [], []
+        for stream in batch:
+            row = stream.ahead
+            source.append(stream.row if row is None else row)
+            if row is None:
+                row = stream.ahead = self._arena.acquire()
+            target.append(row)
+        self._session.source[: len(batch)], self._session.target[: len(batch)] = source, target
 
     def _refuse_non_finite(self, batch: list[LiveStream]) -> list[LiveStream]:
         samples = self._session.x[: len(batch)].copy()
@@ -160,17 +173,16 @@ class Batcher:
             return error
         return None
 
-    def _work(self, rows: NDArray[np.intp], loop: asyncio.AbstractEventLoop) -> None:
+    def _work(self, n: int, loop: asyncio.AbstractEventLoop) -> None:
         """On the worker thread: the one hop of a batch."""
-        error = self._step(len(rows))
-        loop.call_soon_threadsafe(self._settle, rows, error)
+        loop.call_soon_threadsafe(self._settle, self._step(n))
 
-    def _settle(self, rows: NDArray[np.intp], error: InferenceError | None) -> None:
+    def _settle(self, error: InferenceError | None) -> None:
         """The update step is done: move the streams on, then answer."""
         self._stats.update_time.observe(perf_counter() - self._started)
         batch = self._running
         if error is None:
-            answers = self._advance(*self._set_apart_unstable(batch, rows))
+            answers = self._advance(*self._set_apart_unstable(batch))
         else:
             _log.error("%s", error)
             answers = [(stream, error) for stream in batch]
@@ -182,13 +194,10 @@ class Batcher:
                 self._answer(stream, answer)
         self._next_turn()
 
-    def _advance(
-        self, batch: list[LiveStream], rows: NDArray[np.intp], answers: list[Answer]
-    ) -> list[Answer]:
-        """Take the results: states to the arena, streams to their next sample or the end of their message."""
+    def _advance(self, batch: list[LiveStream], answers: list[Answer]) -> list[Answer]:
+        """Take the results: streams go to their next sample, or to the end of their message and its state."""
         session, n, width = self._session, len(batch), self._output_bytes
         update_prob = session.update_prob[:n]
-        self._arena.rows[rows] = session.new_state[:n]
         skips: list[int] = self._table(update_prob).tolist()
         outputs, now = session.y[:n].tobytes(), perf_counter()
         ys = [outputs[begin : begin + width] for begin in range(0, n * width, width)]
@@ -198,29 +207,26 @@ class Batcher:
             own = skip if stream.table is None else stream.table.one(float(update_prob[i]))
             offset = stream.advance(own, y)
             if offset is None:
-                stream.checkpoint = None
+                self._arena.release(stream.row)
+                stream.row, stream.ahead = stream.ahead, None  # type: ignore[assignment]  # `_place` gave one
                 answers.append((stream, self._finish(stream)))
             else:
-                if stream.checkpoint is None:
-                    stream.checkpoint = session.state[i].copy()
                 stream.offset, stream.due_at = offset, now
                 self._due.append(stream)
         return answers
 
-    def _set_apart_unstable(
-        self, batch: list[LiveStream], rows: NDArray[np.intp]
-    ) -> tuple[list[LiveStream], NDArray[np.intp], list[Answer]]:
+    def _set_apart_unstable(self, batch: list[LiveStream]) -> tuple[list[LiveStream], list[Answer]]:
         """Finite samples can be large enough to make NaN of a state: refuse them; close the gaps they leave."""
         session, n = self._session, len(batch)
         finite = np.isfinite(session.update_prob[:n])
         if finite.all():
-            return batch, rows, []
+            return batch, []
         error = NonFiniteError("a sample is too large: the network's state would no longer be finite")
         answers: list[Answer] = [(batch[i], error) for i in np.flatnonzero(~finite)]
         keep = np.flatnonzero(finite)
-        for array in (session.state, session.new_state, session.update_prob, session.y):
+        for array in (session.update_prob, session.y):
             array[: len(keep)] = array[keep]
-        return [batch[i] for i in keep], rows[keep], answers
+        return [batch[i] for i in keep], answers
 
     def _next_turn(self) -> None:
         """The batch is over: the next, or rest."""

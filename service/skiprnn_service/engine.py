@@ -6,8 +6,8 @@ batcher (`batcher.py`) steps it together with others:
     submit → _begin → nothing to read: reply at once
                     → due: Batcher.add → … → _finish → _answer → what waits behind it
 
-A message either takes effect as a whole or not at all. A stream's row in the arena moves at every sample read, so
-the first time that a message reads on, the batcher keeps the row as the message found it: `checkpoint`.
+A message either takes effect as a whole or not at all: what it reads goes to a row of the arena that is the stream's
+only when the message is answered (`arena.py`).
 """
 
 import asyncio
@@ -17,10 +17,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skiprnn_export import SkipTable, skip_table
-from skiprnn_service.arena import Arena
+from skiprnn_service.arena import INITIAL
 from skiprnn_service.batcher import Batcher
 from skiprnn_service.errors import (
     ClientError,
@@ -68,10 +67,11 @@ class Engine:
         self.stats = EngineStats()
         self.live = 0
         self._sample_bytes = session.x[0].nbytes
-        self._arena = Arena(capacity, state_size=info.state_size)
+        # Two rows a stream with a message in progress, and those that the current batch writes for closed ones.
+        session.reserve(2 * capacity + session.max_batch)
+        self._arena = session.arena
         self._batcher = Batcher(
             session,
-            arena=self._arena,
             table=skip_table(info.threshold, info.max_skip),
             stats=self.stats,
             finish=self._finish,
@@ -105,17 +105,19 @@ class Engine:
             ThresholdError: threshold is out of range.
             SnapshotError: the snapshot is of another model, or of another file of it.
         """
-        info = self.session.bundle.info
-        state, position = info.initial_state, dict[str, Any](principal=principal)
+        info, position = self.session.bundle.info, dict[str, Any](principal=principal)
         if snapshot:
-            state, position = self._resumed(snapshot)
+            position = self._resumed(snapshot)
             threshold = snapshot.threshold if threshold is None else threshold
         own = info.threshold if threshold is None else threshold
         table = None if own == info.threshold else self.check_threshold(own)
-        row = self._arena.acquire(state)
-        if row is None:
-            raise OverloadError(f"model {self.model!r}: all {self._arena.capacity} streams are in use")
+        if self.live == self.capacity:
+            raise OverloadError(f"model {self.model!r}: all {self.capacity} streams are in use")
         self.live += 1
+        row = INITIAL
+        if snapshot:
+            row = self._arena.acquire()
+            self._arena.write(row, np.frombuffer(snapshot.state, "<f4"))
         return LiveStream(
             stream_id,
             row=row,
@@ -168,7 +170,6 @@ class Engine:
         """The stream as it stood after the last message that was answered."""
         if not stream.open:
             raise StreamStateError("snapshot", "closed")
-        found = self._arena.rows[stream.row] if stream.checkpoint is None else stream.checkpoint
         return Snapshot(
             model=self.model,
             version=self.version,
@@ -179,7 +180,7 @@ class Engine:
             left=stream.left,
             samples=stream.samples,
             updates=stream.updates,
-            state=found.astype("<f4").tobytes(),
+            state=self._arena.read(stream.row).astype("<f4").tobytes(),
             last_y=stream.last_y,
             principal=stream.principal,
             sequence=stream.sequence,
@@ -260,9 +261,8 @@ class Engine:
         """Answer a message, begun or not, with an error; the stream is as the message found it."""
         if stream.payload is not None:
             stream.abort()
-            if stream.checkpoint is not None:
-                self._arena.rows[stream.row] = stream.checkpoint
-            stream.payload = stream.checkpoint = None
+            stream.payload = None
+            self._batcher.drop(stream)
         self.stats.refusals[error.code] += 1
         try:
             stream.on_error(error)
@@ -299,7 +299,8 @@ class Engine:
 
     def _reset(self, stream: LiveStream) -> None:
         stream.reset()
-        self._arena.rows[stream.row] = self.session.bundle.info.initial_state
+        self._arena.release(stream.row)
+        stream.row = INITIAL
 
     def _end(self, stream: LiveStream, on_ended: Callable[[], None]) -> None:
         self._close(stream)
@@ -307,15 +308,14 @@ class Engine:
 
     def _close(self, stream: LiveStream) -> None:
         stream.open = False
-        stream.payload = stream.checkpoint = stream.waiting = None
+        stream.payload = stream.waiting = None
         self.live -= 1
         self._batcher.release(stream)
 
-    def _resumed(self, snapshot: Snapshot) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """A snapshot's state [S] and the stream's position."""
+    def _resumed(self, snapshot: Snapshot) -> dict[str, Any]:
+        """The stream's position in a snapshot of this model."""
         ours = (self.model, self.version, self.session.bundle.sha256)
         theirs = (snapshot.model, snapshot.version, snapshot.bundle_sha256)
         if ours != theirs:
             raise SnapshotError(f"stream {snapshot.stream_id!r}: expected one of {ours}, got {theirs}")
-        position = {name: getattr(snapshot, name) for name in _POSITION}
-        return np.frombuffer(snapshot.state, "<f4"), position
+        return {name: getattr(snapshot, name) for name in _POSITION}

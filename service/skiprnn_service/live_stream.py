@@ -4,9 +4,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from skiprnn_export import SkipTable
 from skiprnn_service.errors import SkipRnnServiceError
 from skiprnn_service.stream import Reply, Stream
@@ -25,11 +22,11 @@ class LiveStream(Stream):
     Attributes:
         principal: whose stream it is.
         open: False once it ended or was detached.
-        row: of the arena.
+        row: of the arena, with the state after the last message that was answered.
+        ahead: the row with the state of the message in progress, once it has read; None: it has not, or there is none.
         threshold, table: of the gate; table is None where it is the engine's own.
         payload, start, offset: the message in progress (None: none), where its samples begin in bytes, and the
             sample that is due.
-        checkpoint: the state that the message found, once `row` holds a later one.
         waiting: what was submitted behind it, in order: messages, and what else to do in its turn.
         on_skipped: called in place of `on_reply` for a message of which nothing was read; such a reply is all in `next`
             and `wake`, and most replies are. None: `on_reply` gets them too.
@@ -37,7 +34,7 @@ class LiveStream(Stream):
     """
 
     __slots__ = (
-        "checkpoint",
+        "ahead",
         "due_at",
         "offset",
         "on_error",
@@ -68,12 +65,12 @@ class LiveStream(Stream):
         super().__init__(stream_id, **position)
         self.principal = principal
         self.row, self.threshold, self.table = row, threshold, table
+        self.ahead: int | None = None
         self.on_reply, self.on_error = on_reply, on_error
         self.open = True
         self.payload: bytes | memoryview | None = None
         self.start = self.offset = 0
         self.due_at = 0.0
-        self.checkpoint: NDArray[np.float32] | None = None
         self.waiting: deque[Message | Callable[[], None]] | None = None
         self.on_skipped: Callable[[], None] | None = None
 

@@ -249,11 +249,11 @@ class ModelFolder:
         session = StepSession(
             bundle, threads=self._threads, providers=self._providers, max_batch=self._max_batch
         )
-        if not session.self_test():
+        engine = self._build(session, model=name, version=version)
+        if not session.self_test():  # in the arena of the engine: what it prepares there is used
             _log.warning(
                 "model %r: a result depends on its batch on this machine: %s", name, session.batching
             )
-        engine = self._build(session, model=name, version=version)
         return LoadedModel(name, version, bundle, session, engine)
 
     def _files(self) -> Iterator[_File]:

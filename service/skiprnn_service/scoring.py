@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skiprnn_export import SkipTable, skip_table
+from skiprnn_service.arena import FIRST, INITIAL
 from skiprnn_service.errors import NonFiniteError, ShapeError, ThresholdError
 from skiprnn_service.session import StepSession
 
@@ -91,7 +92,9 @@ def _read(
 
     The longest go first, and whoever is done makes room for the next: only the last few batches are not full.
     """
-    states = np.tile(session.bundle.info.initial_state, (len(lengths), 1))
+    session.reserve(len(lengths))
+    own = FIRST + np.arange(len(lengths))  # rows of the arena
+    source = np.full(len(lengths), INITIAL)
     wake = np.zeros(len(lengths), np.int64)
     rounds: list[_Round] = []
     active = np.argsort(-lengths, kind="stable")  # with something left to read; the first are the next batch
@@ -99,10 +102,10 @@ def _read(
         now, later = active[: session.max_batch], active[session.max_batch :]
         n = len(now)
         flat.take(starts[now] + wake[now], axis=0, out=session.x[:n], mode="clip")
-        states.take(now, axis=0, out=session.state[:n], mode="clip")
+        session.source[:n], session.target[:n] = source[now], own[now]
         _step(session, now + first, wake[now])
         rounds.append(_Round(now, wake[now], session.y[:n].copy()))
-        states[now] = session.new_state[:n]
+        source[now] = own[now]
         wake[now] += 1 + table(session.update_prob[:n])
         active = np.concatenate([now[wake[now] < lengths[now]], later])
     return _collect(rounds, lengths, wake)

@@ -1,9 +1,11 @@
 """The update step on ONNX Runtime: preallocated buffers, bound once for every batch size that is run.
 
-    x [B, F], state [B, S]  →  new_state [B, S], update_prob [B] (Δũ), y [B, K]
+    x [B, F], source [B], target [B]  →  update_prob [B] (Δũ), y [B, K]
 
-Fill the first n rows of `x` and `state`, call `run(n)`, read the first n rows of the outputs. The step runs at the
-next larger of about four sizes an octave: rows past n hold what was left there and are computed for nothing.
+States are rows of the session's arena: row source[i] is stepped with x[i], and row target[i] gets the new state. A row
+may be both, but the target of one only. Fill the first n of `x`, `source` and `target`, call `run(n)`, read the first
+n of the outputs. The step runs at the next larger of about four sizes an octave: what is past n is computed for
+nothing, into a row that nobody reads.
 
 A row's result must not depend on the batch it is in: streams are batched as they happen to come. ONNX Runtime keeps
 that promise on the CPU as long as it prepacks the weights, but nobody guarantees it, so `self_test` looks. Where it
@@ -17,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn_export import Bundle
+from skiprnn_service.arena import FIRST, INITIAL, SCRATCH, Arena
 from skiprnn_service.errors import InferenceError
-from skiprnn_service.runtime import CPU, INPUTS, OUTPUTS, Run, Runtime
+from skiprnn_service.runtime import CPU, Arrays, Run, Runtime
+from skiprnn_service.step_graph import SOURCE, TARGET, UPDATE_PROB, X, Y
 
 _PADDED_BATCH = 32  # a lone stream pays for all of it, so not max_batch
 _PROBES = 32  # rows that the self-test computes one by one, to compare with
@@ -34,12 +38,13 @@ class StepSession:
         providers: of ONNX Runtime: one, then those that may stand in for it (`runtime.py`).
         max_batch: rows, at most.
         shares: a session of the same bundle whose weights to use; for `fork`.
-        staged: keep the step's memory apart, as on a GPU; for tests.
+        apart: keep the step's memory apart, as on a GPU; for tests.
 
     Attributes:
-        x, state: inputs, float32 [max_batch, F] and [max_batch, S].
-        x_bytes: the memory of `x`.
-        new_state, update_prob, y: outputs, float32 [max_batch, S], [max_batch], [max_batch, K].
+        x: samples, float32 [max_batch, F], and `x_bytes`, their memory.
+        source, target: rows of the arena, int64 [max_batch].
+        update_prob, y: outputs, float32 [max_batch] and [max_batch, K].
+        arena: rows of states; `reserve` makes room.
         max_batch: rows, at most; padding may lower it.
         batching: "exact", or "padded" (run at one size, exact there), or "inexact" (nothing helped).
 
@@ -55,36 +60,55 @@ class StepSession:
         providers: Sequence[str] = CPU,
         max_batch: int = 256,
         shares: "StepSession | None" = None,
-        staged: bool = False,
+        apart: bool = False,
     ) -> None:
         info = bundle.info
         self.bundle, self.max_batch, self.batching = bundle, max_batch, "exact"
         self.x = np.zeros((max_batch, info.input_size), np.float32)
         self.x_bytes = self.x.data.cast("B")
-        self.state = np.zeros((max_batch, info.state_size), np.float32)
-        self.new_state = np.zeros_like(self.state)
+        self.source = np.full(max_batch, INITIAL, np.int64)
+        self.target = np.full(max_batch, SCRATCH, np.int64)
         self.update_prob = np.zeros(max_batch, np.float32)
         self.y = np.zeros((max_batch, info.outputs), np.float32)
         self._runtime: Runtime = (
             shares._runtime
             if shares
-            else Runtime(bundle.model, threads=threads, providers=providers, staged=staged)
+            else Runtime(
+                bundle.model, state_size=info.state_size, threads=threads, providers=providers, apart=apart
+            )
         )
-        self._use(_sizes(max_batch))
+        self._sizes = _sizes(max_batch)
+        self._arrays: Arrays = {
+            X: self.x,
+            SOURCE: self.source,
+            TARGET: self.target[:, np.newaxis],
+            UPDATE_PROB: self.update_prob,
+            Y: self.y,
+        }
+        self._make_arena(FIRST)
 
     def fork(self) -> "StepSession":
-        """The same weights with buffers of their own: for another thread."""
+        """The same weights with buffers and an arena of their own: for another thread."""
         twin = StepSession(self.bundle, max_batch=self.max_batch, shares=self)
-        twin.batching = self.batching
         if self.batching != "exact":
-            twin._use([self.max_batch])
+            twin.batching = self.batching
+            twin._use(self._sizes)
         return twin
+
+    def reserve(self, rows: int) -> None:
+        """At least this many rows from FIRST on. A smaller arena is replaced, and what it holds is lost."""
+        if self.arena.size < FIRST + rows:
+            self._make_arena(FIRST + rows)
 
     def run(self, n: int) -> None:
         """Step the first n rows, 1 ≤ n ≤ max_batch. Raises InferenceError; the outputs are then undefined."""
         plan = self._plans[n]
+        if n < plan.size:
+            self.source[n : plan.size], self.target[n : plan.size] = INITIAL, SCRATCH
         started = perf_counter()
         try:
+            if plan.run is None:
+                plan.run = self._runtime.prepare(self._arrays, self.arena.memory, plan.size)
             plan.run()
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
             raise InferenceError(f"update step of {self.bundle.info.name!r}, {n} rows: {error}") from error
@@ -97,51 +121,59 @@ class StepSession:
     def self_test(self) -> bool:
         """Is a row's result the same, bit for bit, alone and at every place of every batch size?
 
-        If not, from now on all batches are run at one size, and `batching` says whether that helped.
+        Before anything else uses the arena. If not, from now on all batches are run at one size, and `batching` says
+        whether that helped.
         """
         generator = np.random.default_rng(0)
         probes = min(_PROBES, self.max_batch)
         x = generator.normal(size=(probes, self.x.shape[1])).astype(np.float32)
-        state = generator.normal(size=(probes, self.state.shape[1])).astype(np.float32)
-        if self._agrees(x, state):
-            return True
-        self.max_batch = min(_PADDED_BATCH, self.max_batch)
-        self._use([self.max_batch])
-        self.batching = "padded" if self._agrees(x, state) else "inexact"
-        return False
+        state = generator.normal(size=(probes, self.bundle.info.state_size)).astype(np.float32)
+        self.reserve(probes + self.max_batch)
+        self.arena.memory.write(FIRST + np.arange(probes), state)
+        exact = self._agrees(x)
+        if not exact:
+            self.max_batch = min(_PADDED_BATCH, self.max_batch)
+            self._use([self.max_batch])
+            self.batching = "padded" if self._agrees(x) else "inexact"
+        return exact
 
-    def _agrees(self, x: NDArray[np.float32], state: NDArray[np.float32]) -> bool:
+    def _agrees(self, x: NDArray[np.float32]) -> bool:
         """Each row at the first place of the smallest batch, against all places of all sizes."""
-        alone = [self._outputs(x[i : i + 1], state[i : i + 1]) for i in range(len(x))]
+        alone = [self._outputs(x, np.array([i])) for i in range(len(x))]
         expected = np.concatenate(alone)
         for size in {plan.size for plan in self._plans[1:]}:
             order = np.arange(size, 0, -1) % len(x)
-            if not np.array_equal(self._outputs(x[order], state[order]), expected[order]):
+            if not np.array_equal(self._outputs(x, order), expected[order]):
                 return False
         return True
 
-    def _outputs(self, x: NDArray[np.float32], state: NDArray[np.float32]) -> NDArray[np.uint32]:
-        """All outputs of rows, side by side, as bits."""
-        n = len(x)
-        self.x[:n], self.state[:n] = x, state
+    def _outputs(self, x: NDArray[np.float32], probes: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """New state, Δũ and y of some probes, side by side, as bits."""
+        n, target = len(probes), FIRST + len(x) + np.arange(len(probes))
+        self.x[:n], self.source[:n], self.target[:n] = x[probes], FIRST + probes, target
         self.run(n)
-        columns = (self.new_state[:n], self.update_prob[:n, np.newaxis], self.y[:n])
+        columns = (self.arena.memory.read(target), self.update_prob[:n, np.newaxis], self.y[:n])
         return np.concatenate(columns, axis=1).view(np.uint32)
+
+    def _make_arena(self, size: int) -> None:
+        initial_state = self.bundle.info.initial_state
+        self.arena = Arena(self._runtime.memory(size), size, initial_state=initial_state)
+        self._use(self._sizes)
 
     def _use(self, sizes: list[int]) -> None:
         """Run at these sizes from now on: n rows at the smallest that holds them."""
-        arrays = {name: getattr(self, name) for name in (*INPUTS, *OUTPUTS)}
-        plans = [_Plan(self._runtime.prepare(arrays, size), size) for size in sizes]
+        self._sizes, plans = sizes, [_Plan(size) for size in sizes]
         self._plans = [next(plan for plan in plans if plan.size >= n) for n in range(sizes[-1] + 1)]
 
 
 class _Plan:
-    """How batches of up to `size` rows are run, and how long that takes."""
+    """How batches of up to `size` rows are run, once the first was, and how long that takes."""
 
     __slots__ = ("run", "seconds", "size")
 
-    def __init__(self, run: Run, size: int) -> None:
-        self.run, self.size, self.seconds = run, size, 0.0
+    def __init__(self, size: int) -> None:
+        self.run: Run | None = None
+        self.size, self.seconds = size, 0.0
 
     def learn(self, seconds: float) -> None:
         """A run is slow for many reasons (cold memory, a busy machine), but never fast by accident."""

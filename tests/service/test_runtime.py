@@ -6,13 +6,16 @@ What is not run here for want of a GPU: the CUDA provider itself, and CUDA graph
 import asyncio
 import logging
 import math
+import os
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from onnxruntime import OrtValue
 
-from skiprnn_export import Bundle, unroll
+from skiprnn_export import Bundle, open_session, unroll
+from skiprnn_service import step_graph
 from skiprnn_service.engine import Engine
 from skiprnn_service.errors import ModelError
 from skiprnn_service.runtime import CPU, PROVIDERS, Runtime
@@ -21,8 +24,7 @@ from skiprnn_service.session import StepSession
 from skiprnn_service.settings import load
 from support.bundles import random_sequence, write_random_bundle
 from support.engines import Client
-
-OUTPUTS = ("new_state", "update_prob", "y")
+from support.steps import random_input, step
 
 
 @pytest.fixture
@@ -30,43 +32,72 @@ def bundle(tmp_path: Path) -> Bundle:
     return write_random_bundle(tmp_path / "m.onnx", hidden=24, layers=2)
 
 
-def fill(session: StepSession, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    session.x[:] = rng.normal(size=session.x.shape)
-    session.state[:] = rng.normal(size=session.state.shape)
-
-
 def test_memory_apart_gives_the_same_bits_in_every_batch_size(bundle: Bundle) -> None:
-    plain, staged = StepSession(bundle, max_batch=20), StepSession(bundle, max_batch=20, staged=True)
+    plain, apart = StepSession(bundle, max_batch=20), StepSession(bundle, max_batch=20, apart=True)
     for n in range(1, 21):
-        for session in (plain, staged):
-            fill(session, n)
-            session.run(n)
-        for name in OUTPUTS:
-            assert getattr(staged, name)[:n].tobytes() == getattr(plain, name)[:n].tobytes()
+        x, state = random_input(plain, n, seed=n)
+        for got, expected in zip(step(apart, x, state), step(plain, x, state), strict=True):
+            assert got.tobytes() == expected.tobytes()
 
 
 def test_memory_apart_is_really_apart(bundle: Bundle) -> None:
     """Else the copies would go untested."""
-    staged = StepSession(bundle, max_batch=4, staged=True)
-    fill(staged, 0)
-    staged.run(4)
-    kept = staged.y.copy()
-    staged.y[:] = 0
-    staged._plans[4].run._run(staged._plans[4].run._binding)
-    assert not staged.y.any()
-    staged.run(4)
-    assert (staged.y == kept).all()
+    apart = StepSession(bundle, max_batch=4, apart=True)
+    kept = step(apart, *random_input(apart, 4)).y
+    run = apart._plans[4].run
+    assert run is not None
+    apart.y[:] = 0
+    run._run(run._binding)
+    assert not apart.y.any()
+    apart.run(4)
+    assert (apart.y == kept).all()
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_memory_gives_back_what_was_put_into_its_rows(bundle: Bundle, apart: bool) -> None:
+    size = bundle.info.state_size
+    runtime = Runtime(bundle.model, state_size=size, threads=1, providers=CPU, apart=apart)
+    memory, states = runtime.memory(9), np.random.default_rng(0).normal(size=(9, size)).astype(np.float32)
+    memory.write(np.arange(9), states)
+    memory.write(np.array([7, 2]), states[:2])
+    states[[7, 2]] = states[:2]
+    order = np.array([2, 8, 7, 2, 0])
+    assert (memory.read(order) == states[order]).all()
+    copy = memory.read(np.array([3]))
+    memory.write(np.array([3]), states[4:5])
+    assert (copy == states[3]).all()
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("replayable", [False, True])
+def test_the_graph_writes_to_the_arena_itself(bundle: Bundle, replayable: bool) -> None:
+    """A runtime that copied all of it would be as slow as the arena is large: 2 GB here, of which 3 rows are used."""
+    size = bundle.info.state_size
+    graph = step_graph.on_rows(bundle.model, state_size=size, replayable=replayable)
+    session = open_session(graph)
+    arena = np.zeros((2**31 // (4 * size), size), np.float32)
+    before = resident_bytes()
+    binding, value = session.io_binding(), OrtValue.ortvalue_from_numpy(arena)
+    binding.bind_cpu_input(step_graph.X, np.zeros((1, bundle.info.input_size), np.float32))
+    binding.bind_cpu_input(step_graph.SOURCE, np.array([len(arena) - 1]))
+    binding.bind_cpu_input(step_graph.TARGET, np.array([[len(arena) - 2]]))
+    binding.bind_ortvalue_input(step_graph.ARENA, value)
+    binding.bind_ortvalue_output(step_graph.NEXT_ARENA, value)
+    for name in (step_graph.UPDATE_PROB, step_graph.Y):
+        binding.bind_output(name)
+    session.run_with_iobinding(binding)
+    assert arena[-2].any()
+    assert not arena[-1].any()
+    assert resident_bytes() - before < 2**28
 
 
 def test_forks_share_a_session_from_two_threads(bundle: Bundle) -> None:
-    session = StepSession(bundle, max_batch=8, staged=True)
+    session = StepSession(bundle, max_batch=8, apart=True)
     sessions = [session, session.fork()]
-    expected = []
-    for seed, each in enumerate(sessions):
-        fill(each, seed)
-        each.run(8)
-        expected.append(each.y.copy())
+    expected = [step(each, *random_input(each, 8, seed=seed)).y for seed, each in enumerate(sessions)]
 
     def run(each: StepSession) -> None:
         for _ in range(200):
@@ -82,17 +113,25 @@ def test_forks_share_a_session_from_two_threads(bundle: Bundle) -> None:
 
 def test_no_two_recorded_runs_have_the_same_number(bundle: Bundle) -> None:
     """A CUDA graph is replayed with the addresses it was recorded with: a fork's would be another's."""
-    session = StepSession(bundle, max_batch=8, staged=True)
-    runs = {plan.run for each in (session, session.fork()) for plan in each._plans[1:]}
-    numbers = {run._options.get_run_config_entry("gpu_graph_id") for run in runs}  # type: ignore[attr-defined]
+    session = StepSession(bundle, max_batch=8, apart=True)
+    sessions = [session, session.fork()]
+    for each in sessions:
+        for n in range(1, 9):
+            each.run(n)
+    runs = {plan.run for each in sessions for plan in each._plans[1:]}
+    numbers = {run._options.get_run_config_entry("gpu_graph_id") for run in runs}  # type: ignore[union-attr]
     assert len(numbers) == len(runs) == 16
 
 
 async def test_streams_get_the_bits_of_the_offline_unroll(bundle: Bundle) -> None:
-    engine = Engine(StepSession(bundle, max_batch=8, staged=True), model="m", version="1")
+    """Parked and resumed on the way: their states are read from memory apart, and written to it."""
+    engine = Engine(StepSession(bundle, max_batch=8, apart=True), model="m", version="1")
     clients = [Client(engine, f"s{i}") for i in range(12)]
     sequences = [random_sequence(bundle, 80, seed=i) for i in range(12)]
-    await asyncio.gather(*(client.ask(x) for client, x in zip(clients, sequences, strict=True)))
+    await asyncio.gather(*(client.ask(x[:50]) for client, x in zip(clients, sequences, strict=True)))
+    for client in clients[:6]:
+        client.drop()
+    await asyncio.gather(*(client.ask(x[50:]) for client, x in zip(clients, sequences, strict=True)))
     assert all(client.equals(unroll(bundle, x)) for client, x in zip(clients, sequences, strict=True))
     engine.close()
 
@@ -101,21 +140,22 @@ def test_asking_for_cuda_without_it_says_what_to_do(bundle: Bundle) -> None:
     with pytest.raises(
         ModelError, match=r"expected CUDAExecutionProvider, .*skiprnn\[gpu\].*device auto or cpu"
     ):
-        Runtime(bundle.model, threads=1, providers=PROVIDERS["cuda"])
+        Runtime(bundle.model, state_size=1, threads=1, providers=PROVIDERS["cuda"])
 
 
 def test_a_fallback_that_is_allowed_is_taken_and_logged(
     bundle: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        runtime = Runtime(bundle.model, threads=1, providers=PROVIDERS["auto"])
-    assert (runtime.provider, runtime.device, runtime.staged) == (CPU[0], "cpu", False)
+        size = bundle.info.state_size
+        runtime = Runtime(bundle.model, state_size=size, threads=1, providers=PROVIDERS["auto"])
+    assert (runtime.provider, runtime.device, runtime.apart) == (CPU[0], "cpu", False)
     assert "run on CPUExecutionProvider: CUDAExecutionProvider is not to be had here" in caplog.text
 
 
 def test_a_file_that_is_no_graph_is_refused() -> None:
-    with pytest.raises(ModelError, match="refuses the graph"):
-        Runtime(b"no graph", threads=1, providers=CPU)
+    with pytest.raises(ModelError, match="not an ONNX file"):
+        Runtime(b"no graph", state_size=1, threads=1, providers=CPU)
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,12 @@ import numpy as np
 import pytest
 
 from skiprnn_export import Bundle, open_session, write
+from skiprnn_service.arena import FIRST, INITIAL, SCRATCH
 from skiprnn_service.errors import InferenceError, ModelError
 from skiprnn_service.session import StepSession
 from support.bundles import random_bundle, write_random_bundle
 from support.graphs import depends_on_batch_size, depends_on_neighbours, fails_on_large_samples
-
-
-def fill(session: StepSession, *, seed: int = 0) -> None:
-    rng = np.random.default_rng(seed)
-    session.x[:] = rng.normal(size=session.x.shape)
-    session.state[:] = rng.normal(size=session.state.shape)
+from support.steps import Stepped, random_input, step
 
 
 @pytest.fixture
@@ -27,16 +23,51 @@ def bundle(tmp_path: Path) -> Bundle:
 def test_every_batch_size_gives_the_bits_of_rows_run_alone(cell: str, tmp_path: Path) -> None:
     bundle = write_random_bundle(tmp_path / "m.onnx", cell=cell, hidden=48, outputs=5)
     session, plain = StepSession(bundle, max_batch=70), open_session(bundle.model)
-    fill(session)
-    names = ["new_state", "update_prob", "y"]
-    alone = [
-        plain.run(names, {"x": session.x[i : i + 1], "state": session.state[i : i + 1]}) for i in range(70)
-    ]
+    x, state = random_input(session, 70)
+    alone = [plain.run([*Stepped._fields], {"x": x[i : i + 1], "state": state[i : i + 1]}) for i in range(70)]
     expected = [np.concatenate(column) for column in zip(*alone, strict=True)]
     for n in range(1, 71):
-        session.run(n)
-        for name, values in zip(names, expected, strict=True):
-            np.testing.assert_array_equal(getattr(session, name)[:n], values[:n], strict=True)
+        for got, values in zip(step(session, x[:n], state[:n]), expected, strict=True):
+            np.testing.assert_array_equal(got, values[:n], strict=True)
+
+
+def test_nothing_but_the_target_rows_is_written(bundle: Bundle) -> None:
+    session = StepSession(bundle, max_batch=16)
+    x, state = random_input(session, 11)  # run at 12
+    session.reserve(40)
+    rows = np.arange(FIRST + 40)
+    rows = rows[rows != SCRATCH]
+    filled = np.random.default_rng(1).normal(size=(len(rows), state.shape[1])).astype(np.float32)
+    session.arena.memory.write(rows, filled)
+    target = FIRST + 3 * np.arange(11)
+    session.x[:11], session.source[:11], session.target[:11] = x, FIRST + 1, target
+    session.run(11)
+    untouched = ~np.isin(rows, target)
+    assert (session.arena.memory.read(rows)[untouched] == filled[untouched]).all()
+    assert (session.arena.memory.read(target) != filled[np.isin(rows, target)]).any(axis=1).all()
+
+
+def test_a_row_may_be_stepped_in_place(bundle: Bundle) -> None:
+    session = StepSession(bundle, max_batch=8)
+    x, state = random_input(session, 8)
+    expected = step(session, x, state)
+    rows = FIRST + np.arange(8)
+    session.arena.memory.write(rows, state)
+    session.source[:] = session.target[:] = rows
+    session.run(8)
+    assert (session.arena.memory.read(rows) == expected.new_state).all()
+
+
+def test_room_that_is_there_keeps_what_it_holds(bundle: Bundle) -> None:
+    session = StepSession(bundle, max_batch=8)
+    session.reserve(10)
+    arena, state = session.arena, np.ones(bundle.info.state_size, np.float32)
+    arena.write(FIRST + 9, state)
+    session.reserve(10)
+    assert session.arena is arena
+    assert (session.arena.read(FIRST + 9) == state).all()
+    session.reserve(11)
+    assert (session.arena.read(INITIAL) == bundle.info.initial_state).all()
 
 
 def test_x_bytes_is_the_memory_of_x(bundle: Bundle) -> None:
@@ -49,16 +80,12 @@ def test_x_bytes_is_the_memory_of_x(bundle: Bundle) -> None:
 def test_a_fork_has_the_same_weights_and_its_own_buffers(bundle: Bundle) -> None:
     session = StepSession(bundle, max_batch=8)
     fork = session.fork()
-    fill(session)
-    fill(fork, seed=1)
-    session.run(8)
-    kept = session.y.copy()
-    fork.run(8)
-    assert (session.y == kept).all()
-    assert (fork.y != kept).any()
-    fill(fork)
-    fork.run(8)
-    assert (fork.y == kept).all()
+    one, other = random_input(session, 8), random_input(session, 8, seed=1)
+    kept = step(session, *one)
+    assert (step(fork, *other).y != kept.y).any()
+    assert (session.y == kept.y).all()
+    assert (session.arena.memory.read(FIRST + 8 + np.arange(8)) == kept.new_state).all()
+    assert (step(fork, *one).y == kept.y).all()
 
 
 def test_self_test_passes_where_rows_are_independent(bundle: Bundle) -> None:
@@ -73,11 +100,9 @@ def test_self_test_pads_batches_where_their_size_matters(tmp_path: Path) -> None
     assert not session.self_test()
     assert session.batching == "padded"
     for padded in (session, session.fork()):
-        fill(padded)
-        padded.run(padded.max_batch)
-        together = padded.y.copy()
-        padded.run(1)
-        assert (padded.y[0] == together[0]).all()
+        x, state = random_input(padded, padded.max_batch)
+        together = step(padded, x, state)
+        assert (step(padded, x[:1], state[:1]).y[0] == together.y[0]).all()
         assert padded.batching == "padded"
 
 
