@@ -5,6 +5,8 @@ a row of its own, the later ones to that. So a message that fails leaves nothing
 time, and rows change hands when a message is done. Rows used last are handed out first, while the caches hold them.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +31,11 @@ class Arena:
         self._untouched = FIRST  # rows from here on were never handed out
         self.write(INITIAL, initial_state)
 
+    @property
+    def used(self) -> int:
+        """Rows that are handed out."""
+        return self._untouched - FIRST - len(self._free)
+
     def acquire(self) -> int:
         """A row to write to. IndexError when all are in use: whoever made the arena knows how many are needed."""
         if self._free:
@@ -43,10 +50,9 @@ class Arena:
         if row != INITIAL:
             self._free.append(row)
 
-    def read(self, row: int) -> NDArray[np.float32]:
-        """A copy of the state in a row that no step is writing to."""
-        state: NDArray[np.float32] = self.memory.read(np.array([row]))[0]
-        return state
+    def read(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """Copies [M, S] of the states in M rows that no step is writing to."""
+        return self.memory.read(np.array(rows, np.int64))
 
     def write(self, row: int, state: NDArray[np.float32]) -> None:
         """Put a state into a row that no step uses."""

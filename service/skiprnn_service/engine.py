@@ -12,11 +12,12 @@ only when the message is answered (`arena.py`).
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skiprnn_export import SkipTable, skip_table
 from skiprnn_service.arena import INITIAL
@@ -168,8 +169,16 @@ class Engine:
 
     def snapshot(self, stream: LiveStream) -> Snapshot:
         """The stream as it stood after the last message that was answered."""
-        if not stream.open:
+        return self.snapshots([stream])[0]
+
+    def snapshots(self, streams: Sequence[LiveStream]) -> list[Snapshot]:
+        """The same of many: their states are fetched together, which matters where they are on a GPU."""
+        if not all(stream.open for stream in streams):
             raise StreamStateError("snapshot", "closed")
+        states = self._arena.read([stream.row for stream in streams]).astype("<f4")
+        return [self._snapshot(stream, state) for stream, state in zip(streams, states, strict=True)]
+
+    def _snapshot(self, stream: LiveStream, state: NDArray[np.float32]) -> Snapshot:
         return Snapshot(
             model=self.model,
             version=self.version,
@@ -180,7 +189,7 @@ class Engine:
             left=stream.left,
             samples=stream.samples,
             updates=stream.updates,
-            state=self._arena.read(stream.row).astype("<f4").tobytes(),
+            state=state.tobytes(),
             last_y=stream.last_y,
             principal=stream.principal,
             sequence=stream.sequence,

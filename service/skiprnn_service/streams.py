@@ -15,6 +15,7 @@ import itertools
 import logging
 import re
 import secrets
+from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -214,7 +215,7 @@ class Streams:
                 if not lease.epoch:  # opened while the store was down
                     lease.epoch = (await self.store.claim(*lease.key)).epoch
             places = [(lease, lease.place) for lease in batch if lease.live]
-            fenced = await self.store.save([self._record(lease, parked=False) for lease, _ in places])
+            fenced = await self.store.save(_records([lease for lease, _ in places]))
         except StoreError as error:
             self._store_failed(error)
             return False
@@ -328,13 +329,9 @@ class Streams:
 
     # -- closing
 
-    def _record(self, lease: Lease, *, parked: bool) -> Record:
-        return Record(lease.epoch, parked, lease.engine.snapshot(lease.stream))
-
     def _detach(self, lease: Lease) -> Record:
         """Take a stream off its engine."""
-        record = self._record(lease, parked=True)
-        lease.engine.detach(lease.stream)
+        record = Record(lease.epoch, True, lease.engine.detach(lease.stream))
         self._let_go(lease)
         return record
 
@@ -371,6 +368,18 @@ class Streams:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _records(leases: list[Lease]) -> list[Record]:
+    """Of live streams, in any order: one look at the states of each engine."""
+    by_engine: dict[Engine, list[Lease]] = defaultdict(list)
+    for lease in leases:
+        by_engine[lease.engine].append(lease)
+    return [
+        Record(lease.epoch, False, snapshot)
+        for engine, of_it in by_engine.items()
+        for lease, snapshot in zip(of_it, engine.snapshots([lease.stream for lease in of_it]), strict=True)
+    ]
 
 
 def _checked(stream_id: str) -> str:

@@ -27,13 +27,16 @@ def test_hands_out_each_row_once_until_none_is_left(arena: Arena) -> None:
 
 def test_uses_a_released_row_again_before_an_untouched_one(arena: Arena) -> None:
     row = arena.acquire()
+    assert arena.used == 1
     arena.release(row)
+    assert arena.used == 0
     assert arena.acquire() == row
 
 
 def test_the_initial_state_is_there_and_is_never_handed_out(arena: Arena) -> None:
-    assert arena.read(INITIAL).tolist() == [1, 2, 3]
+    assert arena.read([INITIAL]).tolist() == [[1, 2, 3]]
     arena.release(INITIAL)  # of a stream that never read a sample
+    assert arena.used == 0
     assert INITIAL not in {arena.acquire(), arena.acquire()}
 
 
@@ -41,7 +44,7 @@ def test_a_row_holds_what_was_written_and_what_was_read_is_a_copy(arena: Arena) 
     one, other = arena.acquire(), arena.acquire()
     arena.write(one, np.array([4, 5, 6], np.float32))
     arena.write(other, np.zeros(3, np.float32))
-    read = arena.read(one)
+    read = arena.read([other, one])
     arena.write(one, np.ones(3, np.float32))
-    assert read.tolist() == [4, 5, 6]
-    assert arena.read(other).tolist() == [0, 0, 0]
+    assert read.tolist() == [[0, 0, 0], [4, 5, 6]]
+    assert arena.read([one]).tolist() == [[1, 1, 1]]

@@ -10,7 +10,7 @@ import pytest
 from skiprnn_export import Bundle, unroll
 from skiprnn_service.engine import Engine
 from support.bundles import random_sequence, write_random_bundle
-from support.engines import Client, FaultySession
+from support.engines import Client, FaultySession, leaves_no_row_behind
 
 
 @pytest.fixture
@@ -150,6 +150,7 @@ async def test_a_stream_may_vanish_while_its_batch_runs(
     assert gone.equals(expected)
     assert stays.equals(expected)
     assert heir.equals(expected)
+    assert leaves_no_row_behind(threaded, [gone, stays, heir])
 
 
 async def test_rows_of_vanished_streams_are_used_again(bundle: Bundle, session: Watched) -> None:
@@ -165,6 +166,7 @@ async def test_rows_of_vanished_streams_are_used_again(bundle: Bundle, session: 
         session.gate.set()
         while engine._batcher._running:
             await asyncio.sleep(0)
+        assert leaves_no_row_behind(engine, [])
     last = Client(engine)
     await last.ask(x)
     assert last.equals(unroll(bundle, x))

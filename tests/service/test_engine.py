@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from skiprnn_service.errors import (
 from skiprnn_service.session import StepSession
 from skiprnn_service.stream import RECENT_UPDATES, Reply
 from support.bundles import random_bundle, random_sequence, write_random_bundle
-from support.engines import Client, FaultySession, Samples, broken
+from support.engines import Client, FaultySession, Samples, broken, leaves_no_row_behind
 from support.graphs import depends_on_batch_size
 
 INLINE, WORKER = 1e9, 0.0  # µs below which a batch runs on the loop
@@ -40,6 +41,17 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture(scope="module")
 def session(bundle: Bundle) -> StepSession:
     return StepSession(bundle, max_batch=64)
+
+
+@pytest.fixture(scope="module")
+def sessions(bundle: Bundle, session: StepSession) -> list[StepSession]:
+    """On the caller's memory, and with memory apart as on a GPU."""
+    return [session, StepSession(bundle, max_batch=64, apart=True)]
+
+
+@pytest.fixture(scope="module")
+def plain(bundle: Bundle) -> Any:
+    return open_session(bundle.model)
 
 
 @pytest.fixture
@@ -100,17 +112,24 @@ async def play(client: Client, x: Samples, life: Life) -> None:
             assert all(isinstance(answer, Reply) for answer in answers)
 
 
-@settings(max_examples=150)
+@pytest.mark.parametrize("apart", [False, True])
+@settings(max_examples=100)
 @given(
     lives=st.lists(lives, min_size=1, max_size=6),
     inline_below_us=st.sampled_from([INLINE, WORKER, 30.0]),
     max_batch=st.sampled_from([1, 3, 64]),
 )
 def test_a_stream_gets_the_bits_of_the_offline_unroll_however_it_is_sent(
-    bundle: Bundle, session: StepSession, lives: list[Life], inline_below_us: float, max_batch: int
+    bundle: Bundle,
+    sessions: list[StepSession],
+    plain: Any,
+    apart: bool,
+    lives: list[Life],
+    inline_below_us: float,
+    max_batch: int,
 ) -> None:
     async def serve() -> None:
-        shared = StepSession(bundle, max_batch=max_batch, shares=session)
+        shared = StepSession(bundle, max_batch=max_batch, shares=sessions[apart])
         engine = Engine(shared, model="m", version="1", inline_below_us=inline_below_us)
         clients = [Client(engine, f"s{i}", threshold=life.threshold) for i, life in enumerate(lives)]
         sequences = [random_sequence(bundle, life.samples, seed=life.seed) for life in lives]
@@ -119,9 +138,9 @@ def test_a_stream_gets_the_bits_of_the_offline_unroll_however_it_is_sent(
             assert client.equals(unroll(bundle, x, threshold=life.threshold, session=plain))
         assert engine.stats.updates == sum(len(client.updates) for client in clients)
         assert engine.stats.samples == sum(client.stream.samples for client in clients)
+        assert leaves_no_row_behind(engine, clients)
         engine.close()
 
-    plain = open_session(bundle.model)
     asyncio.run(serve())
 
 
@@ -247,6 +266,7 @@ async def test_a_non_finite_sample_that_is_read_rolls_its_message_back(
     await clients[1].ask(x[1:])
     assert all(client.equals(expected) for client in clients)
     assert engine.stats.refusals == {"non_finite": 1}
+    assert leaves_no_row_behind(engine, clients)
 
 
 async def test_a_finite_sample_that_would_make_nan_of_the_state_is_refused(tmp_path: Path) -> None:
@@ -264,6 +284,7 @@ async def test_a_finite_sample_that_would_make_nan_of_the_state_is_refused(tmp_p
     assert [type(answer) for answer in answers] == [Reply, NonFiniteError, NonFiniteError]
     await asyncio.gather(clients[1].ask(x), clients[2].ask(x[20:]))
     assert all(client.equals(expected) for client in clients)
+    assert leaves_no_row_behind(engine, clients)
     engine.close()
 
 
@@ -283,6 +304,7 @@ async def test_a_step_that_raises_fails_its_messages_and_the_engine_goes_on(
     session.before_run = lambda _: None
     await asyncio.gather(*(client.ask(x[10:]) for client in clients))
     assert all(client.equals(unroll(bundle, x)) for client in clients)
+    assert leaves_no_row_behind(engine, clients)
     engine.close()
 
 
@@ -335,6 +357,7 @@ async def test_reset_and_end_wait_their_turn(bundle: Bundle, engine: Engine) -> 
     assert b"".join(update.y for update in client.updates) == expected.y.tobytes() * 2
     assert (client.stream.samples, client.stream.updates) == (160, 2 * len(expected.t))
     assert engine.live == 0
+    assert leaves_no_row_behind(engine, [client])
 
 
 async def test_a_stream_that_ended_takes_nothing_more(bundle: Bundle, engine: Engine) -> None:
@@ -363,6 +386,18 @@ async def test_detach_rolls_a_half_read_message_back_and_drops_what_waits(
     assert (client.stream.next, client.stream.wake) == (50, 50 + snapshot.left)
     await client.ask(x[50:])
     assert client.equals(unroll(bundle, x))
+    assert leaves_no_row_behind(engine, [client])
+
+
+async def test_snapshots_of_many_streams_are_those_of_each(bundle: Bundle, engine: Engine) -> None:
+    clients = [Client(engine, f"s{i}") for i in range(4)]
+    for i, client in enumerate(clients[1:]):  # the first has not read anything
+        await client.ask(random_sequence(bundle, 30, seed=i))
+    streams = [client.stream for client in clients]
+    found = engine.snapshots(streams)
+    assert found == [engine.snapshot(stream) for stream in streams]
+    assert len({snapshot.state for snapshot in found}) == 4
+    assert engine.snapshots([]) == []
 
 
 async def test_a_snapshot_goes_on_only_with_the_file_it_is_of(engine: Engine) -> None:

@@ -65,9 +65,9 @@ def test_room_that_is_there_keeps_what_it_holds(bundle: Bundle) -> None:
     arena.write(FIRST + 9, state)
     session.reserve(10)
     assert session.arena is arena
-    assert (session.arena.read(FIRST + 9) == state).all()
+    assert (session.arena.read([FIRST + 9]) == state).all()
     session.reserve(11)
-    assert (session.arena.read(INITIAL) == bundle.info.initial_state).all()
+    assert (session.arena.read([INITIAL]) == bundle.info.initial_state).all()
 
 
 def test_x_bytes_is_the_memory_of_x(bundle: Bundle) -> None:

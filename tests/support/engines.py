@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn_export import Unrolled
+from skiprnn_service.arena import INITIAL
 from skiprnn_service.engine import Engine
 from skiprnn_service.errors import InferenceError, SkipRnnServiceError
 from skiprnn_service.live_stream import LiveStream
@@ -71,6 +72,12 @@ class Client:
             and snapshot.state == expected.state.tobytes()
             and self.stream.wake == expected.wake
         )
+
+
+def leaves_no_row_behind(engine: Engine, clients: "list[Client]") -> bool:
+    """Nothing is being read: has every stream the row of its state, or none before its first update, and no more?"""
+    rows = [client.stream.row for client in clients if client.stream.open and client.stream.row != INITIAL]
+    return len(set(rows)) == len(rows) == engine.session.arena.used
 
 
 class FaultySession(StepSession):
