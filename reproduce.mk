@@ -18,7 +18,8 @@ LSTM_FREQUENCY = $(if $(PAPER),,--lr 1e-3)
 # Twice as many samples: begin with every fifth, not with every third.
 OFTENER = $(if $(PAPER),,--set gate_bias=-2)
 # Approach a rate that is far below where the gate begins, over most of the training.
-RAMPED  = $(if $(PAPER),,--ramp 0.7 --set gate_learning_rate=0.2)
+RAMPED  = $(if $(PAPER),,--ramp 0.7)
+RAMPED_LSTM = $(if $(PAPER),,--set gate_learning_rate=0.2)
 TRAIN   = $(BIN)/skiprnn train --resume $(PAPER) $(if $(EPOCHS),--epochs $(EPOCHS)) --seed $$seed
 
 .PHONY: reproduce-adding reproduce-frequency reproduce-digits reproduce-watch reproduce-mnist
@@ -33,7 +34,7 @@ reproduce-adding: $(VENV)/.dev ## the adding task: LSTM and GRU, λ = 0 and 1e-5
 reproduce-frequency: $(VENV)/.dev ## frequency discrimination: both cells and sampling periods, three prices and a rate
 	@set -e; for seed in $(SEEDS); do for cell in $(CELLS); do for period in 1 0.5; do \
 	case $$cell$$period in gru1) rate=0.22;; gru*) rate=0.11;; lstm1) rate=0.12;; *) rate=0.095;; esac; \
-	rate="--rate $$rate $(RAMPED)"; \
+	rate="--rate $$rate $(RAMPED)"; if [ $$cell = lstm ]; then rate="$$rate $(RAMPED_LSTM)"; fi; \
 	if [ $$cell = lstm ]; then slower='$(LSTM_FREQUENCY)'; else slower=; fi; \
 	if [ $$period = 1 ]; then start=; else start='$(OFTENER)'; fi; \
 	for reads in "$$rate" '--lambda 1e-4' '--lambda 1e-5' '--lambda 0'; do \

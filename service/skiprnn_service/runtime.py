@@ -33,6 +33,7 @@ States = NDArray[np.float32]
 
 _log = logging.getLogger(__name__)
 _numbers = itertools.count(1)  # of CUDA graphs: never the same for two sets of addresses
+_device = Lock()  # while one thread records a CUDA graph no other may allocate or copy, whatever its session
 
 
 class Runtime:
@@ -63,7 +64,6 @@ class Runtime:
             self.apart = False
             self._start(model, threads, [self.provider])
         self.device = "cuda" if self.provider in CUDA else "cpu"
-        self.lock = Lock()  # a session that records or replays CUDA graphs is for one thread at a time
 
     def _start(self, model: bytes, threads: int, providers: Sequence[str]) -> None:
         try:
@@ -133,21 +133,25 @@ class DeviceMemory:
         self.value = _on(runtime.device, (rows, runtime.state_size), np.float32)
 
     def read(self, rows: Rows) -> States:
-        binding = self._runtime.reader.io_binding()
-        binding.bind_ortvalue_input("arena", self.value)
-        binding.bind_cpu_input("rows", rows)
-        binding.bind_output("states")
-        self._runtime.reader.run_with_iobinding(binding)
-        states: States = binding.copy_outputs_to_cpu()[0]
+        reader = self._runtime.reader
+        with _device:
+            binding = reader.io_binding()
+            binding.bind_ortvalue_input("arena", self.value)
+            binding.bind_cpu_input("rows", rows)
+            binding.bind_output("states")
+            reader.run_with_iobinding(binding)
+            states: States = binding.copy_outputs_to_cpu()[0]
         return states
 
     def write(self, rows: Rows, states: States) -> None:
-        binding = self._runtime.writer.io_binding()
-        binding.bind_ortvalue_input("arena", self.value)
-        binding.bind_cpu_input("rows", rows[:, np.newaxis])
-        binding.bind_cpu_input("states", np.ascontiguousarray(states, np.float32))
-        binding.bind_ortvalue_output("next_arena", self.value)
-        self._runtime.writer.run_with_iobinding(binding)
+        writer = self._runtime.writer
+        with _device:
+            binding = writer.io_binding()
+            binding.bind_ortvalue_input("arena", self.value)
+            binding.bind_cpu_input("rows", rows[:, np.newaxis])
+            binding.bind_cpu_input("states", np.ascontiguousarray(states, np.float32))
+            binding.bind_ortvalue_output("next_arena", self.value)
+            writer.run_with_iobinding(binding)
 
 
 class Run:
@@ -180,7 +184,6 @@ class DeviceRun(Run):
 
         self._values: list[tuple[Any, NDArray[Any]]] = []  # of the device, and of the caller
         super().__init__(runtime, arrays, memory, size)
-        self._lock = runtime.lock
         self._options = RunOptions()
         self._options.add_run_config_entry("gpu_graph_id", str(next(_numbers)))
 
@@ -191,7 +194,7 @@ class DeviceRun(Run):
 
     def __call__(self) -> None:
         inputs, outputs = self._values[: len(INPUTS)], self._values[len(INPUTS) :]
-        with self._lock:
+        with _device:
             for value, rows in inputs:
                 value.update_inplace(rows)
             self._run(self._binding, self._options)
@@ -228,7 +231,8 @@ def _open(model: bytes, threads: int, providers: Sequence[str], *, replay: bool)
 
     with_options = [(p, {"enable_cuda_graph": "1"}) if replay and p in CUDA else p for p in providers]
     try:
-        return onnxruntime.InferenceSession(model, _options(onnxruntime, threads), providers=with_options)
+        with _device:
+            return onnxruntime.InferenceSession(model, _options(onnxruntime, threads), providers=with_options)
     except Exception as error:  # ONNX Runtime's exceptions have no base of their own
         raise ModelError(f"ONNX Runtime refuses the graph: {error}") from error
 
@@ -236,7 +240,8 @@ def _open(model: bytes, threads: int, providers: Sequence[str], *, replay: bool)
 def _on(device: str, shape: tuple[int, ...], dtype: Any) -> Any:
     from onnxruntime import OrtValue
 
-    return OrtValue.ortvalue_from_shape_and_type(shape, dtype, device, 0)
+    with _device:
+        return OrtValue.ortvalue_from_shape_and_type(shape, dtype, device, 0)
 
 
 def _options(onnxruntime: Any, threads: int) -> Any:
