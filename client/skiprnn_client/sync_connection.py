@@ -1,8 +1,9 @@
 """The same without asyncio: one stream over one websocket, in the caller's thread."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Unpack
+from typing import Any, Unpack
 
 from numpy.typing import ArrayLike
 from websockets.exceptions import ConnectionClosed
@@ -21,6 +22,7 @@ from skiprnn_client.handshake import (
 )
 from skiprnn_client.messages import END, KEEPALIVE, RESET, Ended, GoAway, Ready, Reply, Saved, decode_ready
 from skiprnn_client.position import Position
+from skiprnn_client.tls_socket import TlsContext
 
 
 class SyncConnection(Position):
@@ -126,8 +128,15 @@ def opened_sync(url: str, options: Options) -> Iterator[tuple[ClientConnection, 
     """A websocket and what the server said first. Errors as `connect`."""
     with ExitStack() as stack:
         try:
-            socket = stack.enter_context(open_socket(address(url, options), **socket_settings(options)))
+            socket = stack.enter_context(open_socket(address(url, options), **_settings(url, options)))
             ready = decode_ready(socket.recv(OPEN_TIMEOUT_SECONDS))
         except OPEN_ERRORS as error:
             raise failure(error, url) from error
         yield socket, ready
+
+
+def _settings(url: str, options: Options) -> dict[str, Any]:
+    settings = socket_settings(options)
+    if address(url, options).startswith("wss:"):
+        settings["ssl"] = TlsContext(options.get("ssl") or ssl.create_default_context())
+    return settings

@@ -4,28 +4,27 @@ import json
 import ssl
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from skiprnn_client import connect_sync
 from skiprnn_service import api_keys
 from skiprnn_service.api_keys import ApiKeys
 from skiprnn_service.errors import QuotaError
 from skiprnn_service.quotas import Quotas
 from skiprnn_service.tokens import TICKET_SECONDS, Principal, Tickets, Tokens
 from support.bundles import write_random_bundle
+from support.certificates import write_certificate
 from support.servers import Running, serving
 
 
@@ -353,35 +352,11 @@ def test_the_page_comes_with_headers_that_keep_others_out(server: Running) -> No
 
 
 def test_a_certificate_makes_it_wss(files: Path, tmp_path: Path) -> None:
-    certificate, key = _certificate(tmp_path)
+    certificate, key = write_certificate(tmp_path)
     with serving(files / "models", tls_certificate=certificate, tls_key=key) as server:
         context = ssl.create_default_context(cafile=certificate)
         url = server.url().replace("ws://127.0.0.1", "wss://localhost")
-        with connect(url, ssl=context) as socket:
-            assert json.loads(socket.recv())["type"] == "ready"
+        with connect_sync(url, ssl=context) as connection:
+            assert connection.ready.resumed is False
         answer = httpx.get(f"https://localhost:{server.port}/v2/health/live", verify=context)
         assert "Strict-Transport-Security" in answer.headers
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """Self-signed, for localhost."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(EC.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(EC, hashes.SHA256())
-    )
-    key = EC.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(key)
-    return folder / "cert.pem", folder / "key.pem"
