@@ -1,8 +1,9 @@
 """TLS for a connection that one thread reads while another writes, as websockets' synchronous connections do.
 
 `ssl.SSLSocket` does not allow that: OpenSSL forbids two threads in one TLS state, and CPython lets go of its lock while
-it is there (python/cpython#76714). A connection then hangs or breaks: one in some hundreds when it is opened, busy ones within
-a second, and the process may end with it. Here TLS is behind a lock that nobody holds while waiting for the network.
+it is there (python/cpython#76714). A connection then hangs or breaks: one in some hundreds when it is opened, busy ones
+within a second, and the process may end with it. Here TLS is behind a lock that nobody holds while waiting for the
+network.
 """
 
 import socket
