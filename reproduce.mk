@@ -33,7 +33,7 @@ reproduce-adding: $(VENV)/.dev ## the adding task: LSTM and GRU, λ = 0 and 1e-5
 
 reproduce-frequency: $(VENV)/.dev ## frequency discrimination: both cells and sampling periods, three prices and a rate
 	@set -e; for seed in $(SEEDS); do for cell in $(CELLS); do for period in 1 0.5; do \
-	case $$cell$$period in gru1) rate=0.22;; gru*) rate=0.11;; lstm1) rate=0.12;; *) rate=0.095;; esac; \
+	case $$cell$$period in gru1) rate=0.22;; gru*) rate=0.11;; lstm1) rate=0.125;; *) rate=0.095;; esac; \
 	rate="--rate $$rate $(RAMPED)"; if [ $$cell = lstm ]; then rate="$$rate $(RAMPED_LSTM)"; fi; \
 	if [ $$cell = lstm ]; then slower='$(LSTM_FREQUENCY)'; else slower=; fi; \
 	if [ $$period = 1 ]; then start=; else start='$(OFTENER)'; fi; \
