@@ -8,11 +8,12 @@ Row source[i] holds the state before, row target[i] gets the one after. `next_ar
 A bundle holds the step alone (docs/bundle.md); what is added here is the server's own.
 """
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper, parser
+from typing import TYPE_CHECKING
 
-from skiprnn_export.graph import decode
+import numpy as np
+
+if TYPE_CHECKING:
+    import onnx
 
 X, ARENA, SOURCE, TARGET = "x", "skiprnn.arena", "skiprnn.source", "skiprnn.target"
 NEXT_ARENA, UPDATE_PROB, Y = "skiprnn.next_arena", "update_prob", "y"
@@ -32,6 +33,10 @@ def on_rows(model: bytes, *, state_size: int, replayable: bool) -> bytes:
     Raises:
         ValueError: it is no ONNX file.
     """
+    from onnx import TensorProto, helper
+
+    from skiprnn_export.graph import decode
+
     step = decode(model)
     graph, rows = step.graph, ("skiprnn.rows", state_size)
     _drop(graph.input, "state")
@@ -68,8 +73,10 @@ def writer(state_size: int) -> bytes:
     )
 
 
-def _scatter_elements(graph: onnx.GraphProto, state_size: int) -> None:
+def _scatter_elements(graph: "onnx.GraphProto", state_size: int) -> None:
     """It wants an index for every element: the row's, S times."""
+    from onnx import helper, numpy_helper
+
     graph.initializer.append(numpy_helper.from_array(np.array([1, state_size]), _SHAPE))
     graph.node.append(helper.make_node("Expand", [TARGET, _SHAPE], [_INDEX]))
     graph.node.append(helper.make_node("ScatterElements", [ARENA, _INDEX, "new_state"], [NEXT_ARENA], axis=0))
@@ -80,4 +87,6 @@ def _drop(values: "list[onnx.ValueInfoProto]", name: str) -> None:
 
 
 def _parse(graph: str) -> bytes:
+    from onnx import parser
+
     return bytes(parser.parse_model(_HEAD + graph).SerializeToString())
