@@ -53,7 +53,8 @@ class TlsSocket:
             if answers:
                 self._send(b"")
             if ended and plain:
-                self._sock.shutdown(socket.SHUT_RD)  # so that the next call comes, and finds the end
+                with suppress(OSError):  # closed meanwhile
+                    self._sock.shutdown(socket.SHUT_RD)  # so that the next call comes, and finds the end
             if ended or plain:
                 return plain
 
@@ -63,10 +64,7 @@ class TlsSocket:
 
     def shutdown(self, how: int) -> None:
         """Say that nothing more will be sent, in TLS and in TCP."""
-        with (
-            self._state,
-            suppress(ssl.SSLError),
-        ):  # it is said, and what the peer says to it is read by `recv`
+        with self._state, suppress(ssl.SSLError):  # that the peer has not answered: `recv` reads what it says
             self._tls.unwrap()
         self._send(b"")
         self._sock.shutdown(how)

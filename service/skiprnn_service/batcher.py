@@ -3,7 +3,7 @@
 A batch is one due sample of each stream, oldest first, at most `max_batch` of them. It leaves at the end of a turn of
 the event loop, or of two where the last one held several: another look at the sockets costs less than another step.
 
-    add → _flush: _gather, step, _settle → answer, or due again
+    add → _flush: _gather, _place, step, _settle → answer, or due again
 
 Streams with long messages therefore take turns with those that send single samples, and one turn is bounded work. A
 batch that is predicted to be quick runs on the loop; any other runs on the worker thread, and what becomes due

@@ -74,7 +74,7 @@ def resident_bytes() -> int:
 
 @pytest.mark.parametrize("replayable", [False, True])
 def test_the_graph_writes_to_the_arena_itself(bundle: Bundle, replayable: bool) -> None:
-    """A runtime that copied all of it would be as slow as the arena is large: 2 GB here, of which 3 rows are used."""
+    """A runtime that copied all of it would be as slow as the arena is large: 2 GB here, of which two rows are used."""
     size = bundle.info.state_size
     graph = step_graph.on_rows(bundle.model, state_size=size, replayable=replayable)
     session = open_session(graph)
@@ -151,6 +151,19 @@ def test_a_fallback_that_is_allowed_is_taken_and_logged(
         runtime = Runtime(bundle.model, state_size=size, threads=1, providers=PROVIDERS["auto"])
     assert (runtime.provider, runtime.device, runtime.apart) == (CPU[0], "cpu", False)
     assert "run on CPUExecutionProvider: CUDAExecutionProvider is not to be had here" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider'")
+def test_where_cuda_is_installed_and_does_not_start_the_cpu_runs_as_ever(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with memory apart, which only a GPU is worth."""
+    monkeypatch.setattr("skiprnn_service.runtime._here", list)
+    size = bundle.info.state_size
+    runtime = Runtime(bundle.model, state_size=size, threads=1, providers=PROVIDERS["auto"])
+    assert (runtime.provider, runtime.device, runtime.apart) == (CPU[0], "cpu", False)
+    with pytest.raises(ModelError, match=r"which did not start .*got CPUExecutionProvider"):
+        Runtime(bundle.model, state_size=size, threads=1, providers=PROVIDERS["cuda"])
 
 
 def test_a_file_that_is_no_graph_is_refused() -> None:
