@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +17,6 @@ from skiprnn_service.errors import (
     NonFiniteError,
     OverloadError,
     ShapeError,
-    SkipRnnServiceError,
     SnapshotError,
     StreamStateError,
     ThresholdError,
@@ -27,8 +24,9 @@ from skiprnn_service.errors import (
 from skiprnn_service.session import StepSession
 from skiprnn_service.stream import RECENT_UPDATES, Reply
 from support.bundles import random_bundle, random_sequence, write_random_bundle
-from support.engines import Client, FaultySession, Samples, broken, leaves_no_row_behind
+from support.engines import Client, FaultySession, broken, leaves_no_row_behind
 from support.graphs import depends_on_batch_size
+from support.lives import Life, lives, play
 
 INLINE, WORKER = 1e9, 0.0  # µs below which a batch runs on the loop
 
@@ -49,11 +47,6 @@ def sessions(bundle: Bundle, session: StepSession) -> list[StepSession]:
     return [session, StepSession(bundle, max_batch=64, apart=True)]
 
 
-@pytest.fixture(scope="module")
-def plain(bundle: Bundle) -> Any:
-    return open_session(bundle.model)
-
-
 @pytest.fixture
 def engine(session: StepSession) -> Iterator[Engine]:
     engine = Engine(session.fork(), model="m", version="1", capacity=8)
@@ -62,54 +55,6 @@ def engine(session: StepSession) -> Iterator[Engine]:
 
 
 # -- the same bits, whatever happens
-
-
-@dataclass(frozen=True)
-class Life:
-    """How one stream is sent: decided by hypothesis, played by `play`."""
-
-    samples: int
-    seed: int
-    longest_chunk: int
-    in_flight: int
-    leave_out: bool
-    drops: bool
-    threshold: float | None
-
-
-lives = st.builds(
-    Life,
-    samples=st.integers(1, 120),
-    seed=st.integers(0, 2**16),
-    longest_chunk=st.sampled_from([1, 7, 200]),
-    in_flight=st.integers(1, 4),
-    leave_out=st.booleans(),
-    drops=st.booleans(),
-    threshold=st.sampled_from([None, None, 0.5, 0.75, 1.0]),
-)
-
-
-async def play(client: Client, x: Samples, life: Life) -> None:
-    """Send all of x, in pieces; some before the last is answered, some twice, some cut off by a lost connection."""
-    rng = np.random.default_rng(life.seed)
-    while client.stream.next < len(x):
-        t = client.stream.wake if life.leave_out else max(0, client.stream.next - int(rng.integers(3)))
-        if t >= len(x):
-            break
-        sent = 0
-        for _ in range(life.in_flight):
-            n = int(rng.integers(1, life.longest_chunk + 1))
-            if t < len(x):
-                client.submit(x[t : t + n], t)
-                sent += 1
-            t += n
-        for _ in range(rng.integers(3)):
-            await asyncio.sleep(0)
-        if life.drops and rng.random() < 0.3:
-            client.drop()
-        else:
-            answers = [await client.answers.get() for _ in range(sent)]
-            assert all(isinstance(answer, Reply) for answer in answers)
 
 
 @pytest.mark.parametrize("apart", [False, True])
@@ -122,7 +67,6 @@ async def play(client: Client, x: Samples, life: Life) -> None:
 def test_a_stream_gets_the_bits_of_the_offline_unroll_however_it_is_sent(
     bundle: Bundle,
     sessions: list[StepSession],
-    plain: Any,
     apart: bool,
     lives: list[Life],
     inline_below_us: float,
@@ -141,6 +85,7 @@ def test_a_stream_gets_the_bits_of_the_offline_unroll_however_it_is_sent(
         assert leaves_no_row_behind(engine, clients)
         engine.close()
 
+    plain = open_session(bundle.model)
     asyncio.run(serve())
 
 
@@ -213,10 +158,6 @@ async def test_a_callback_may_submit_and_keeps_its_place(bundle: Bundle, engine:
         engine.submit(stream, t, 1, x[t].tobytes())
     await done.wait()
     assert order == [0, 1, 2, 3]
-
-
-def raise_(error: SkipRnnServiceError) -> None:
-    raise error
 
 
 async def test_a_callback_that_raises_costs_the_others_nothing(bundle: Bundle, engine: Engine) -> None:

@@ -92,3 +92,8 @@ class FaultySession(StepSession):
 
 def broken(_: int) -> None:
     raise InferenceError("broken on purpose")
+
+
+def raise_(error: SkipRnnServiceError) -> None:
+    """An `on_error` where there must be none."""
+    raise error
