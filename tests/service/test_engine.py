@@ -24,7 +24,7 @@ from skiprnn_service.errors import (
 from skiprnn_service.session import StepSession
 from skiprnn_service.stream import RECENT_UPDATES, Reply
 from support.bundles import random_bundle, random_sequence, write_random_bundle
-from support.engines import Client, FaultySession, broken, leaves_no_row_behind
+from support.engines import Client, FaultySession, broken, leaves_no_row_behind, raise_
 from support.graphs import depends_on_batch_size
 from support.lives import Life, lives, play
 
