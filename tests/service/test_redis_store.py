@@ -25,7 +25,8 @@ Open = Callable[..., RedisStore]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path) as server:
+    # With everysec, the default, Redis puts a write off while its disk is busy, and a kill −9 then loses it.
+    with RedisServer(tmp_path, "--appendfsync", "always") as server:
         yield server
 
 
