@@ -26,9 +26,10 @@ READ, SKIPPED = "#d62728", "#1f77b4"
 
 _SHOWN = 400  # samples of a signal
 _KINDS = {
-    None: ("learned", "o", READ),
-    "uniform": ("uniform", "s", "#7f7f7f"),
-    "random": ("random", "^", "#bcbd22"),
+    "rate": ("learned, at a rate", "o", READ),
+    "price": ("learned, at a price λ", "D", "#9467bd"),
+    "uniform": ("by a clock", "s", "#7f7f7f"),
+    "random": ("by chance", "^", "#bcbd22"),
 }
 
 
@@ -170,13 +171,18 @@ def _signal(ax: Axes, sequence: Signal, read: NDArray[np.bool_]) -> None:
         ax.plot(t[read], channel[read], ".", color=READ, markersize=3)
 
 
+def _kind(figures: dict[str, Any]) -> str:
+    learned = "price" if figures["rate_target"] is None else "rate"
+    return figures["cadence"] or learned
+
+
 def _front(figures: Sequence[dict[str, Any]], task: str) -> Figure:
     """A point a run; a thin line joins the thresholds at which a learned gate was judged."""
     figure = Figure(figsize=(5, 4), layout="constrained")
     ax = figure.subplots()
     metric = figures[0]["metric"]
-    for cadence, (label, marker, colour) in _KINDS.items():
-        runs = [entry for entry in figures if entry["cadence"] == cadence]
+    for kind, (label, marker, colour) in _KINDS.items():
+        runs = [entry for entry in figures if _kind(entry) == kind]
         if runs:
             points = [[entry[name] for entry in runs] for name in ("update_rate", metric)]
             ax.plot(*points, marker, color=colour, label=label)

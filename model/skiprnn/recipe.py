@@ -22,7 +22,7 @@ class Recipe:
         gate_scale: factor on the gate's random initial weights; 0 begins with a gate that is its bias alone, a clock.
         learning_rate: of Adam; `gate_learning_rate` is the gate's, as a multiple of it.
         schedule: constant, or cosine: up over the first tenth, then down to nothing.
-        clip: largest global norm of the gradient.
+        clip: largest global norm of the gradient; `clip_ratio` limits it to that multiple of its usual norm as well.
         every_step: charge the readout after every sample of a per-sequence task, not only after the last.
         keep: the network of the last epoch, or of the best one by the validation objective.
         patience: epochs without a better objective before training ends; None trains all of them.
@@ -55,6 +55,7 @@ class Recipe:
     gate_learning_rate: float = 1.0
     weight_decay: float = 0.0
     clip: float = 1.0
+    clip_ratio: float | None = None
     schedule: Schedule = "constant"
     # the objective
     every_step: bool = False
@@ -75,9 +76,10 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value!r}")
-        for name in ("learning_rate", "gate_learning_rate", "clip", "rate_weight"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)!r}")
+        for name in ("learning_rate", "gate_learning_rate", "clip", "clip_ratio", "rate_weight"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}: expected a positive number, got {value!r}")
         self._check_objective()
 
     def _check_objective(self) -> None:

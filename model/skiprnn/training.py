@@ -23,6 +23,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
+from skiprnn.clipping import GradientClip
 from skiprnn.collapse import Collapse
 from skiprnn.evaluation import Evaluation, evaluate, forced_gates
 from skiprnn.losses import update_rate
@@ -152,6 +153,7 @@ class Learner(lightning.LightningModule):
         self._every_step = reads_every_step(network, plan.recipe)
         self._steps = plan.recipe.epochs * data.batches
         self.collapse = Collapse(plan.recipe)
+        self._clip = GradientClip(plan.recipe.clip, plan.recipe.clip_ratio)
         self.register_buffer("pressure", torch.zeros(()))  # in checkpoints, for resuming
 
     @property
@@ -181,6 +183,10 @@ class Learner(lightning.LightningModule):
         cost = price(self._recipe, gates, batch.lengths, self.progress, self.pressure.clone())
         self._adapt(update_rate(gates.detach(), batch.lengths))
         return loss + cost
+
+    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
+        """In place of Lightning's, which knows a fixed limit alone."""
+        self._clip([weight for group in optimizer.param_groups for weight in group["params"]])
 
     def _adapt(self, rate: Tensor) -> None:
         """Press harder while more is read than wanted, less while less is."""
@@ -242,7 +248,6 @@ def _trainer(recipe: Recipe, data: Data, folder: RunFolder, *, progress_bar: boo
         callbacks.append(EarlyStopping("objective", patience=recipe.patience, check_on_train_epoch_end=True))
     return lightning.Trainer(
         max_epochs=recipe.epochs,
-        gradient_clip_val=recipe.clip,
         callbacks=callbacks,
         logger=TensorBoardLogger(folder.path, name="", version=""),
         log_every_n_steps=min(10, data.batches),

@@ -52,9 +52,10 @@ def test_a_run_repeats_itself_and_another_seed_does_not(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_ends_as_one_that_was_never_interrupted(tmp_path: Path) -> None:
-    train(tmp_path / "whole", dropout=0.2, epochs=3)
-    train(tmp_path / "halted", dropout=0.2, epochs=1)
-    train(tmp_path / "halted", dropout=0.2, epochs=3, resume=True)
+    changes: dict[str, Any] = {"dropout": 0.2, "clip_ratio": 0.5}
+    train(tmp_path / "whole", epochs=3, **changes)
+    train(tmp_path / "halted", epochs=1, **changes)
+    train(tmp_path / "halted", epochs=3, resume=True, **changes)
     assert same_weights(tmp_path / "whole", tmp_path / "halted")
     history = RunFolder(tmp_path / "halted").read_history()
     assert history == RunFolder(tmp_path / "whole").read_history()
