@@ -22,7 +22,8 @@ class Recipe:
         gate_scale: factor on the gate's random initial weights; 0 begins with a gate that is its bias alone, a clock.
         learning_rate: of Adam; `gate_learning_rate` is the gate's, as a multiple of it.
         schedule: constant, or cosine: up over the first tenth, then down to nothing.
-        clip: largest global norm of the gradient; `clip_ratio` limits it to that multiple of its usual norm as well.
+        clip: largest global norm of the gradient. `clip_ratio` limits the gate's and the rest's, each to that multiple
+            of its own usual norm, as well.
         every_step: charge the readout after every sample of a per-sequence task, not only after the last.
         keep: the network of the last epoch, or of the best one by the validation objective.
         patience: epochs without a better objective before training ends; None trains all of them.

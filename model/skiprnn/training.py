@@ -153,7 +153,7 @@ class Learner(lightning.LightningModule):
         self._every_step = reads_every_step(network, plan.recipe)
         self._steps = plan.recipe.epochs * data.batches
         self.collapse = Collapse(plan.recipe)
-        self._clip = GradientClip(plan.recipe.clip, plan.recipe.clip_ratio)
+        self._clip = GradientClip(plan.recipe.clip, plan.recipe.clip_ratio, groups=2)
         self.register_buffer("pressure", torch.zeros(()))  # in checkpoints, for resuming
 
     @property
@@ -186,7 +186,7 @@ class Learner(lightning.LightningModule):
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """In place of Lightning's, which knows a fixed limit alone."""
-        self._clip([weight for group in optimizer.param_groups for weight in group["params"]])
+        self._clip([group["params"] for group in optimizer.param_groups])
 
     def _adapt(self, rate: Tensor) -> None:
         """Press harder while more is read than wanted, less while less is."""

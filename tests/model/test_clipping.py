@@ -13,13 +13,17 @@ from skiprnn.clipping import GradientClip
 NORMS = st.floats(0.1, 1e3)  # torch divides by the norm + 1e-6
 
 
-def clipped(clip: GradientClip, norm: float) -> float:
-    """The norm that a gradient of this norm is left with."""
-    weights = nn.ParameterList([nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(2, 2))])
-    for weight in weights:
-        weight.grad = torch.full_like(weight, norm / math.sqrt(7))
-    clip(weights)
-    return math.sqrt(sum(float(weight.grad.square().sum()) for weight in weights if weight.grad is not None))
+def clipped(clip: GradientClip, *norms: float) -> "list[float] | float":
+    """The norms that groups of gradients of these norms are left with; of one group its own."""
+    groups = [[nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(2, 2))] for _ in norms]
+    for group, norm in zip(groups, norms, strict=True):
+        for weight in group:
+            weight.grad = torch.full_like(weight, norm / math.sqrt(7))
+    clip(groups)
+    left = [
+        math.sqrt(sum(float(w.grad.square().sum()) for w in group if w.grad is not None)) for group in groups
+    ]
+    return left if len(left) > 1 else left[0]
 
 
 @given(NORMS, NORMS)
@@ -52,6 +56,17 @@ def test_the_fixed_limit_holds_beside_the_ratio(norm: float) -> None:
     clip = GradientClip(1.0, ratio=2)
     assert clipped(clip, norm) == pytest.approx(1, rel=1e-4)
     assert clipped(clip, norm) == pytest.approx(1, rel=1e-4)
+
+
+def test_the_fixed_limit_is_of_all_groups_together() -> None:
+    assert clipped(GradientClip(1.0, groups=2), 3.0, 4.0) == pytest.approx([0.6, 0.8], rel=1e-4)
+
+
+def test_a_small_groups_spike_is_seen_beside_a_large_group() -> None:
+    clip = GradientClip(math.inf, ratio=2, groups=2)
+    for _ in range(5):
+        clipped(clip, 100.0, 0.1)
+    assert clipped(clip, 100.0, 50.0) == pytest.approx([100, 0.2], rel=1e-3)
 
 
 def test_gradients_of_nothing_do_not_silence_those_that_follow() -> None:
