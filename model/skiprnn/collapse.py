@@ -14,7 +14,7 @@ _PATIENCE = 3  # epochs in a row at the floor
 _TOO_FEW = (
     "the gate has collapsed: {updates:.1f} of {samples:.0f} samples are read, and it does not come back from there. "
     "Remedies: a smaller --lambda, a longer --ramp, --warm-start from a run that reads more, "
-    "or --rate to aim at a share."
+    "or --rate to aim at a share. If it came late, --set clip_ratio=1 and --set keep=best."
 )
 _ALL = (
     "the gate reads everything ({rate:.1%}) after the whole training. "
