@@ -29,6 +29,13 @@ def test_two_values_are_marked_early_and_late_and_their_sum_is_asked(seed: int, 
     torch.testing.assert_close(y[:, 0], (values * markers).sum(1))
 
 
+def test_a_rate_of_the_adding_task_is_not_met_at_the_expense_of_solving_it() -> None:
+    adding = tasks.find("adding")
+    missed = 0.1  # ten points of the rate
+    assert adding.metric.solved is not None
+    assert adding.recipe.rate_weight * missed**2 < 0.5 * adding.metric.solved  # the loss is half the error
+
+
 @given(seeds, st.sampled_from([1.0, 0.5]))
 def test_sines_have_the_length_of_100_ms_and_both_classes_alike(seed: int, sampling: float) -> None:
     x, y, _, _ = draw_sines(np.random.default_rng(seed), 20, sampling=sampling)
