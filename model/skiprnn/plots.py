@@ -28,6 +28,7 @@ _SHOWN = 400  # samples of a signal
 _KINDS = {
     "rate": ("learned, at a rate", "o", READ),
     "price": ("learned, at a price λ", "D", "#9467bd"),
+    "everything": ("everything", "*", "#2ca02c"),
     "uniform": ("by a clock", "s", "#7f7f7f"),
     "random": ("by chance", "^", "#bcbd22"),
 }
@@ -172,8 +173,9 @@ def _signal(ax: Axes, sequence: Signal, read: NDArray[np.bool_]) -> None:
 
 
 def _kind(figures: dict[str, Any]) -> str:
-    learned = "price" if figures["rate_target"] is None else "rate"
-    return figures["cadence"] or learned
+    if figures["cadence"]:
+        return "everything" if figures["rate_target"] == 1 else str(figures["cadence"])
+    return "price" if figures["rate_target"] is None else "rate"
 
 
 def _front(figures: Sequence[dict[str, Any]], task: str) -> Figure:
