@@ -334,11 +334,11 @@ async def test_a_silent_stream_is_parked_and_one_that_is_heard_is_not(
 
 
 async def test_what_is_live_but_stands_still_does_not_expire(folder: Path) -> None:
-    store = DurableStore(ttl_seconds=0.2)
-    async with registry(folder, store, snapshot_interval_seconds=0.02, ttl_seconds=0.2) as streams:
+    store = DurableStore(ttl_seconds=1.0)
+    async with registry(folder, store, snapshot_interval_seconds=0.02, ttl_seconds=1.0) as streams:
         client = await opened(streams)
         await client.send(random_sequence(bundle_of(client), 20))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(2.2)
         async with registry(folder, store) as elsewhere:
             assert (await opened(elsewhere)).lease.stream.next == 20
 
