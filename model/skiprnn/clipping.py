@@ -1,6 +1,6 @@
 """Clip gradients: at a fixed global norm, as the paper does, and at a multiple of what has been usual.
 
-A gate learns through the straight-through estimator, whose gradient is now and then a thousand times larger than
+A gate learns through the straight-through estimator, whose gradient is now and then many times larger than
 usual. Late in the training even that passes a limit of 1, and Adam, which divides by what was usual, takes it as many
 steps at once: the gate jumps, and may collapse. A limit relative to past norms stops that, after AutoClip (Seetharaman
 et al., MLSP 2020), here with their moving geometric mean in place of a percentile, and for the gate apart from the

@@ -20,6 +20,7 @@ at run time" is the initial value of the forget gate's bias_ih: the same functio
 """
 
 import math
+from abc import ABC, abstractmethod
 from typing import NamedTuple, Self
 
 import torch
@@ -41,7 +42,7 @@ class Candidates(NamedTuple):
     delta_u: Tensor
 
 
-class _SkipRNN(nn.Module):
+class _SkipRNN(nn.Module, ABC):
     """What Skip LSTM and Skip GRU share: parameters, initialisation, the unroll.
 
     Attributes:
@@ -97,16 +98,17 @@ class _SkipRNN(nn.Module):
         nn.init.xavier_uniform_(self.gate.weight)
         nn.init.ones_(self.gate.bias)
 
+    @abstractmethod
     def _matrices(self) -> list[slice]:
         """Rows of the gates that the paper computes as one matrix: Glorot's fan-out depends on it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _reset_bias(self, bias: Tensor) -> None:
-        raise NotImplementedError
+        """Set the biases [gates·H] of a layer to what the paper begins with, in place."""
 
+    @abstractmethod
     def candidates(self, x: Tensor, h: Tensor, c: Tensor | None) -> Candidates:
         """One update step, without the gate: x [B, F], h and c [L, B, H] → candidates."""
-        raise NotImplementedError
 
     def initial_state(self, batch_size: int) -> SkipState:
         """The learned initial state for B sequences, with a gate that reads the first sample."""
@@ -164,9 +166,9 @@ class _SkipRNN(nn.Module):
         return unroll.choose(self.backend, self._cell, x)
 
     @property
+    @abstractmethod
     def _cell(self) -> str:
         """This cell's name among those of `Settings`."""
-        raise NotImplementedError
 
     def _settings(self, lengths: Tensor | None, forced: Tensor | None) -> Settings:
         return Settings(self._cell, self.threshold, self.max_skip, lengths, forced)
