@@ -99,10 +99,11 @@ async def stream_from(
 ) -> AsyncGenerator[Update, None]:
     """Fetch only the samples that the network reads: for a camera, a CNN, a sensor that sleeps.
 
+    The other arguments and the errors are those of `stream`.
+
     Args:
         read: read(t) → sample t [F], or None when there are no more. Called with the index of the next sample that
             will be read; it waits until that sample exists. A plain function runs in a thread.
-        url, end, resume, on_ready, options, Raises: see `stream`.
     """
 
     async def pump(session: Session) -> None:

@@ -342,10 +342,9 @@ class SkipLSTM(_SkipRNN):
 
 
 class SkipGRU(_SkipRNN):
-    """Skip GRU (eq. 1 to 6 over a GRU cell). See `forward` for shapes.
+    """Skip GRU (eq. 1 to 6 over a GRU cell). See `forward` for shapes, `SkipLSTM` for the other arguments.
 
     Args:
-        input_size, hidden_size, num_layers, batch_first, threshold, max_skip: as for `SkipLSTM`.
         reset_after: True is torch's and cuDNN's cell, where the reset gate multiplies the projected h; False is
             the paper's, where it multiplies h before the product.
     """
