@@ -75,6 +75,10 @@ class Plan:
         return {"task": self.task.name, "seed": self.seed, "options": {**self.task.options, **self.options}}
 
 
+class Interrupted(RuntimeError):
+    """SIGINT or SIGTERM ended a training before its last epoch."""
+
+
 def fit(plan: Plan, out: Path, *, resume: bool = False, progress_bar: bool = True) -> dict[str, Any]:
     """Train, judge and save; return the figures, as in training.json.
 
@@ -87,6 +91,7 @@ def fit(plan: Plan, out: Path, *, resume: bool = False, progress_bar: bool = Tru
         FileExistsError: `out` holds a run, and `resume` was not asked for.
         ValueError: it holds another run, or the warm start is of another shape.
         FileNotFoundError, DownloadError: data or the warm start is not there.
+        Interrupted: by SIGINT or SIGTERM; the epochs that ended are kept.
     """
     data = plan.load()
     folder = RunFolder(out)
@@ -99,7 +104,10 @@ def fit(plan: Plan, out: Path, *, resume: bool = False, progress_bar: bool = Tru
     began = time.monotonic()
     with _quiet_lightning():
         trainer = _trainer(plan.recipe, data, folder, progress_bar=progress_bar)
-        trainer.fit(learner, ckpt_path=folder.last if goes_on else None, weights_only=True)
+        try:
+            trainer.fit(learner, ckpt_path=folder.last if goes_on else None, weights_only=True)
+        except SystemExit as end:  # Lightning's answer to both signals; its status of SIGTERM would be 0
+            raise Interrupted(f"{out}: interrupted in epoch {trainer.current_epoch}; go on with --resume") from end
     _take(network, folder, plan.recipe)
     figures = _figures(plan, data, network.cpu()) | {
         "epochs": trainer.current_epoch,

@@ -1,6 +1,10 @@
 """`skiprnn train` and `skiprnn plot`: from a task's name to a folder that exports, and pictures of it."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +115,29 @@ def test_a_run_resumes(tmp_path: Path) -> None:
     assert again.exit_code == 2
     assert "--resume" in again.stderr
     assert trained(tmp_path, "--resume", "--epochs", "2")["epochs"] == 2
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path, sent: signal.Signals) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", "import skiprnn_cli; skiprnn_cli.main()", "train", "adding", "--out", str(out), *TINY]
+    with subprocess.Popen([*command, "--epochs", "10000"], stderr=subprocess.PIPE, text=True) as process:
+        _wait_for(out / "checkpoints" / "last.ckpt", process)
+        process.send_signal(sent)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1, "whoever waits for it must not take it for trained"
+    assert f"{out}: interrupted in epoch" in said
+    assert not (out / "training.json").exists()
+    begun = len((out / "history.jsonl").read_text().splitlines())
+    assert trained(out, "--resume", "--epochs", begun + 1)["epochs"] == begun + 1
+
+
+def _wait_for(file: Path, process: "subprocess.Popen[str]") -> None:
+    give_up = time.monotonic() + 60
+    while not file.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up, f"{file} was not written"
+        time.sleep(0.05)
 
 
 def test_the_users_own_recordings_are_trained_on(tmp_path: Path) -> None:
