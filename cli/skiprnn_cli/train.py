@@ -85,7 +85,7 @@ def train(
     Example: skiprnn train watch --out runs/watch --rate 0.25
     """
     from skiprnn.data.download import DownloadError
-    from skiprnn.training import Interrupted, fit
+    from skiprnn.training import TrainingInterruptedError, fit
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("skiprnn").setLevel(logging.INFO)
@@ -97,7 +97,7 @@ def train(
         figures = fit(plan, out, resume=resume, progress_bar=not quiet)
     except (OSError, ValueError, DownloadError) as error:
         fail(error)
-    except Interrupted as error:
+    except TrainingInterruptedError as error:
         fail(error, code=1)
     if journal is not None:
         _append(journal, figures)

@@ -75,7 +75,7 @@ class Plan:
         return {"task": self.task.name, "seed": self.seed, "options": {**self.task.options, **self.options}}
 
 
-class Interrupted(RuntimeError):
+class TrainingInterruptedError(RuntimeError):
     """SIGINT or SIGTERM ended a training before its last epoch."""
 
 
@@ -91,7 +91,7 @@ def fit(plan: Plan, out: Path, *, resume: bool = False, progress_bar: bool = Tru
         FileExistsError: `out` holds a run, and `resume` was not asked for.
         ValueError: it holds another run, or the warm start is of another shape.
         FileNotFoundError, DownloadError: data or the warm start is not there.
-        Interrupted: by SIGINT or SIGTERM; the epochs that ended are kept.
+        TrainingInterruptedError: by SIGINT or SIGTERM; the epochs that ended are kept.
     """
     data = plan.load()
     folder = RunFolder(out)
@@ -104,10 +104,7 @@ def fit(plan: Plan, out: Path, *, resume: bool = False, progress_bar: bool = Tru
     began = time.monotonic()
     with _quiet_lightning():
         trainer = _trainer(plan.recipe, data, folder, progress_bar=progress_bar)
-        try:
-            trainer.fit(learner, ckpt_path=folder.last if goes_on else None, weights_only=True)
-        except SystemExit as end:  # Lightning's answer to both signals; its status of SIGTERM would be 0
-            raise Interrupted(f"{out}: interrupted in epoch {trainer.current_epoch}; go on with --resume") from end
+        _run(trainer, learner, folder, goes_on=goes_on)
     _take(network, folder, plan.recipe)
     figures = _figures(plan, data, network.cpu()) | {
         "epochs": trainer.current_epoch,
@@ -264,6 +261,14 @@ def _trainer(recipe: Recipe, data: Data, folder: RunFolder, *, progress_bar: boo
         enable_progress_bar=progress_bar,
         enable_model_summary=False,
     )
+
+
+def _run(trainer: lightning.Trainer, learner: Learner, folder: RunFolder, *, goes_on: bool) -> None:
+    try:
+        trainer.fit(learner, ckpt_path=folder.last if goes_on else None, weights_only=True)
+    except SystemExit as end:  # Lightning's answer to both signals; its status of SIGTERM would be 0
+        said = f"{folder.path}: interrupted in epoch {trainer.current_epoch}; go on with --resume"
+        raise TrainingInterruptedError(said) from end
 
 
 def _checkpoints(folder: RunFolder) -> ModelCheckpoint:

@@ -120,8 +120,9 @@ def test_a_run_resumes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path, sent: signal.Signals) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-c", "import skiprnn_cli; skiprnn_cli.main()", "train", "adding", "--out", str(out), *TINY]
-    with subprocess.Popen([*command, "--epochs", "10000"], stderr=subprocess.PIPE, text=True) as process:
+    program = [sys.executable, "-c", "import skiprnn_cli; skiprnn_cli.main()"]
+    command = [*program, "train", "adding", "--out", str(out), *TINY, "--epochs", "10000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         _wait_for(out / "checkpoints" / "last.ckpt", process)
         process.send_signal(sent)
         said = process.communicate(timeout=60)[1]
