@@ -71,7 +71,7 @@ class RunFolder:
                 )
             self._check_same(wanted)
         self.path.mkdir(parents=True, exist_ok=True)
-        self.recipe.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write(self.recipe, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
         return self.last.is_file()
 
     def _check_same(self, wanted: Mapping[str, Any]) -> None:
@@ -88,7 +88,7 @@ class RunFolder:
         """Add an epoch to the history; lines of a later epoch, from before a crash, are dropped."""
         kept = [old for old in self.read_history() if old["epoch"] < line["epoch"]]
         text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in [*kept, line])
-        self.history.write_text(text, encoding="utf-8")
+        _write(self.history, text)
 
     def read_history(self) -> list[dict[str, Any]]:
         """What `log` wrote, in order."""
@@ -104,10 +104,10 @@ class RunFolder:
         return figures if figures["epochs"] >= epochs or figures["stopped"] else None
 
     def finish(self, facts: Mapping[str, Any], samples: Sequence[Signal]) -> None:
-        """Write the figures and the sequences for export."""
-        self.facts.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        """Write the sequences for export, and last the figures: a run that has them is whole."""
         arrays: dict[str, Any] = {f"sequence_{index}": x for index, x in enumerate(samples)}
         np.savez_compressed(self.sequences, **arrays)
+        _write(self.facts, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
     def read_recipe(self) -> dict[str, Any]:
         """What `begin` wrote.
@@ -121,3 +121,10 @@ class RunFolder:
             )
         read: dict[str, Any] = json.loads(self.recipe.read_text(encoding="utf-8"))
         return read
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing: an interruption leaves what was there."""
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)

@@ -68,6 +68,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestIds)
     send_traces = traces.instrument(app, settings)
+    _add_routes(app)
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
     for module in (websocket, scoring_route, inference, oip_models, health, page_route, tickets_route):
         app.include_router(module.router)
     app.add_exception_handler(SkipRnnServiceError, _on_service_error)
@@ -76,7 +81,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/page/client", StaticFiles(directory=page_route.CLIENT), name="client")
     app.mount("/page", StaticFiles(directory=_PAGE), name="page")
     app.add_api_route("/", _page, include_in_schema=False)
-    return app
 
 
 async def _page() -> FileResponse:

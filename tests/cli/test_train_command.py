@@ -123,9 +123,12 @@ def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path, sent: signal.Sig
     program = [sys.executable, "-c", "import skiprnn_cli; skiprnn_cli.main()"]
     command = [*program, "train", "adding", "--out", str(out), *TINY, "--epochs", "10000"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        _wait_for(out / "checkpoints" / "last.ckpt", process)
-        process.send_signal(sent)
-        said = process.communicate(timeout=60)[1]
+        try:
+            _wait_for(out / "checkpoints" / "last.ckpt", process)
+            process.send_signal(sent)
+            said = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
     assert process.returncode == 1, "whoever waits for it must not take it for trained"
     assert f"{out}: interrupted in epoch" in said
     assert not (out / "training.json").exists()
@@ -136,7 +139,7 @@ def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path, sent: signal.Sig
 def _wait_for(file: Path, process: "subprocess.Popen[str]") -> None:
     give_up = time.monotonic() + 60
     while not file.exists():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, "the command ended before its first epoch did"
         assert time.monotonic() < give_up, f"{file} was not written"
         time.sleep(0.05)
 

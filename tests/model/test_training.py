@@ -62,6 +62,23 @@ def test_a_resumed_run_ends_as_one_that_was_never_interrupted(tmp_path: Path) ->
     assert [line["epoch"] for line in history] == [0, 1, 2]
 
 
+def test_an_interruption_while_the_history_is_written_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.log({"epoch": 0})
+    write = Path.write_text
+
+    def half(path: Path, text: str, **options: Any) -> int:
+        write(path, text[: len(text) // 2], **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(KeyboardInterrupt):
+        folder.log({"epoch": 1})
+    assert folder.read_history() == [{"epoch": 0}]
+
+
 def test_a_finished_run_resumes_to_itself(tmp_path: Path) -> None:
     first = train(tmp_path)
     again = train(tmp_path, resume=True)

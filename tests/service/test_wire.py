@@ -4,20 +4,15 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import pytest
-import uvicorn
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import ServerState
 from websockets.asyncio.client import connect
 
 from skiprnn_service import wire
-from skiprnn_service.transport import AsgiTransport, Transport, transport_of
+from skiprnn_service.transport import AsgiTransport, Transport
 from skiprnn_service.wire import StreamProtocol, WireTransport
 from support.raw_websocket import (
     BINARY,
@@ -30,50 +25,12 @@ from support.raw_websocket import (
     frame,
     serving,
 )
+from support.recorder import Recorder, turns
 
 BOTH_LOOPS = True  # conftest.py
 both_classes = pytest.mark.parametrize(
     "ws", [WebSocketsSansIOProtocol, StreamProtocol], ids=["uvicorn", "ours"]
 )
-
-Message = tuple[bytes, bool]
-
-
-class Recorder:
-    """A route that runs a transport and keeps all that happens to it."""
-
-    def __init__(
-        self, on_message: Callable[[Transport, bytes], None] = lambda _transport, _data: None
-    ) -> None:
-        self.messages: list[Message] = []
-        self.transport: Transport
-        self.accepted, self.heard, self.may_run = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.may_run.set()
-        self._on_message = on_message
-
-    async def __call__(self, websocket: WebSocket) -> None:
-        await websocket.accept()
-        self.transport = transport_of(websocket)
-        self.accepted.set()
-        await self.may_run.wait()
-        try:
-            self.ended.set_result(await self.transport.run(self._keep))
-        except Exception as error:
-            self.ended.set_exception(error)
-
-    def _keep(self, data: bytes, is_text: bool) -> None:
-        self.messages.append((data, is_text))
-        self.heard.set()
-        self._on_message(self.transport, data)
-
-    def has(self, count: int) -> bool:
-        return len(self.messages) == count
-
-
-async def turns(count: int = 20) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -368,114 +325,3 @@ async def test_a_full_segment_of_tiny_messages_takes_several_turns() -> None:
         assert max(later - now for now, later in pairwise(counts)) <= wire._FRAMES_A_TURN
         assert counts[0] == wire._FRAMES_A_TURN
         await until(lambda: len(loud.messages) == 10_000)
-
-
-# -- any split of the bytes into segments
-
-
-class FakeTransport(asyncio.Transport):
-    """Takes what is written; can be closed."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
-        self.written, self.closed = bytearray(), False
-
-    def write(self, data: Any) -> None:
-        assert not self.closed, "written after the end"
-        self.written += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-
-class Offline:
-    """A connection after its handshake, without a socket: feed it segments."""
-
-    def __init__(self) -> None:
-        self.route = Recorder()
-        self.transport = FakeTransport()
-
-    async def open(self) -> None:
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            await self.route(WebSocket(scope, receive, send))
-
-        config = uvicorn.Config(app, ws_max_size=1000, lifespan="off", log_config=None, ws_ping_interval=None)
-        config.load()
-        self.protocol = StreamProtocol(config, ServerState(), {}, asyncio.get_running_loop())
-        self.protocol.connection_made(self.transport)
-        lines = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
-        upgrade = ("GET / HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade", *lines, "", "")
-        self.protocol.data_received("\r\n".join(upgrade).encode())
-        await turns(5)
-        self.transport.written.clear()
-
-    async def feed(self, segments: list[bytes]) -> tuple[list[Message], bytes]:
-        """Returns the messages that the route got and the bytes that went back."""
-        for segment in segments:
-            if not self.transport.closed:
-                self.protocol.data_received(segment)
-            await asyncio.sleep(0)
-        await turns(5)
-        self.protocol.connection_lost(None)
-        await turns(5)
-        return self.route.messages, bytes(self.transport.written)
-
-
-def _fragments(opcode: int, parts: list[bytes]) -> bytes:
-    first, *others = [
-        frame(CONTINUATION if index else opcode, part, fin=False) for index, part in enumerate(parts)
-    ]
-    return b"".join((first, *others, frame(CONTINUATION)))
-
-
-legal = st.one_of(
-    st.builds(frame, st.just(BINARY), st.binary(max_size=300)),
-    st.builds(frame, st.just(TEXT), st.text(max_size=50).map(str.encode)),
-    st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=20)),
-    st.builds(_fragments, st.just(BINARY), st.lists(st.binary(max_size=20), min_size=1, max_size=4)),
-)
-ending = st.sampled_from(
-    [b"", close_frame(1000), frame(3), b"\x82\x00", frame(TEXT, b"\xff"), frame(CONTINUATION)]
-)
-
-
-def _split(data: bytes, cuts: list[int]) -> list[bytes]:
-    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[start:stop] for start, stop in pairwise(places)]
-
-
-@given(frames=st.lists(legal, max_size=8), last=ending, cuts=st.lists(st.integers(0, 5000), max_size=12))
-def test_any_split_into_segments_gives_the_same_messages_and_answers(
-    frames: list[bytes], last: bytes, cuts: list[int]
-) -> None:
-    data = b"".join(frames) + last
-    whole = asyncio.run(_fed([data] if data else []))
-    assert asyncio.run(_fed(_split(data, cuts))) == whole
-    assert asyncio.run(_fed([data[index : index + 1] for index in range(len(data))])) == whole
-
-
-async def _fed(segments: list[bytes]) -> tuple[list[Message], bytes]:
-    connection = Offline()
-    await connection.open()
-    return await connection.feed(segments)
-
-
-async def test_a_long_message_in_many_segments_is_joined_once() -> None:
-    """Bytes that wait are kept in pieces: joining them at every segment would take quadratic time."""
-    connection = Offline()
-    await connection.open()
-    data = frame(BINARY, b"*" * 1000)
-    for index in range(500):
-        connection.protocol.data_received(data[index : index + 1])
-    assert len(connection.protocol._held) > 490
-    messages, _ = await connection.feed([data[500:]])
-    assert messages == [(b"*" * 1000, False)]
