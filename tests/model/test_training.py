@@ -69,11 +69,11 @@ def test_an_interruption_while_the_history_is_written_leaves_what_was_there(
     folder.log({"epoch": 0})
     write = Path.write_text
 
-    def half(path: Path, text: str, **options: Any) -> int:
-        write(path, text[: len(text) // 2], **options)
+    def cut_short(path: Path, text: str, **options: Any) -> int:
+        write(path, text[:-3], **options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(Path, "write_text", cut_short)
     with pytest.raises(KeyboardInterrupt):
         folder.log({"epoch": 1})
     assert folder.read_history() == [{"epoch": 0}]
