@@ -1,12 +1,12 @@
 """Every message back as it came: the floor of each way to write a websocket route.
 
 uvicorn benchmarks.echo_app:app                                              /echo: what uvicorn and FastAPI give
-uvicorn benchmarks.echo_app:app --ws skiprnn_service.wire:StreamProtocol     /direct: our protocol class
+uvicorn benchmarks.echo_app:app --ws skiprnn_service.server.websocket_protocol:StreamProtocol     /direct: our protocol class
 """
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
-from skiprnn_service.transport import transport_of
+from skiprnn_service.websocket.transport import transport_of
 
 app = FastAPI()
 

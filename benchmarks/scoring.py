@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from benchmarks.machine import BUILD, Load, Server, describe, free_port, load, running
 from benchmarks.models import FEATURES, make, rate
 from skiprnn_export import Bundle, open_session, skip_table
-from skiprnn_service.scoring import score_padded
-from skiprnn_service.session import StepSession
+from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.scoring.score import score_padded
 
 N, T, HIDDEN = 256, 1000, 128
 ROUNDS = 9

@@ -80,7 +80,7 @@ def uvicorn(name: str, app: str, path: str, *flags: str, **env: str) -> Iterator
 @contextmanager
 def direct_echo() -> Iterator[Floor]:
     """Echo on our protocol class."""
-    flags = ("--ws=skiprnn_service.wire:StreamProtocol",)
+    flags = ("--ws=skiprnn_service.server.websocket_protocol:StreamProtocol",)
     with uvicorn("direct", "benchmarks.echo_app:app", "/direct", *flags) as floor:
         yield floor
 

@@ -15,9 +15,10 @@ from skiprnn_client import ClientError as ClientLibraryError
 from skiprnn_client import Ready
 from skiprnn_client.messages import decode_answer, decode_ready
 from skiprnn_export import BundleError, parse
-from skiprnn_service import protocol, snapshot_format
 from skiprnn_service.errors import ClientError, SnapshotError
-from skiprnn_service.wire import StreamProtocol
+from skiprnn_service.server.websocket_protocol import StreamProtocol
+from skiprnn_service.stores import snapshot as snapshot_format
+from skiprnn_service.websocket import messages as protocol
 
 FEATURES, OUTPUTS = 3, 2
 READY = Ready(stream_id="s", model="m", version="1", features=FEATURES, outputs=OUTPUTS)
@@ -138,7 +139,7 @@ async def _frames(data: bytes) -> None:
     from starlette.websockets import WebSocket
     from uvicorn.server import ServerState
 
-    from skiprnn_service.transport import transport_of
+    from skiprnn_service.websocket.transport import transport_of
 
     async def route(scope: Any, receive: Any, send: Any) -> None:
         websocket = WebSocket(scope, receive, send)

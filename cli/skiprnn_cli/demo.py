@@ -24,7 +24,7 @@ def demo(
     Example: skiprnn demo
     """
     try:
-        from skiprnn_service import server
+        from skiprnn_service.server import uvicorn_server as server
         from skiprnn_service.settings import load
     except ImportError as error:
         fail(f"{error}; pip install 'skiprnn[serve]' brings what the demo needs")

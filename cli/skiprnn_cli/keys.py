@@ -36,7 +36,7 @@ def add(
 
     Example: skiprnn keys add alice --scopes stream,score
     """
-    from skiprnn_service import api_keys
+    from skiprnn_service.auth import api_keys
 
     try:
         made = api_keys.add(file, name, tuple(scope.strip() for scope in scopes.split(",")))
@@ -57,7 +57,7 @@ def list_keys(file: _FILE = DEFAULT_FILE, json: _JSON = False) -> None:
     """
     import msgspec
 
-    from skiprnn_service import api_keys
+    from skiprnn_service.auth import api_keys
 
     try:
         keys = api_keys.read(file)
@@ -83,7 +83,7 @@ def revoke(
 
     Example: skiprnn keys revoke 1f2e3d4c
     """
-    from skiprnn_service import api_keys
+    from skiprnn_service.auth import api_keys
 
     try:
         gone = api_keys.revoke(file, key_id)

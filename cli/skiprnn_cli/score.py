@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from skiprnn_export import Bundle
-    from skiprnn_service.score_formats import Item, Said
-    from skiprnn_service.score_job import Totals
-    from skiprnn_service.score_writers import Scored
-    from skiprnn_service.session import StepSession
+    from skiprnn_service.engine.step_runner import StepSession
+    from skiprnn_service.scoring.formats import Item, Said
+    from skiprnn_service.scoring.job import Totals
+    from skiprnn_service.scoring.writers import Scored
 
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
@@ -89,7 +89,7 @@ class _Run:
         self, model: Path, data: Path, out: Path, updates: bool, threshold: float | None, max_bytes: int
     ) -> None:
         from skiprnn_export import read
-        from skiprnn_service.score_formats import kind_of_file, pyarrow
+        from skiprnn_service.scoring.formats import kind_of_file, pyarrow
 
         self.bundle: Bundle = read(model)
         self.data, self.out, self._updates, self._threshold = data, out, updates, threshold
@@ -102,7 +102,7 @@ class _Run:
     def prepare(self, threads: int, batch: int, *, anew: bool) -> None:
         """Open the session and the parts."""
         from skiprnn_cli.score_parts import Parts
-        from skiprnn_service.session import StepSession
+        from skiprnn_service.engine.step_runner import StepSession
 
         if not self.out.parent.is_dir():
             raise FileNotFoundError(f"--out: expected a folder at {self.out.parent}, found none")
@@ -114,7 +114,7 @@ class _Run:
         self.resumed = self._parts.open()
 
     def _plan(self) -> dict[str, Any]:
-        from skiprnn_service.score_job import CHUNK_BYTES, CHUNK_SEQUENCES
+        from skiprnn_service.scoring.job import CHUNK_BYTES, CHUNK_SEQUENCES
 
         known = self.data.stat()
         return {
@@ -128,16 +128,16 @@ class _Run:
 
     @property
     def _said(self) -> "Said":
-        from skiprnn_service.score_formats import Said
-        from skiprnn_service.score_job import output_names
+        from skiprnn_service.scoring.formats import Said
+        from skiprnn_service.scoring.job import output_names
 
         return Said(self.bundle.info.name, "1", output_names(self.bundle.info), self._updates)
 
     def score(self, source: BinaryIO, on_chunk: "Callable[[Totals], None]") -> "Totals":
         """Score what is not done yet, then put the parts together. Returns the totals of all."""
         from skiprnn_service.errors import MessageError
-        from skiprnn_service.score_job import Totals, chunks, layout
-        from skiprnn_service.score_readers import read
+        from skiprnn_service.scoring.job import Totals, chunks, layout
+        from skiprnn_service.scoring.readers import read
 
         found, totals = read(self._kind, source, layout(self.bundle.info, self._max_bytes)), Totals()
         threshold = found.threshold if self._threshold is None else self._threshold
@@ -156,7 +156,7 @@ class _Run:
         return totals
 
     def _scored(self, chunk: "list[Item]", threshold: float | None, *, first: int) -> "list[Scored]":
-        from skiprnn_service.score_job import score_chunk
+        from skiprnn_service.scoring.job import score_chunk
 
         started = time.perf_counter()
         scored = score_chunk(self.session, chunk, threshold=threshold, first=first)
@@ -166,7 +166,7 @@ class _Run:
 
     def _put_together(self, parts: int) -> None:
         from skiprnn_cli.score_parts import atomic
-        from skiprnn_service.score_writers import writer
+        from skiprnn_service.scoring.writers import writer
 
         with atomic(self.out) as sink:
             whole = writer(self._answer, sink, self._said)

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from skiprnn_service.score_formats import Said
-from skiprnn_service.score_writers import Scored, writer
-from skiprnn_service.scoring import Score
+from skiprnn_service.scoring.formats import Said
+from skiprnn_service.scoring.score import Score
+from skiprnn_service.scoring.writers import Scored, writer
 
 _PLAN = "plan.json"
 

@@ -62,8 +62,8 @@ def _serve(config: Path | None, **flags: Any) -> None:
     try:
         from pydantic import ValidationError
 
-        from skiprnn_service import server
         from skiprnn_service.errors import ModelError
+        from skiprnn_service.server import uvicorn_server as server
         from skiprnn_service.settings import load
     except ImportError as error:
         fail(f"{error}; pip install 'skiprnn[serve]' brings what serving needs")

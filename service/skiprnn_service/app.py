@@ -17,21 +17,18 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from skiprnn_service import (
-    health,
-    inference,
-    oip_models,
-    page_route,
-    scoring_route,
-    tickets_route,
-    traces,
-    websocket,
-)
 from skiprnn_service.errors import SkipRnnServiceError
-from skiprnn_service.request_ids import RequestIds
-from skiprnn_service.security_headers import SecurityHeaders
-from skiprnn_service.service import Service
+from skiprnn_service.middleware.request_ids import RequestIds
+from skiprnn_service.middleware.security_headers import SecurityHeaders
+from skiprnn_service.routes import dashboard as page_route
+from skiprnn_service.routes import health, oip_models
+from skiprnn_service.routes import infer as inference
+from skiprnn_service.routes import score as scoring_route
+from skiprnn_service.routes import stream as websocket
+from skiprnn_service.routes import tickets as tickets_route
 from skiprnn_service.settings import Settings
+from skiprnn_service.state import Service
+from skiprnn_service.telemetry import traces
 
 _PAGE = Path(__file__).parent / "page"
 _REFUSED = {"error": "model: expected one of ['watch'], got 'watsh'", "code": "unknown_model"}

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from skiprnn_cli import app
-from skiprnn_service.api_keys import ApiKeys
+from skiprnn_service.auth.api_keys import ApiKeys
 
 
 @pytest.fixture

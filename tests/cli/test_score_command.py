@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from skiprnn_cli.score import score
 from skiprnn_export import Bundle, open_session, read, unroll
-from skiprnn_service import score_job
+from skiprnn_service.scoring import job as score_job
 from support.bundles import random_sequence, write_random_bundle
 
 Samples = NDArray[np.float32]

@@ -54,7 +54,7 @@ def look():
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
     print("looked")
     os.kill(os.getpid(), signal.SIGTERM)
-from skiprnn_service import server
+from skiprnn_service.server import uvicorn_server as server
 server.serve, serve = lambda s, on_started: serve(s, on_started=lambda port: look()), server.serve
 sys.argv = ["skiprnn", "serve", "--models", {str(models)!r}, "--port", "0", "--drain-seconds", "0"]
 skiprnn_cli.main()

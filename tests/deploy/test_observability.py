@@ -11,9 +11,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from skiprnn_service.engine import Engine
-from skiprnn_service.metrics import Metrics
-from skiprnn_service.session import StepSession
+from skiprnn_service.engine.engine import Engine
+from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.telemetry.metrics import Metrics
 from support.bundles import write_random_bundle
 from support.docker import ROOT
 from support.programs import need

@@ -14,7 +14,7 @@ import pytest
 
 from skiprnn_client import stream
 from skiprnn_export import Bundle, open_session, read, unroll
-from skiprnn_service.live_stream import LiveStream
+from skiprnn_service.engine.slot import LiveStream
 from support.bundles import random_sequence, write_random_bundle
 from support.raw_websocket import BINARY, frame
 from support.servers import Running, serving

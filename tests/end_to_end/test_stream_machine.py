@@ -16,14 +16,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from numpy.typing import NDArray
 
 from skiprnn_export import Bundle, open_session, read, unroll
+from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import GapError, SkipRnnServiceError
-from skiprnn_service.lease import Lease
-from skiprnn_service.metrics import ServiceStats
-from skiprnn_service.models import ModelFolder
-from skiprnn_service.quotas import Quotas
-from skiprnn_service.store import MemoryStore
-from skiprnn_service.stream import Reply, Update
-from skiprnn_service.streams import Streams
+from skiprnn_service.models.repository import ModelFolder
+from skiprnn_service.stores.memory import MemoryStore
+from skiprnn_service.streams.manager import Streams
+from skiprnn_service.streams.quotas import Quotas
+from skiprnn_service.streams.session import Lease
+from skiprnn_service.telemetry.metrics import ServiceStats
 from support.bundles import random_sequence, write_random_bundle
 
 TTL_SECONDS = 60.0

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from starlette.requests import HTTPConnection
 
 from skiprnn_client import connect_sync, stream_sync
-from skiprnn_service import api_keys
+from skiprnn_service.auth import api_keys
 from skiprnn_service.errors import ForbiddenError
 from support.browser import Watched, read_download, visiting
 from support.servers import Running, serving

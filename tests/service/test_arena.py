@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from skiprnn_service.arena import FIRST, INITIAL, Arena
-from skiprnn_service.runtime import CPU, Runtime
+from skiprnn_service.engine.arena import FIRST, INITIAL, Arena
+from skiprnn_service.engine.onnx_runtime import CPU, Runtime
 from support.bundles import write_random_bundle
 
 

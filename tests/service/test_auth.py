@@ -18,11 +18,11 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from skiprnn_client import connect_sync
-from skiprnn_service import api_keys
-from skiprnn_service.api_keys import ApiKeys
+from skiprnn_service.auth import api_keys
+from skiprnn_service.auth.api_keys import ApiKeys
+from skiprnn_service.auth.tokens import TICKET_SECONDS, Principal, Tickets, Tokens
 from skiprnn_service.errors import QuotaError
-from skiprnn_service.quotas import Quotas
-from skiprnn_service.tokens import TICKET_SECONDS, Principal, Tickets, Tokens
+from skiprnn_service.streams.quotas import Quotas
 from support.bundles import write_random_bundle
 from support.certificates import write_certificate
 from support.servers import Running, serving

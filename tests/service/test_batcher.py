@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from skiprnn_export import Bundle, unroll
-from skiprnn_service.engine import Engine
+from skiprnn_service.engine.engine import Engine
 from support.bundles import random_sequence, write_random_bundle
 from support.engines import Client, FaultySession, leaves_no_row_behind
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from skiprnn_service.engine.onnx_runtime import CUDA
 from skiprnn_service.errors import ModelError
-from skiprnn_service.models import ModelFolder
-from skiprnn_service.runtime import CUDA
+from skiprnn_service.models.repository import ModelFolder
 from support.bundles import write_random_bundle
 from support.servers import serving
 

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skiprnn_export import Bundle, open_session, unroll, write
-from skiprnn_service.engine import Engine
+from skiprnn_service.engine.engine import Engine
+from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.stream import RECENT_UPDATES, Reply
 from skiprnn_service.errors import (
     GapError,
     InferenceError,
@@ -21,8 +23,6 @@ from skiprnn_service.errors import (
     StreamStateError,
     ThresholdError,
 )
-from skiprnn_service.session import StepSession
-from skiprnn_service.stream import RECENT_UPDATES, Reply
 from support.bundles import random_bundle, random_sequence, write_random_bundle
 from support.engines import Client, FaultySession, broken, leaves_no_row_behind, raise_
 from support.graphs import depends_on_batch_size

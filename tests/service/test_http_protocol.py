@@ -11,7 +11,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from skiprnn_service import scoring_work
+from skiprnn_service.scoring import scheduler as scoring_work
 from support.bundles import write_random_bundle
 from support.servers import Running, serving
 

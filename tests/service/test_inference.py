@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from skiprnn_export import Bundle, open_session, read, unroll
-from skiprnn_service.oip_outputs import OUTPUTS
+from skiprnn_service.oip.outputs import OUTPUTS
 from support.bundles import random_sequence, write_random_bundle
 from support.servers import Running, serving
 

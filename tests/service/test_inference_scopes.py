@@ -10,7 +10,7 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from skiprnn_service import api_keys
+from skiprnn_service.auth import api_keys
 from support.bundles import write_random_bundle
 from support.servers import Running, serving
 

@@ -17,7 +17,7 @@ from tritonclient.utils import InferenceServerException
 
 from skiprnn_client import ClientError, Refused, connect, connect_sync
 from skiprnn_export import Bundle, read, unroll
-from skiprnn_service.oip_sequences import Ask
+from skiprnn_service.oip.sequences import Ask
 from support.bundles import random_sequence, write_random_bundle
 from support.servers import Running, serving
 

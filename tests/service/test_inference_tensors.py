@@ -16,9 +16,9 @@ from hypothesis.extra import numpy as numpy_strategies
 from numpy.typing import NDArray
 from starlette.requests import Request
 
-from skiprnn_service import http_body
 from skiprnn_service.errors import ClientError, ContentTypeError, MessageError, TooLargeError
-from skiprnn_service.oip_tensors import DTYPES, decode, encode, json_length
+from skiprnn_service.oip.tensors import DTYPES, decode, encode, json_length
+from skiprnn_service.routes import request_body as http_body
 
 SHAPES = numpy_strategies.array_shapes(min_dims=1, max_dims=4, max_side=5)
 ARRAYS: st.SearchStrategy[NDArray[Any]] = st.one_of(

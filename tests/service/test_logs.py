@@ -13,8 +13,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from skiprnn_service import api_keys, logs
-from skiprnn_service.logs import JsonFormatter, TextFormatter
+from skiprnn_service.auth import api_keys
+from skiprnn_service.telemetry import logs
+from skiprnn_service.telemetry.logs import JsonFormatter, TextFormatter
 from support.bundles import write_random_bundle
 from support.serve_command import address, start
 

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from skiprnn_export import Bundle
-from skiprnn_service.engine import Engine
-from skiprnn_service.metrics import Histogram, Metrics
-from skiprnn_service.session import StepSession
+from skiprnn_service.engine.engine import Engine
+from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.telemetry.metrics import Histogram, Metrics
 from support.bundles import random_sequence, write_random_bundle
 from support.engines import Client
 

@@ -7,7 +7,7 @@ import pytest
 
 from skiprnn_export import write
 from skiprnn_service.errors import ModelError, UnknownModelError
-from skiprnn_service.models import ModelFolder, read_pins
+from skiprnn_service.models.repository import ModelFolder, read_pins
 from support.bundles import random_bundle, write_random_bundle
 from support.graphs import depends_on_batch_size
 

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from skiprnn_export import read, unroll
+from skiprnn_service.engine.stream import Reply
 from skiprnn_service.errors import ModelError, SkipRnnServiceError, SnapshotError, UnknownModelError
-from skiprnn_service.lease import Lease
-from skiprnn_service.metrics import ServiceStats
-from skiprnn_service.model_watch import watching
-from skiprnn_service.models import ModelFolder
-from skiprnn_service.quotas import Quotas
-from skiprnn_service.store import MemoryStore
-from skiprnn_service.stream import Reply
-from skiprnn_service.streams import Streams
+from skiprnn_service.models.repository import ModelFolder
+from skiprnn_service.models.watcher import watching
+from skiprnn_service.stores.memory import MemoryStore
+from skiprnn_service.streams.manager import Streams
+from skiprnn_service.streams.quotas import Quotas
+from skiprnn_service.streams.session import Lease
+from skiprnn_service.telemetry.metrics import ServiceStats
 from support.bundles import random_sequence, write_random_bundle
 
 

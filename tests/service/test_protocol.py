@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from skiprnn_client.messages import Ready, decode_answer, encode_samples
 from skiprnn_client.messages import Reply as ClientReply
-from skiprnn_service import protocol
+from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import ClientError, GapError, MessageError, ShapeError
-from skiprnn_service.stream import Reply, Update
+from skiprnn_service.websocket import messages as protocol
 
 F, K = 3, 2
 READY = Ready(stream_id="s", model="m", version="1", features=F, outputs=K)

@@ -12,8 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from skiprnn_service.errors import StoreError
-from skiprnn_service.redis_store import RedisStore
-from skiprnn_service.store import Record
+from skiprnn_service.stores.base import Record
+from skiprnn_service.stores.redis import RedisStore
 from support.programs import need
 from support.redis_server import RedisServer
 from support.stores import SNAPSHOT, TTL_SECONDS, RedisCase

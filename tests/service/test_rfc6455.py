@@ -9,8 +9,8 @@ import pytest
 from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from skiprnn_service.transport import transport_of
-from skiprnn_service.wire import StreamProtocol
+from skiprnn_service.server.websocket_protocol import StreamProtocol
+from skiprnn_service.websocket.transport import transport_of
 from support.raw_websocket import (
     BINARY,
     CLOSE,

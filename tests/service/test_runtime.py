@@ -15,13 +15,13 @@ import pytest
 from onnxruntime import OrtValue
 
 from skiprnn_export import Bundle, open_session, unroll
-from skiprnn_service import step_graph
-from skiprnn_service.engine import Engine
+from skiprnn_service.engine import step_graph
+from skiprnn_service.engine.engine import Engine
+from skiprnn_service.engine.onnx_runtime import CPU, PROVIDERS, Runtime
+from skiprnn_service.engine.step_runner import StepSession
 from skiprnn_service.errors import ModelError
-from skiprnn_service.runtime import CPU, PROVIDERS, Runtime
-from skiprnn_service.service import _inline_below_us
-from skiprnn_service.session import StepSession
 from skiprnn_service.settings import load
+from skiprnn_service.state import _inline_below_us
 from support.bundles import random_sequence, write_random_bundle
 from support.engines import Client
 from support.steps import random_input, step
@@ -158,7 +158,7 @@ def test_where_cuda_is_installed_and_does_not_start_the_cpu_runs_as_ever(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not with memory apart, which only a GPU is worth."""
-    monkeypatch.setattr("skiprnn_service.runtime._here", list)
+    monkeypatch.setattr("skiprnn_service.engine.onnx_runtime._here", list)
     size = bundle.info.state_size
     runtime = Runtime(bundle.model, state_size=size, threads=1, providers=PROVIDERS["auto"])
     assert (runtime.provider, runtime.device, runtime.apart) == (CPU[0], "cpu", False)

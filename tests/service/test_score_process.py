@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from skiprnn_export import Bundle, unroll
-from skiprnn_service import score_process
+from skiprnn_service.engine.step_runner import StepSession
 from skiprnn_service.errors import InferenceError, NonFiniteError, ShapeError
-from skiprnn_service.score_job import Job
-from skiprnn_service.score_process import ScoreProcess
-from skiprnn_service.session import StepSession
+from skiprnn_service.scoring import worker as score_process
+from skiprnn_service.scoring.job import Job
+from skiprnn_service.scoring.worker import ScoreProcess
 from support.bundles import random_sequence, write_random_bundle
 
 

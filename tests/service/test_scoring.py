@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skiprnn_export import Bundle, open_session, unroll
+from skiprnn_service.engine.step_runner import StepSession
 from skiprnn_service.errors import NonFiniteError, ShapeError, ThresholdError
-from skiprnn_service.scoring import score
-from skiprnn_service.session import StepSession
+from skiprnn_service.scoring.score import score
 from support.bundles import random_sequence, write_random_bundle
 
 

@@ -21,8 +21,8 @@ import pytest
 
 from skiprnn_client import connect_sync
 from skiprnn_export import Bundle, Unrolled, open_session, read, unroll
-from skiprnn_service import scoring_route
-from skiprnn_service.score_formats import KINDS
+from skiprnn_service.routes import score as scoring_route
+from skiprnn_service.scoring.formats import KINDS
 from support.bundles import random_sequence, write_random_bundle
 from support.score_bodies import (
     Samples,

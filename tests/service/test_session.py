@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from skiprnn_export import Bundle, open_session, write
-from skiprnn_service.arena import FIRST, INITIAL, SCRATCH
+from skiprnn_service.engine.arena import FIRST, INITIAL, SCRATCH
+from skiprnn_service.engine.step_runner import StepSession
 from skiprnn_service.errors import InferenceError, ModelError
-from skiprnn_service.session import StepSession
 from support.bundles import random_bundle, write_random_bundle
 from support.graphs import depends_on_batch_size, depends_on_neighbours, fails_on_large_samples
 from support.steps import Stepped, random_input, step
@@ -137,7 +137,7 @@ def test_trusts_quick_runs_more_than_slow_ones(bundle: Bundle, monkeypatch: pyte
     """A busy machine makes runs slow; a quick one was really that quick."""
     session = StepSession(bundle)
     ticks = iter([0, 900e-6, 1, 1 + 100e-6, 2, 2 + 1100e-6])  # seconds: runs of 900, 100 and 1,100 µs
-    monkeypatch.setattr("skiprnn_service.session.perf_counter", lambda: next(ticks))
+    monkeypatch.setattr("skiprnn_service.engine.step_runner.perf_counter", lambda: next(ticks))
     predictions = []
     for _ in range(3):
         session.run(4)

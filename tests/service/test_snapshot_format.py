@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skiprnn_service.engine.stream import Snapshot, Update
 from skiprnn_service.errors import SnapshotError
-from skiprnn_service.snapshot_format import dumps, loads, loads_as
-from skiprnn_service.stream import Snapshot, Update
+from skiprnn_service.stores.snapshot import dumps, loads, loads_as
 from support.stores import SNAPSHOT
 
 counts = st.integers(0, 2**63)

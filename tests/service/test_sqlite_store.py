@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from skiprnn_service.errors import StoreError
-from skiprnn_service.sqlite_store import SqliteStore
-from skiprnn_service.store import Record
+from skiprnn_service.stores.base import Record
+from skiprnn_service.stores.sqlite import SqliteStore
 from support.stores import SNAPSHOT, TTL_SECONDS, Clock
 
 KEY = (SNAPSHOT.model, SNAPSHOT.stream_id)
@@ -62,8 +62,8 @@ async def put(store: SqliteStore, stream_id: str = SNAPSHOT.stream_id, *, size: 
 
 WRITER = """
 import asyncio, itertools, sys
-from skiprnn_service.sqlite_store import SqliteStore
-from skiprnn_service.store import Record
+from skiprnn_service.stores.sqlite import SqliteStore
+from skiprnn_service.stores.base import Record
 from support.stores import SNAPSHOT
 
 async def write(path, first):

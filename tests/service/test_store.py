@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from skiprnn_service.engine.stream import Snapshot
 from skiprnn_service.errors import SnapshotError
-from skiprnn_service.redis_store import RedisStore
-from skiprnn_service.snapshot_format import dumps
-from skiprnn_service.sqlite_store import SqliteStore
-from skiprnn_service.store import FENCE_SECONDS, MemoryStore, Record, Store, open_store
-from skiprnn_service.stream import Snapshot
+from skiprnn_service.stores import open_store
+from skiprnn_service.stores.base import FENCE_SECONDS, Record, Store
+from skiprnn_service.stores.memory import MemoryStore
+from skiprnn_service.stores.redis import RedisStore
+from skiprnn_service.stores.snapshot import dumps
+from skiprnn_service.stores.sqlite import SqliteStore
 from support.redis_server import RedisServer
 from support.stores import SNAPSHOT, TTL_SECONDS, MemoryCase, RedisCase, SqliteCase, StoreCase
 
@@ -328,6 +330,6 @@ def test_another_url_is_refused_without_its_password(url: str) -> None:
 
 
 def test_redis_without_its_client_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "skiprnn_service.redis_store", None)
+    monkeypatch.setitem(sys.modules, "skiprnn_service.stores.redis", None)
     with pytest.raises(ValueError, match=r"pip install 'skiprnn\[redis\]'"):
         open_store("redis://127.0.0.1", ttl_seconds=60)

@@ -16,8 +16,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from skiprnn_service.store import FENCE_SECONDS, Record
-from skiprnn_service.stream import Snapshot
+from skiprnn_service.engine.stream import Snapshot
+from skiprnn_service.stores.base import FENCE_SECONDS, Record
 from support.redis_server import RedisServer
 from support.stores import SNAPSHOT, TTL_SECONDS, MemoryCase, RedisCase, SqliteCase, StoreCase
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skiprnn_service.engine.stream import RECENT_UPDATES, Stream, Update
 from skiprnn_service.errors import GapError, StreamStateError
-from skiprnn_service.stream import RECENT_UPDATES, Stream, Update
 
 EVENTS: dict[str, Callable[[Stream], object]] = {
     "begin": lambda stream: stream.begin(None, 1),

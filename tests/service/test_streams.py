@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from skiprnn_export import Bundle, unroll
+from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import (
     MessageError,
     OverloadError,
@@ -19,13 +20,13 @@ from skiprnn_service.errors import (
     ThresholdError,
     UnknownModelError,
 )
-from skiprnn_service.lease import Lease
-from skiprnn_service.metrics import ServiceStats
-from skiprnn_service.models import ModelFolder
-from skiprnn_service.quotas import Quotas
-from skiprnn_service.store import Claim, Key, MemoryStore, Record
-from skiprnn_service.stream import Reply, Update
-from skiprnn_service.streams import IDLE, OWNED_ELSEWHERE, RESTART, Streams
+from skiprnn_service.models.repository import ModelFolder
+from skiprnn_service.stores.base import Claim, Key, Record
+from skiprnn_service.stores.memory import MemoryStore
+from skiprnn_service.streams.manager import IDLE, OWNED_ELSEWHERE, RESTART, Streams
+from skiprnn_service.streams.quotas import Quotas
+from skiprnn_service.streams.session import Lease
+from skiprnn_service.telemetry.metrics import ServiceStats
 from support.bundles import random_sequence, write_random_bundle
 
 

@@ -10,9 +10,9 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from skiprnn_service.store import Key, Record
-from skiprnn_service.transport import transport_of
-from skiprnn_service.wire import StreamProtocol
+from skiprnn_service.server.websocket_protocol import StreamProtocol
+from skiprnn_service.stores.base import Key, Record
+from skiprnn_service.websocket.transport import transport_of
 from support.bundles import write_random_bundle
 from support.raw_websocket import close_frame
 from support.raw_websocket import serving as raw_serving

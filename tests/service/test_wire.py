@@ -11,9 +11,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.asyncio.client import connect
 
-from skiprnn_service import wire
-from skiprnn_service.transport import AsgiTransport, Transport
-from skiprnn_service.wire import StreamProtocol, WireTransport
+from skiprnn_service.server import websocket_protocol as wire
+from skiprnn_service.server.websocket_protocol import StreamProtocol, WireTransport
+from skiprnn_service.websocket.transport import AsgiTransport, Transport
 from support.raw_websocket import (
     BINARY,
     CLOSE,

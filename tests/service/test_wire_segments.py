@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from starlette.websockets import WebSocket
 from uvicorn.server import ServerState
 
-from skiprnn_service.wire import StreamProtocol
+from skiprnn_service.server.websocket_protocol import StreamProtocol
 from support.raw_websocket import BINARY, CONTINUATION, PING, PONG, TEXT, close_frame, frame
 from support.recorder import Message, Recorder, turns
 

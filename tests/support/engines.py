@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn_export import Unrolled
-from skiprnn_service.arena import INITIAL
-from skiprnn_service.engine import Engine
+from skiprnn_service.engine.arena import INITIAL
+from skiprnn_service.engine.engine import Engine
+from skiprnn_service.engine.slot import LiveStream
+from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import InferenceError, SkipRnnServiceError
-from skiprnn_service.live_stream import LiveStream
-from skiprnn_service.session import StepSession
-from skiprnn_service.snapshot_format import dumps, loads
-from skiprnn_service.stream import Reply, Update
+from skiprnn_service.stores.snapshot import dumps, loads
 
 Answer = Reply | SkipRnnServiceError
 Samples = NDArray[np.float32]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from skiprnn_service.stream import Reply
+from skiprnn_service.engine.stream import Reply
 from support.engines import Client, Samples
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from starlette.websockets import WebSocket
 
-from skiprnn_service.transport import Transport, transport_of
+from skiprnn_service.websocket.transport import Transport, transport_of
 
 Message = tuple[bytes, bool]
 

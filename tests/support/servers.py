@@ -7,9 +7,9 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
-from skiprnn_service.server import Server, make_server
-from skiprnn_service.service import Service
+from skiprnn_service.server.uvicorn_server import Server, make_server
 from skiprnn_service.settings import load
+from skiprnn_service.state import Service
 
 
 class Running(NamedTuple):

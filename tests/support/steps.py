@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skiprnn_service.arena import FIRST
-from skiprnn_service.session import StepSession
+from skiprnn_service.engine.arena import FIRST
+from skiprnn_service.engine.step_runner import StepSession
 
 Floats = NDArray[np.float32]
 

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from redis.asyncio import Redis
 
-from skiprnn_service.redis_store import RedisStore
-from skiprnn_service.sqlite_store import SqliteStore
-from skiprnn_service.store import MemoryStore, Store
-from skiprnn_service.stream import Snapshot, Update
+from skiprnn_service.engine.stream import Snapshot, Update
+from skiprnn_service.stores.base import Store
+from skiprnn_service.stores.memory import MemoryStore
+from skiprnn_service.stores.redis import RedisStore
+from skiprnn_service.stores.sqlite import SqliteStore
 from support.redis_server import RedisServer
 
 TTL_SECONDS = 60.0

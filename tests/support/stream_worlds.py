@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import SkipRnnServiceError
-from skiprnn_service.lease import Lease
-from skiprnn_service.metrics import ServiceStats
-from skiprnn_service.models import ModelFolder
-from skiprnn_service.quotas import Quotas
-from skiprnn_service.stream import Reply, Update
-from skiprnn_service.streams import Streams
+from skiprnn_service.models.repository import ModelFolder
+from skiprnn_service.streams.manager import Streams
+from skiprnn_service.streams.quotas import Quotas
+from skiprnn_service.streams.session import Lease
+from skiprnn_service.telemetry.metrics import ServiceStats
 from support.servers import Running
 from support.stores import TTL_SECONDS, StoreCase
 

@@ -1,0 +1,122 @@
+"""Who asks, and whether they may.
+
+    Authorization: Bearer KEY-OR-TOKEN          programs
+    Sec-WebSocket-Protocol: skiprnn.token.…     browsers, with a key or token that may be seen by the page
+    ?ticket=…                                   browsers, with a ticket from POST /v1/tickets
+
+A key is one of ours (`api_keys.py`), a token a JSON Web Token (`tokens.py`). Where neither is set up nobody has to say
+who they are. A page of a foreign origin is refused either way: its visitor's browser would let it in (RFC 6455
+section 10.2).
+"""
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from skiprnn_service.auth.api_keys import PREFIX, ApiKeys
+from skiprnn_service.auth.tokens import Principal, Tickets, Tokens
+from skiprnn_service.errors import AuthenticationError, ForbiddenError
+from skiprnn_service.settings import Settings
+
+Scope = Literal["stream", "score", "admin"]
+
+TOKEN_SUBPROTOCOL = "skiprnn.token."  # and then the key or token
+
+
+class Authenticator:
+    """Tells principals by what a request carries.
+
+    Args:
+        keys, tokens: what is accepted; both None: nobody has to say who they are.
+        tickets: for browsers.
+        origins: of pages that may connect, beside those of the server itself; `*` is any.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: ApiKeys | None = None,
+        tokens: Tokens | None = None,
+        tickets: Tickets | None = None,
+        origins: frozenset[str] = frozenset(),
+    ) -> None:
+        self._keys, self._tokens, self._tickets = keys, tokens, tickets or Tickets()
+        self._origins = origins
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Authenticator":
+        """As the settings say. Raises OSError and ValueError when a file is missing or not what it should be."""
+        keys = ApiKeys(settings.api_keys) if settings.api_keys else None
+        tokens = None
+        if settings.jwt_keys:
+            tokens = Tokens(settings.jwt_keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+        secret = _secret(settings.ticket_secret) if settings.ticket_secret else None
+        origins = frozenset(
+            origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()
+        )
+        return cls(keys=keys, tokens=tokens, tickets=Tickets(secret), origins=origins)
+
+    @property
+    def required(self) -> bool:
+        """Does anybody have to say who they are?"""
+        return self._keys is not None or self._tokens is not None
+
+    def principal(self, connection: HTTPConnection, scope: Scope) -> str:
+        """The name of whoever asks; "" where nobody has to say.
+
+        Raises:
+            AuthenticationError: nothing that says who asks, or nothing valid.
+            ForbiddenError: they may not do what `scope` says, or the page is of a foreign origin.
+        """
+        self._check_origin(connection)
+        return self._known(connection, scope).name if self.required else ""
+
+    def ticket(self, connection: HTTPConnection) -> str:
+        """A ticket for whoever asks, who must be allowed to stream. Errors as `principal`."""
+        self._check_origin(connection)
+        known = self._known(connection, "stream") if self.required else Principal("", frozenset())
+        return self._tickets.make(known)
+
+    def _known(self, connection: HTTPConnection, scope: Scope) -> Principal:
+        found = self._find(connection)
+        if found is None:
+            raise AuthenticationError("expected a valid API key, token or ticket")
+        if scope not in found.scopes:
+            raise ForbiddenError(f"expected the scope {scope!r}, {found.name!r} has {sorted(found.scopes)}")
+        return found
+
+    def _find(self, connection: HTTPConnection) -> Principal | None:
+        ticket = connection.query_params.get("ticket")
+        if ticket is not None and connection.scope["type"] == "websocket":
+            return self._tickets.take(ticket)
+        text = _credential(connection)
+        if text.startswith(PREFIX) and self._keys:
+            key = self._keys.find(text)
+            return Principal(key.name, frozenset(key.scopes)) if key else None
+        return self._tokens.principal(text) if text and self._tokens else None
+
+    def _check_origin(self, connection: HTTPConnection) -> None:
+        """Browsers say where a page comes from, and nobody else has to (RFC 6454)."""
+        origin = connection.headers.get("origin")
+        if origin is None or "*" in self._origins or origin in self._origins:
+            return
+        if urlsplit(origin).netloc != connection.headers.get("host"):
+            raise ForbiddenError(f"origin: {origin!r:.100} is not allowed here (allowed_origins)")
+
+
+def _credential(connection: HTTPConnection) -> str:
+    kind, _, text = connection.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return text.strip()
+    offered: list[str] = connection.scope.get("subprotocols") or []
+    found = (name for name in offered if name.startswith(TOKEN_SUBPROTOCOL))
+    return next(found, "").removeprefix(TOKEN_SUBPROTOCOL)
+
+
+def _secret(path: Path) -> bytes:
+    secret = path.read_bytes().strip()
+    if len(secret) < 32:
+        raise ValueError(f"{path}: expected a secret of 32 bytes or more, got {len(secret)}")
+    return secret

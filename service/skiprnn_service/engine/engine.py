@@ -1,0 +1,330 @@
+"""The engine of one model: messages in, answers out, for all its streams.
+
+A message is consumed by arithmetic (`stream.py`) up to the sample that must be read; then its stream is due, and the
+batcher (`batcher.py`) steps it together with others:
+
+    submit → _begin → nothing to read: reply at once
+                    → due: Batcher.add → … → _finish → _answer → what waits behind it
+
+A message either takes effect as a whole or not at all: what it reads goes to a row of the arena that is the stream's
+only when the message is answered (`arena.py`).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skiprnn_export import SkipTable, skip_table
+from skiprnn_service.engine.arena import INITIAL
+from skiprnn_service.engine.batcher import Batcher
+from skiprnn_service.engine.slot import LiveStream, Message, OnError, OnReply
+from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.stream import Reply, Snapshot
+from skiprnn_service.errors import (
+    ClientError,
+    OverloadError,
+    ShapeError,
+    SkipRnnServiceError,
+    SnapshotError,
+    StreamStateError,
+    ThresholdError,
+)
+from skiprnn_service.telemetry.metrics import EngineStats
+
+# Fields of a Snapshot that are arguments of a stream.
+_POSITION = ("next", "left", "samples", "updates", "last_y", "principal", "sequence", "recent", "recent_from")
+
+
+class Engine:
+    """Streams of one model. All methods belong to the event loop's thread and return at once.
+
+    Args:
+        session: the update step; the engine is its only user (scoring takes `session.fork()`).
+        model, version: what snapshots say.
+        capacity: live streams, at most.
+        inline_below_us: a batch predicted to take less runs on the loop, others on a worker thread.
+
+    Attributes:
+        stats: counts, for metrics.
+        live: streams that are open.
+    """
+
+    def __init__(
+        self,
+        session: StepSession,
+        *,
+        model: str,
+        version: str,
+        capacity: int = 10_000,
+        inline_below_us: float = 200.0,
+    ) -> None:
+        info = session.bundle.info
+        self.session, self.model, self.version, self.capacity = session, model, version, capacity
+        self.stats = EngineStats()
+        self.live = 0
+        self._sample_bytes = session.x[0].nbytes
+        # Two rows a stream with a message in progress, and those that the current batch writes for closed ones.
+        session.reserve(2 * capacity + session.max_batch)
+        self._arena = session.arena
+        self._batcher = Batcher(
+            session,
+            table=skip_table(info.threshold, info.max_skip),
+            stats=self.stats,
+            finish=self._finish,
+            answer=self._answer,
+            inline_below_us=inline_below_us,
+        )
+
+    # -- what routes call
+
+    def open(
+        self,
+        stream_id: str,
+        *,
+        on_reply: OnReply,
+        on_error: OnError,
+        snapshot: Snapshot | None = None,
+        threshold: float | None = None,
+        principal: str = "",
+    ) -> LiveStream:
+        """Start a stream, or go on with a parked one.
+
+        Args:
+            on_reply, on_error: called with the answer to each message, on the loop's thread; they may call the
+                engine. What they raise goes to the loop's exception handler.
+            threshold: of the gate, in [0.5, 1]; None is the snapshot's, else the bundle's. The first use of a value
+                builds its table (50 ms): `await asyncio.to_thread(engine.check_threshold, threshold)` before.
+            principal: whose stream it is; a parked one keeps the snapshot's.
+
+        Raises:
+            OverloadError: `capacity` streams are live.
+            ThresholdError: threshold is out of range.
+            SnapshotError: the snapshot is of another model, or of another file of it.
+        """
+        info, position = self.session.bundle.info, dict[str, Any](principal=principal)
+        if snapshot:
+            position = self._resumed(snapshot)
+            threshold = snapshot.threshold if threshold is None else threshold
+        own = info.threshold if threshold is None else threshold
+        table = None if own == info.threshold else self.check_threshold(own)
+        if self.live == self.capacity:
+            raise OverloadError(f"model {self.model!r}: all {self.capacity} streams are in use")
+        self.live += 1
+        row = INITIAL
+        if snapshot:
+            row = self._arena.acquire()
+            self._arena.write(row, np.frombuffer(snapshot.state, "<f4"))
+        return LiveStream(
+            stream_id,
+            row=row,
+            threshold=own,
+            table=table,
+            on_reply=on_reply,
+            on_error=on_error,
+            **position,
+        )
+
+    def check_threshold(self, threshold: float) -> SkipTable:
+        """The table of a threshold; may be called from any thread. Raises ThresholdError."""
+        try:
+            return skip_table(threshold, self.session.bundle.info.max_skip)
+        except ValueError as error:
+            raise ThresholdError(str(error)) from error
+
+    def submit(
+        self, stream: LiveStream, t: int | None, n: int, payload: bytes | memoryview, start: int = 0
+    ) -> None:
+        """Take a message of n samples. Exactly one callback answers it, in order, perhaps before this returns:
+        `on_reply`, or `on_error` (ShapeError, GapError, NonFiniteError, InferenceError), and then nothing changed.
+
+        Args:
+            t: index of the first sample; None is the next one (`Stream.begin`).
+            payload: from byte `start` on n·F little-endian float32. Kept until the answer, not copied.
+        """
+        if stream.payload is None and not stream.waiting and stream.open:
+            self._begin(stream, t, n, payload, start)
+        else:
+            self._wait(stream, "submit", (t, n, payload, start))
+
+    def refuse(self, stream: LiveStream, error: ClientError) -> None:
+        """Answer what was no message of samples, in its turn."""
+        self._wait(stream, "refuse", partial(self._refuse, stream, error))
+
+    def after(self, stream: LiveStream, action: Callable[[], None]) -> None:
+        """Call `action` when everything submitted so far has been answered: now, if it has."""
+        self._wait(stream, "after", action)
+
+    def reset(self, stream: LiveStream) -> None:
+        """Start a new sequence, after everything submitted so far."""
+        self._wait(stream, "reset", partial(self._reset, stream))
+
+    def end(self, stream: LiveStream, on_ended: Callable[[], None]) -> None:
+        """After everything submitted so far: free the stream, then call `on_ended`. Its counts stay readable."""
+        self._wait(stream, "end", partial(self._end, stream, on_ended))
+
+    def snapshot(self, stream: LiveStream) -> Snapshot:
+        """The stream as it stood after the last message that was answered."""
+        return self.snapshots([stream])[0]
+
+    def snapshots(self, streams: Sequence[LiveStream]) -> list[Snapshot]:
+        """The same of many: their states are fetched together, which matters where they are on a GPU."""
+        if not all(stream.open for stream in streams):
+            raise StreamStateError("snapshot", "closed")
+        states = self._arena.read([stream.row for stream in streams]).astype("<f4")
+        return [self._snapshot(stream, state) for stream, state in zip(streams, states, strict=True)]
+
+    def _snapshot(self, stream: LiveStream, state: NDArray[np.float32]) -> Snapshot:
+        return Snapshot(
+            model=self.model,
+            version=self.version,
+            bundle_sha256=self.session.bundle.sha256,
+            stream_id=stream.id,
+            threshold=stream.threshold,
+            next=stream.next,
+            left=stream.left,
+            samples=stream.samples,
+            updates=stream.updates,
+            state=state.tobytes(),
+            last_y=stream.last_y,
+            principal=stream.principal,
+            sequence=stream.sequence,
+            recent=stream.recent,
+            recent_from=stream.recent_from,
+        )
+
+    def detach(self, stream: LiveStream) -> Snapshot:
+        """Free the stream at once and return its snapshot. What is not answered yet never will be."""
+        snapshot = self.snapshot(stream)
+        self._close(stream)
+        return snapshot
+
+    def close(self) -> None:
+        """Let go of the worker thread, after the batch that it runs. No stream may be used any more."""
+        self._batcher.close()
+
+    # -- one message after the other
+
+    def _wait(self, stream: LiveStream, event: str, action: Message | Callable[[], None]) -> None:
+        """Act when everything submitted before has been answered: now, if it has."""
+        if not stream.open:
+            raise StreamStateError(event, "closed")
+        if stream.payload is None and not stream.waiting:
+            self._act(stream, action)
+        elif stream.waiting is None:
+            stream.waiting = deque((action,))
+        else:
+            stream.waiting.append(action)
+
+    def _act(self, stream: LiveStream, action: Message | Callable[[], None]) -> None:
+        if isinstance(action, tuple):
+            self._begin(stream, *action)
+        else:
+            action()
+
+    def _begin(
+        self, stream: LiveStream, t: int | None, n: int, payload: bytes | memoryview, start: int
+    ) -> None:
+        before = stream.next
+        try:
+            if len(payload) - start != n * self._sample_bytes:
+                expected = f"{n} samples of {self._sample_bytes} bytes"
+                raise ShapeError(f"payload: expected {expected}, got {len(payload) - start} bytes")
+            if stream.on_skipped and stream.skip(t, n):
+                self._skipped(stream, before)
+                return
+            offset = stream.begin(t, n)
+        except ClientError as error:
+            self._refuse(stream, error)
+            return
+        if offset is None:
+            self._reply(stream, self._finish(stream))
+        else:
+            stream.payload, stream.start = payload, start
+            self._batcher.add(stream, offset)
+
+    def _skipped(self, stream: LiveStream, before: int) -> None:
+        """Nothing of a message was read: count and answer it."""
+        stats = self.stats
+        stats.messages += 1
+        stats.samples += stream.next - before
+        try:
+            stream.on_skipped()  # type: ignore[misc]  # there is one
+        except Exception as raised:
+            self._report(stream, raised)
+
+    def _finish(self, stream: LiveStream) -> Reply:
+        """Commit the message and count it."""
+        before, stats = stream.next, self.stats
+        reply = stream.finish()
+        stats.messages += 1
+        stats.samples += stream.next - before
+        stats.updates += len(reply.updates)
+        return reply
+
+    def _refuse(self, stream: LiveStream, error: SkipRnnServiceError) -> None:
+        """Answer a message, begun or not, with an error; the stream is as the message found it."""
+        if stream.payload is not None:
+            stream.abort()
+            stream.payload = None
+            self._batcher.drop(stream)
+        self.stats.refusals[error.code] += 1
+        try:
+            stream.on_error(error)
+        except Exception as raised:
+            self._report(stream, raised)
+
+    def _reply(self, stream: LiveStream, reply: Reply) -> None:
+        try:
+            stream.on_reply(reply)
+        except Exception as raised:
+            self._report(stream, raised)
+
+    def _report(self, stream: LiveStream, raised: Exception) -> None:
+        """One stream's callback that raises must not cost the other streams of the batch their answers."""
+        message = f"model {self.model!r}, stream {stream.id!r}: a callback raised"
+        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": raised})
+
+    def _answer(self, stream: LiveStream, answer: Reply | SkipRnnServiceError) -> None:
+        """A message that was due has been read to its end, or failed."""
+        if isinstance(answer, Reply):
+            stream.payload = None
+            self._reply(stream, answer)
+        else:
+            self._refuse(stream, answer)
+        if stream.waiting:
+            self._go_on(stream)
+
+    def _go_on(self, stream: LiveStream) -> None:
+        """Take what waits behind the message that was just answered, up to the next one that must be read."""
+        while stream.waiting and stream.payload is None:
+            self._act(stream, stream.waiting.popleft())
+        if not stream.waiting:
+            stream.waiting = None  # an empty deque is 600 bytes
+
+    def _reset(self, stream: LiveStream) -> None:
+        stream.reset()
+        self._arena.release(stream.row)
+        stream.row = INITIAL
+
+    def _end(self, stream: LiveStream, on_ended: Callable[[], None]) -> None:
+        self._close(stream)
+        on_ended()
+
+    def _close(self, stream: LiveStream) -> None:
+        stream.open = False
+        stream.payload = stream.waiting = None
+        self.live -= 1
+        self._batcher.release(stream)
+
+    def _resumed(self, snapshot: Snapshot) -> dict[str, Any]:
+        """The stream's position in a snapshot of this model."""
+        ours = (self.model, self.version, self.session.bundle.sha256)
+        theirs = (snapshot.model, snapshot.version, snapshot.bundle_sha256)
+        if ours != theirs:
+            raise SnapshotError(f"stream {snapshot.stream_id!r}: expected one of {ours}, got {theirs}")
+        return {name: getattr(snapshot, name) for name in _POSITION}

@@ -1,0 +1,326 @@
+"""The model folder: DIR/NAME.onnx is version 1 of NAME, DIR/NAME/3.onnx is its version 3.
+
+One file that cannot be served does not keep the others from being served; `failures` says why, and so does whoever
+asks for it. A model's name is that of its file, not the one in its metadata: the folder belongs to the operator.
+
+    files ─ load, reload ──→ served ─ unload, or its file changed or went ──→ retired ─ last stream ended → forgotten
+
+Live streams stay on the version, and the file, that they began with. A file that cannot be loaded over one that is
+served changes nothing but the log and `stale`.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from skiprnn_export import Bundle, read
+from skiprnn_service.engine.engine import Engine
+from skiprnn_service.engine.onnx_runtime import CPU
+from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.errors import ModelError, UnknownModelError
+
+_log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # goes into URLs as it is
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+
+_Key = tuple[str, str]  # name, version
+_File = tuple[str, str, Path]  # name, version, file
+_Stamp = tuple[int, int, int]  # what changes with a file: time, size, inode
+
+
+class LoadedModel(NamedTuple):
+    """One version of a model, ready to serve. `engine` is for streams, `session.fork()` for scoring."""
+
+    name: str
+    version: str
+    bundle: Bundle
+    session: StepSession
+    engine: Engine
+
+
+class ModelFolder:
+    """The models of a folder. All but `load` belongs to the event loop's thread.
+
+    Args:
+        path: the folder.
+        build: makes the engine of a session: build(session, model=…, version=…).
+        max_batch, threads, providers: of the sessions.
+        pinned: digests of the bundles that may be served (`skiprnn inspect` prints a bundle's); None: all may.
+
+    Attributes:
+        models: name → version → model, versions ascending.
+        failures: (name, version) → file and reason why it is not served.
+        stale: likewise, where what was loaded before is served on.
+        unloaded: names that were unloaded by hand; `reload` leaves them alone.
+        retired: no longer served, but streams of them are live.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        build: Callable[..., Engine] = Engine,
+        max_batch: int = 256,
+        threads: int = 1,
+        providers: Sequence[str] = CPU,
+        pinned: frozenset[str] | None = None,
+    ) -> None:
+        self.path, self._pinned = Path(path), pinned
+        self.models: dict[str, dict[str, LoadedModel]] = {}
+        self.failures: dict[_Key, str] = {}
+        self.stale: dict[_Key, str] = {}
+        self.unloaded: set[str] = set()
+        self.retired: list[LoadedModel] = []
+        self._stamps: dict[Path, _Stamp] = {}  # of the files as they were last looked at
+        self._build = build
+        self._max_batch, self._threads, self._providers = max_batch, threads, providers
+        self._changing = asyncio.Lock()
+
+    # -- what is served
+
+    def load(self) -> None:
+        """Load every bundle, once; blocking (seconds for large models).
+
+        Raises:
+            ModelError: the folder is not there, or cannot be read.
+        """
+        self._take(self._look(None))
+
+    async def reload(self, name: str | None = None) -> None:
+        """Serve what is in the folder now: new files, changed files in place of old ones, no more what is gone.
+
+        Args:
+            name: look at this model alone, even if it was unloaded; None looks at all that were not.
+
+        Raises:
+            ModelError: the folder cannot be read, or a file of `name` cannot be served; says why.
+            UnknownModelError: the folder has no model `name`.
+        """
+        async with self._changing:
+            found = await asyncio.to_thread(self._look, name)
+            if name is not None and name not in found.models:
+                raise found.error(name)
+            self.unloaded.discard(name or "")
+            self._take(found)
+            if name is not None and any(key[0] == name for key in found.stale):
+                raise found.error(name)
+
+    async def unload(self, name: str) -> None:
+        """Serve a model no more, in any version: its live streams go on, new ones are refused.
+
+        Raises:
+            UnknownModelError: it is not served.
+        """
+        async with self._changing:
+            if name not in self.models:
+                raise self._unknown(name)
+            self.unloaded.add(name)
+            self._retire(self.models.pop(name).values())
+            for known in (self.failures, self.stale):
+                for key in [key for key in known if key[0] == name]:
+                    del known[key]
+
+    async def reload_if_changed(self) -> bool:
+        """`reload`, if a file came, went or changed since the last look. Raises ModelError."""
+        stamps = await asyncio.to_thread(self._read_stamps)
+        if stamps == self._stamps:
+            return False
+        await self.reload()
+        return True
+
+    def get(self, name: str, version: str | None = None, *, sha256: str | None = None) -> LoadedModel:
+        """A model to serve.
+
+        Args:
+            version: None is the highest that loaded.
+            sha256: of the bundle that a stream began with: if that one is still here, though retired, it is the one.
+
+        Raises:
+            UnknownModelError: it is not in the folder, or was unloaded.
+            ModelError: it is, but could not be loaded; says why.
+        """
+        began_with = (name, version, sha256)
+        for model in self.retired:
+            if (model.name, model.version, model.bundle.sha256) == began_with:
+                return model
+        versions = self.models.get(name, {})
+        if versions and version is None:
+            return next(reversed(versions.values()))
+        if version in versions:
+            return versions[version]
+        failed = [why for (n, v), why in self.failures.items() if n == name and version in (v, None)]
+        if failed:
+            raise ModelError("; ".join(failed))
+        if versions:
+            raise UnknownModelError(
+                f"model {name!r}: expected a version of {list(versions)}, got {version!r}"
+            )
+        raise self._unknown(name)
+
+    def __iter__(self) -> Iterator[LoadedModel]:
+        """All versions of all models that are served."""
+        return (model for versions in self.models.values() for model in versions.values())
+
+    def engines(self) -> list[Engine]:
+        """One engine of every name and version: of those served, and of retired ones that nothing replaced."""
+        found = {(model.name, model.version): model.engine for model in (*reversed(self.retired), *self)}
+        return list(found.values())
+
+    def forget_retired(self) -> None:
+        """Let go of retired models whose last stream has ended.
+
+        Their engines are not closed: a stream that is being opened right now may still get one. With the last
+        reference to it go its worker thread, its session and its states.
+        """
+        for model in [model for model in self.retired if not model.engine.live]:
+            self.retired.remove(model)
+            _log.info("model %r, version %s: its last stream ended", model.name, model.version)
+
+    def close(self) -> None:
+        """Close every engine."""
+        for model in (*self, *self.retired):
+            model.engine.close()
+
+    def _unknown(self, name: str) -> UnknownModelError:
+        if name in self.unloaded:
+            return UnknownModelError(f"model {name!r} was unloaded")
+        return UnknownModelError(f"model: expected one of {sorted(self.models)}, got {name!r}")
+
+    # -- changes
+
+    def _take(self, found: "_Found") -> None:
+        """Serve what was found; retire what it does not keep."""
+        before, kept = list(self), {id(model) for model in found.loaded}
+        self.models, self.failures, self.stale, self._stamps = found[:4]
+        self._retire(model for model in before if id(model) not in kept)
+
+    def _retire(self, models: Iterable[LoadedModel]) -> None:
+        self.retired.extend(models)
+
+    def _look(self, only: str | None) -> "_Found":
+        """Blocking: everything that is to be served from now on."""
+        found = _Found({}, {}, {}, self._read_stamps())
+        for name, version, file in sorted(self._files(), key=_by_version):
+            if only is None and name in self.unloaded:
+                continue
+            key = name, version
+            if only in (None, name):
+                self._look_at(key, file, found)
+            elif key in self.failures:
+                found.failures[key] = self.failures[key]
+        if only is not None:  # the others stay as they are
+            others = {name: versions for name, versions in self.models.items() if name != only}
+            found.models.update(others)
+            found.stale.update((key, why) for key, why in self.stale.items() if key[0] != only)
+        return found
+
+    def _look_at(self, key: _Key, file: Path, found: "_Found") -> None:
+        name, version = key
+        served = self.models.get(name, {}).get(version)
+        try:
+            _check_name(name, version)
+            if version in found.models.get(name, {}):
+                raise ModelError(f"there are two files of version {version} of {name!r}")
+            model = self._load(name, version, file, served)
+        except (ModelError, ValueError, OSError) as error:
+            why = f"{file.relative_to(self.path)}: {error}"
+            _log.error("not served: %s", why)
+            if served is None or version in found.models.get(name, {}):
+                found.failures[key] = why
+            else:
+                found.stale[key] = why
+                found.models.setdefault(name, {})[version] = served
+        else:
+            found.models.setdefault(name, {})[version] = model
+
+    def _load(self, name: str, version: str, file: Path, served: LoadedModel | None) -> LoadedModel:
+        if not file.resolve().is_relative_to(self.path.resolve()):
+            raise ModelError(f"expected a file in the model folder, got a link to {file.resolve()}")
+        bundle = read(file)
+        if self._pinned is not None and bundle.sha256 not in self._pinned:
+            raise ModelError(f"its digest {bundle.sha256} is not one of those that are pinned")
+        if served is not None and served.bundle.sha256 == bundle.sha256:
+            return served
+        session = StepSession(
+            bundle, threads=self._threads, providers=self._providers, max_batch=self._max_batch
+        )
+        engine = self._build(session, model=name, version=version)
+        if not session.self_test():  # in the arena of the engine: what it prepares there is used
+            _log.warning(
+                "model %r: a result depends on its batch on this machine: %s", name, session.batching
+            )
+        return LoadedModel(name, version, bundle, session, engine)
+
+    def _files(self) -> Iterator[_File]:
+        """Hidden files are passed over: an export in progress is one."""
+        try:
+            for path in self.path.iterdir():
+                if path.name.startswith("."):
+                    continue
+                if path.is_dir():
+                    yield from ((path.name, file.stem, file) for file in path.glob("[!.]*.onnx"))
+                elif path.suffix == ".onnx":
+                    yield path.stem, "1", path
+        except OSError as error:
+            raise ModelError(f"model folder: {error}") from error
+
+    def _read_stamps(self) -> dict[Path, _Stamp]:
+        stamps = {}
+        for _, _, file in self._files():
+            with contextlib.suppress(FileNotFoundError):  # it went just now
+                known = file.stat()
+                stamps[file] = (known.st_mtime_ns, known.st_size, known.st_ino)
+        return stamps
+
+
+def read_pins(path: Path) -> frozenset[str]:
+    """The digests in a file: the first word of every line that is neither empty nor begins with #.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or holds something else.
+    """
+    words = [line.split()[0] for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
+    wrong = next((word for word in words if not re.fullmatch(r"[0-9a-f]{64}", word)), None)
+    if wrong is not None:
+        raise ValueError(
+            f"{path}: expected a SHA-256 in lower-case hexadecimal digits a line, got {wrong!r:.80}"
+        )
+    return frozenset(words)
+
+
+class _Found(NamedTuple):
+    """What a look at the folder found; fields as those of ModelFolder."""
+
+    models: dict[str, dict[str, LoadedModel]]
+    failures: dict[_Key, str]
+    stale: dict[_Key, str]
+    stamps: dict[Path, _Stamp]
+
+    @property
+    def loaded(self) -> Iterator[LoadedModel]:
+        return (model for versions in self.models.values() for model in versions.values())
+
+    def error(self, name: str) -> ModelError | UnknownModelError:
+        """Why no version of `name` is among them."""
+        why = [why for key, why in (self.failures | self.stale).items() if key[0] == name]
+        if why:
+            return ModelError("; ".join(why))
+        return UnknownModelError(f"model {name!r}: expected a file of it in the model folder, found none")
+
+
+def _check_name(name: str, version: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ModelError(f"name: expected letters, digits, '.', '_' and '-', at most 128, got {name!r}")
+    if not _VERSION.fullmatch(version):
+        raise ModelError(f"version: expected a whole number from 1 on, got {version!r}")
+
+
+def _by_version(file: _File) -> tuple[str, int, str, Path]:
+    """Whole numbers without leading zeros are in order by length, then by digits."""
+    name, version, path = file
+    return name, len(version), version, path

@@ -1,0 +1,78 @@
+"""Who looks whether the model folder changed: SIGHUP, a clock if asked for, and the last streams of old versions."""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from skiprnn_service.errors import SkipRnnServiceError
+from skiprnn_service.models.repository import ModelFolder
+
+_SWEEP_SECONDS = 1.0  # between two looks at retired models
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def watching(models: ModelFolder, *, poll_seconds: float) -> AsyncIterator[None]:
+    """Reload on SIGHUP, and every `poll_seconds` if files changed (0: never), while the block runs."""
+    hangup = asyncio.Event()
+    tasks = [asyncio.create_task(_sweep(models)), asyncio.create_task(_reload_on(hangup, models))]
+    if poll_seconds:
+        tasks.append(asyncio.create_task(_poll(models, poll_seconds)))
+    try:
+        with _signalled(hangup):
+            yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def _signalled(hangup: asyncio.Event) -> Iterator[None]:
+    """Only the main thread may handle signals: a server inside another program does without."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+async def _reload_on(hangup: asyncio.Event, models: ModelFolder) -> None:
+    while await hangup.wait():
+        hangup.clear()
+        _log.info("SIGHUP: looking at the model folder")
+        with _logged():
+            await models.reload()
+
+
+async def _poll(models: ModelFolder, seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        with _logged():
+            if await models.reload_if_changed():
+                _log.info("the model folder changed: serving %s", sorted(models.models))
+
+
+async def _sweep(models: ModelFolder) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        models.forget_retired()
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """A look that fails must not be the last one."""
+    try:
+        yield
+    except SkipRnnServiceError as error:
+        _log.error("the model folder could not be read, what was loaded is served on: %s", error)
+    except Exception:
+        _log.exception("looking at the model folder failed")

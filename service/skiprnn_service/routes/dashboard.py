@@ -1,0 +1,90 @@
+"""What the page at / asks for besides the models: counters for everybody, the table of streams for an admin."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Request
+
+from skiprnn_service.engine.stream import Snapshot
+from skiprnn_service.errors import StoreError
+from skiprnn_service.state import Service
+from skiprnn_service.streams.session import Lease
+
+router = APIRouter()
+
+_HERE = Path(__file__).parents[1]
+# The browser client, as it is in client/js/src: beside the page in a wheel, else in the checkout.
+CLIENT = next(
+    (
+        path
+        for path in (_HERE / "page" / "client", _HERE.parents[1] / "client" / "js" / "src")
+        if path.is_dir()
+    ),
+    _HERE / "page" / "client",
+)
+
+MOST_STREAMS = 200  # rows of the table
+_ID_SHOWN = 8  # characters: whoever knows an id that the server made can take the stream over
+
+
+@router.get("/v1/counters")
+async def counters(request: Request) -> dict[str, Any]:
+    """Counts since the server started, model by model; `parked` is null while the store does not answer."""
+    service: Service = request.app.state.service
+    service.auth.principal(request, "stream")
+    return {
+        "models": [
+            {
+                "name": engine.model,
+                "version": engine.version,
+                "live": engine.live,
+                "messages": engine.stats.messages,
+                "samples": engine.stats.samples,
+                "updates": engine.stats.updates,
+            }
+            for engine in (model.engine for model in service.models)
+        ],
+        "parked": await _parked(service),
+        "resumed": service.stats.resumed,
+        "expired": service.store.expired,
+        "draining": service.streams.draining,
+    }
+
+
+@router.get("/v1/streams")
+async def streams(request: Request) -> dict[str, Any]:
+    """For an admin: the streams that are live here, the longest first, then the parked ones, the latest first."""
+    service: Service = request.app.state.service
+    service.auth.principal(request, "admin")
+    live = sorted(service.streams, key=lambda lease: -lease.stream.samples)
+    rows = [_live(lease) for lease in live[:MOST_STREAMS]]
+    with suppress(StoreError):  # the live ones are still worth showing
+        rows += [_parked_row(snapshot) for snapshot in await service.store.parked(MOST_STREAMS - len(rows))]
+    return {"streams": rows, "live": len(live), "parked": await _parked(service)}
+
+
+def _live(lease: Lease) -> dict[str, Any]:
+    stream = lease.stream
+    row = {"state": "live", "model": lease.model.name, "version": lease.model.version, "wake": stream.wake}
+    return row | _said(stream.id, stream.samples, stream.updates, stream.next)
+
+
+def _parked_row(snapshot: Snapshot) -> dict[str, Any]:
+    row = {"state": "parked", "model": snapshot.model, "version": snapshot.version}
+    wake = snapshot.next + snapshot.left
+    return row | {"wake": wake} | _said(snapshot.stream_id, snapshot.samples, snapshot.updates, snapshot.next)
+
+
+def _said(stream_id: str, samples: int, updates: int, next: int) -> dict[str, Any]:
+    owner, _, own_id = stream_id.rpartition("/")  # as in the store
+    shown = own_id if len(own_id) <= _ID_SHOWN else f"{own_id[:_ID_SHOWN]}…"
+    return {"id": shown, "owner": unquote(owner), "samples": samples, "updates": updates, "next": next}
+
+
+async def _parked(service: Service) -> int | None:
+    try:
+        return await service.store.count()
+    except StoreError:
+        return None

@@ -1,0 +1,89 @@
+"""What operators look at: is it up, is it ready, what does it count, what does it serve."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from skiprnn_service.errors import StoreError
+from skiprnn_service.models.repository import LoadedModel
+from skiprnn_service.state import Service
+
+router = APIRouter()
+
+
+@router.get("/v2/health/live")
+async def live() -> dict[str, bool]:
+    """The process answers."""
+    return {"live": True}
+
+
+@router.get("/v2/health/ready")
+async def ready(request: Request) -> JSONResponse:
+    """Streams can be opened, and every model in the folder is served; else 503 and what is wrong.
+
+    A store that is down is told (`saving`), but streams go on, so the server stays ready.
+    """
+    service: Service = request.app.state.service
+    failed = {f"{name}/{version}": why for (name, version), why in service.models.failures.items()}
+    inexact = [_name(model) for model in service.models if model.session.batching != "exact"]
+    is_ready = not failed and not service.streams.draining and any(True for _ in service.models)
+    report = {
+        "ready": is_ready,
+        "draining": service.streams.draining,
+        "failed": failed,
+        "padded_or_inexact": inexact,
+        "saving": service.streams.store_problem or "ok",
+    }
+    return JSONResponse(report, 200 if is_ready else 503)
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Counts as Prometheus reads them."""
+    service: Service = request.app.state.service
+    try:
+        service.stats.parked = await service.store.count()
+    except StoreError:
+        service.stats.store_failures += 1
+    service.stats.expired, service.stats.damaged = service.store.expired, service.store.damaged
+    return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/v1/models")
+async def models(request: Request) -> dict[str, Any]:
+    """What is served, and what is not and why."""
+    service: Service = request.app.state.service
+    failed = [
+        {"name": name, "version": version, "reason": why}
+        for (name, version), why in service.models.failures.items()
+    ]
+    return {"models": [facts(model) for model in service.models], "failed": failed}
+
+
+@router.get("/v1/models/{model}")
+async def model(request: Request, model: str, version: str | None = None) -> dict[str, Any]:
+    """One model; its latest version where none is asked for."""
+    service: Service = request.app.state.service
+    return facts(service.models.get(model, version))
+
+
+def facts(model: LoadedModel) -> dict[str, Any]:
+    """What a client may want to know of a model."""
+    info = model.bundle.info
+    said = info.to_json()
+    named = ("cell", "layers", "hidden", "features", "outputs", "classes", "task", "multi_label")
+    gate = ("threshold", "max_skip", "sample_rate", "training")
+    return {
+        "name": model.name,
+        "version": model.version,
+        **{name: said[name] for name in (*named, *gate)},
+        "sha256": model.bundle.sha256,
+        "batching": model.session.batching,
+        "live_streams": model.engine.live,
+    }
+
+
+def _name(model: LoadedModel) -> str:
+    return f"{model.name}/{model.version}"

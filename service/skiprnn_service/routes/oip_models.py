@@ -1,0 +1,232 @@
+"""What the Open Inference Protocol v2 says of a server and its models, and the model repository (docs/oip.md)."""
+
+from importlib.metadata import version as version_of
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from skiprnn_service.errors import MessageError, SkipRnnServiceError
+from skiprnn_service.models.repository import LoadedModel
+from skiprnn_service.oip.outputs import OUTPUTS
+from skiprnn_service.routes import request_body as http_body
+from skiprnn_service.settings import Settings
+from skiprnn_service.state import Service
+from skiprnn_service.telemetry.metrics import Histogram
+
+EXTENSIONS = (
+    "binary_tensor_data",
+    "model_configuration",
+    "model_repository",
+    "parameters",
+    "sequence",
+    "sequence(string_id)",
+    "statistics",
+)
+
+_TYPES = {"FP32": "TYPE_FP32", "INT64": "TYPE_INT64", "BOOL": "TYPE_BOOL"}
+
+T = TypeVar("T")
+
+router = APIRouter()
+
+
+@router.get("/v2")
+async def server() -> dict[str, Any]:
+    """The server and the extensions of the protocol that it has."""
+    return {"name": "skiprnn", "version": version_of("skiprnn"), "extensions": EXTENSIONS}
+
+
+@router.get("/v2/models/stats")
+@router.get("/v2/models/{model}/stats")
+@router.get("/v2/models/{model}/versions/{version}/stats")
+async def stats(request: Request, model: str | None = None, version: str | None = None) -> dict[str, Any]:
+    """What was inferred since the start: of one version, of all versions of a model, or of everything."""
+    service: Service = request.app.state.service
+    if model is None:
+        found = list(service.models)
+    elif version is None:
+        service.models.get(model)
+        found = list(service.models.models[model].values())
+    else:
+        found = [service.models.get(model, version)]
+    return {"model_stats": [_stats(service, served) for served in found]}
+
+
+@router.get("/v2/models/{model}")
+@router.get("/v2/models/{model}/versions/{version}")
+async def metadata(request: Request, model: str, version: str | None = None) -> dict[str, Any]:
+    """Inputs and outputs of a model."""
+    service: Service = request.app.state.service
+    served = service.models.get(model, version)
+    inputs = [
+        {"name": "x", "datatype": "FP32", "shape": [-1, -1, served.bundle.info.input_size]},
+        {"name": "lengths", "datatype": "INT64", "shape": [-1]},
+    ]
+    outputs = [
+        {"name": name, "datatype": output.datatype, "shape": _dims(output.dims, served)}
+        for name, output in OUTPUTS.items()
+    ]
+    return {
+        "name": served.name,
+        "versions": list(service.models.models.get(served.name, {})),
+        "platform": "skiprnn",
+        "inputs": inputs,
+        "outputs": outputs,
+    }
+
+
+@router.get("/v2/models/{model}/ready")
+@router.get("/v2/models/{model}/versions/{version}/ready")
+async def ready(request: Request, model: str, version: str | None = None) -> Response:
+    """200 where the model takes requests; else an error."""
+    service: Service = request.app.state.service
+    service.models.get(model, version)
+    return Response()
+
+
+@router.get("/v2/models/{model}/config")
+@router.get("/v2/models/{model}/versions/{version}/config")
+async def config(request: Request, model: str, version: str | None = None) -> dict[str, Any]:
+    """A model's configuration in Triton's terms: load generators read there that it takes sequences."""
+    service: Service = request.app.state.service
+    served = service.models.get(model, version)
+    idle = round(service.settings.idle_timeout_seconds * 1e6)
+    x = {"name": "x", "data_type": "TYPE_FP32", "dims": [-1, served.bundle.info.input_size]}
+    lengths = {"name": "lengths", "data_type": "TYPE_INT64", "dims": [1], "optional": True}
+    outputs = [
+        {"name": name, "data_type": _TYPES[output.datatype], "dims": _dims(output.dims, served)[1:] or [1]}
+        for name, output in OUTPUTS.items()
+    ]
+    return {
+        "name": served.name,
+        "platform": "",
+        "backend": "skiprnn",
+        "max_batch_size": service.settings.max_batch,
+        "input": [x, lengths],
+        "output": outputs,
+        "sequence_batching": {"max_sequence_idle_microseconds": idle, "oldest": _oldest(service.settings)},
+    }
+
+
+def _oldest(settings: Settings) -> dict[str, int]:
+    """A turn takes one due sample of each stream, oldest first, and waits for none (`batcher.py`)."""
+    return {"max_candidate_sequences": settings.max_streams, "max_queue_delay_microseconds": 0}
+
+
+def _dims(dims: tuple[int | str, ...], served: LoadedModel) -> list[int]:
+    return [served.bundle.info.outputs if isinstance(dim, str) else dim for dim in dims]
+
+
+# -- statistics
+
+
+def _stats(service: Service, served: LoadedModel) -> dict[str, Any]:
+    counts, engine = service.oip_stats.of(served), served.engine.stats
+    nothing = {"count": 0, "ns": 0}
+    return {
+        "name": served.name,
+        "version": served.version,
+        "last_inference": counts.last,
+        "inference_count": counts.rows,
+        "execution_count": sum(engine.batch_size.counts),
+        "inference_stats": {
+            "success": {"count": counts.requests, "ns": counts.nanoseconds},
+            "fail": {"count": counts.failed, "ns": 0},
+            "queue": _durations(engine.queue_delay),
+            "compute_input": nothing,
+            "compute_infer": _durations(engine.update_time),
+            "compute_output": nothing,
+            "cache_hit": nothing,
+            "cache_miss": nothing,
+        },
+        "batch_stats": [],
+    }
+
+
+def _durations(histogram: Histogram) -> dict[str, int]:
+    return {"count": sum(histogram.counts), "ns": round(histogram.total * 1e9)}
+
+
+# -- the repository
+
+
+class _Index(msgspec.Struct):
+    ready: bool = False
+
+
+class _Change(msgspec.Struct):
+    parameters: dict[str, Any] = {}
+
+
+_READY = {"type": "object", "properties": {"ready": {"type": "boolean"}}}
+_NOTHING = {"type": "object", "properties": {"parameters": {"type": "object", "maxProperties": 0}}}
+_FOUND = [
+    {"name": "watch", "version": "2", "state": "READY", "reason": ""},
+    {"name": "watch", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded"},
+]
+
+
+def _body_of(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    """For the OpenAPI document; the body may be left out."""
+    return {"requestBody": {"content": {"application/json": {"schema": schema, "example": example}}}}
+
+
+@router.post(
+    "/v2/repository/index",
+    openapi_extra=_body_of(_READY, {"ready": True}),
+    responses={200: {"content": {"application/json": {"example": _FOUND}}}},
+)
+async def index(request: Request) -> list[dict[str, str]]:
+    """All models of the folder; with `{"ready": true}` those that are served."""
+    service: Service = request.app.state.service
+    service.auth.principal(request, "admin")
+    only_ready = (await _body(request, _Index, service.settings)).ready
+    models = service.models
+    found = {
+        (served.name, served.version): ("READY", models.stale.get((served.name, served.version), ""))
+        for served in models
+    }
+    if not only_ready:
+        retired = {(served.name, served.version): ("UNAVAILABLE", "unloaded") for served in models.retired}
+        unloaded = {(name, ""): ("UNAVAILABLE", "unloaded") for name in models.unloaded}
+        failed = {key: ("UNAVAILABLE", why) for key, why in models.failures.items()}
+        found = failed | retired | unloaded | found
+    fields = ("name", "version", "state", "reason")
+    return [dict(zip(fields, (*key, *said), strict=True)) for key, said in found.items()]
+
+
+@router.post("/v2/repository/models/{model}/load", openapi_extra=_body_of(_NOTHING, {}))
+async def load(request: Request, model: str) -> Response:
+    """Serve a model as it stands in the folder now: its new versions, and changed files in place of old ones."""
+    service: Service = request.app.state.service
+    service.auth.principal(request, "admin")
+    change = await _body(request, _Change, service.settings)
+    if change.parameters:
+        raise MessageError(
+            "parameters: expected none: models come from the folder, with what is in their files"
+        )
+    try:
+        await service.models.reload(model)
+    except SkipRnnServiceError as error:
+        raise MessageError(f"failed to load {model!r}: {error}") from None
+    return Response()
+
+
+@router.post("/v2/repository/models/{model}/unload", openapi_extra=_body_of(_NOTHING, {}))
+async def unload(request: Request, model: str) -> Response:
+    """Serve a model no more: live streams of it go on until they end, new ones are refused."""
+    service: Service = request.app.state.service
+    service.auth.principal(request, "admin")
+    await _body(request, _Change, service.settings)
+    await service.models.unload(model)
+    return Response()
+
+
+async def _body(request: Request, kind: type[T], settings: Settings) -> T:
+    data = await http_body.read(request, limit=settings.max_json_bytes, setting="max_json_bytes")
+    try:
+        return msgspec.json.decode(data or b"{}", type=kind)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MessageError(f"body: expected an object in JSON, or nothing: {error}") from None

@@ -1,0 +1,18 @@
+"""`POST /v1/tickets`: what a browser needs in place of a header."""
+
+from fastapi import APIRouter, Request
+
+from skiprnn_service.auth.tokens import TICKET_SECONDS
+from skiprnn_service.state import Service
+
+router = APIRouter()
+
+
+_EXAMPLE = {"ticket": "eyJhbGciOiJIUzI1NiJ9…", "expires_in_seconds": TICKET_SECONDS}
+
+
+@router.post("/v1/tickets", responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}})
+async def make_ticket(request: Request) -> dict[str, str | int]:
+    """A ticket that opens one stream within a minute: `…/stream?ticket=…`. Needs the scope `stream`."""
+    service: Service = request.app.state.service
+    return {"ticket": service.auth.ticket(request), "expires_in_seconds": TICKET_SECONDS}

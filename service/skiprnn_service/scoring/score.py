@@ -1,0 +1,161 @@
+"""Whole sequences at once, each read as a stream would read it: the same bits.
+
+Sequences need not be aligned in time: the next due sample of every sequence goes into one batch, whatever its index
+("independent jump"). So a batch is full of samples that are read, and nothing is computed for those that are not.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skiprnn_export import SkipTable, skip_table
+from skiprnn_service.engine.arena import FIRST, INITIAL
+from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.errors import NonFiniteError, ShapeError, ThresholdError
+
+
+class Score(NamedTuple):
+    """One sequence's M ≥ 1 updates; `y[-1]` is its final output."""
+
+    samples: int
+    t: NDArray[np.int64]  # [M], indices of the samples that were read
+    y: NDArray[np.float32]  # [M, K]
+    wake: int  # index of the next sample that would be read: `samples` or later
+
+
+def score(
+    session: StepSession,
+    sequences: Sequence[ArrayLike],
+    *,
+    threshold: float | None = None,
+    first: int = 0,
+) -> list[Score]:
+    """Score sequences. Blocking: for a thread of its own, with a session of its own (`StepSession.fork`).
+
+    Args:
+        sequences: each [T_i, F], T_i ≥ 1, raw units; taken as float32.
+        threshold: of the gate, in [0.5, 1]; None is the bundle's.
+        first: number of the first sequence, for messages.
+
+    Raises:
+        ShapeError: a sequence is empty or has another shape; the message says which.
+        NonFiniteError: NaN or infinity in a sample that is read, or a sample so large that it makes NaN.
+        ThresholdError: threshold is out of range.
+        InferenceError: the update step raised.
+    """
+    table = _table(session, threshold)
+    if not len(sequences):
+        return []
+    samples = [_samples(i, values, session.x.shape[1]) for i, values in enumerate(sequences, first)]
+    lengths = np.array([len(values) for values in samples])
+    starts = lengths.cumsum() - lengths
+    return _read(session, table, np.concatenate(samples), starts, lengths, first=first)
+
+
+def score_padded(
+    session: StepSession,
+    x: NDArray[np.float32],
+    lengths: NDArray[np.int64] | None = None,
+    *,
+    threshold: float | None = None,
+) -> list[Score]:
+    """Score sequences of one array, without copying it. Blocking, like `score`; its errors.
+
+    Args:
+        x: [N, T, F], raw units.
+        lengths: [N], samples of each sequence, 1 to T; what lies behind is not looked at. None: all are T long.
+    """
+    table, features = _table(session, threshold), session.x.shape[1]
+    if x.ndim != 3 or x.shape[2] != features or not x.shape[0] or not x.shape[1]:
+        raise ShapeError(f"x: expected [N, T, {features}] with N ≥ 1 and T ≥ 1, got shape {list(x.shape)}")
+    N, T, _ = x.shape
+    lengths = np.full(N, T) if lengths is None else lengths
+    if lengths.shape not in ((N,), (N, 1)) or lengths.min() < 1 or lengths.max() > T:
+        raise ShapeError(f"lengths: expected [{N}] whole numbers from 1 to {T}, got {str(lengths)[:100]}")
+    # Aligned, or every `take` would copy all of it: tensors begin anywhere in a request's body.
+    flat = np.require(x, np.float32, ["C_CONTIGUOUS", "ALIGNED"]).reshape(N * T, features)
+    return _read(session, table, flat, np.arange(N) * T, lengths.reshape(N).astype(np.int64))
+
+
+def _read(
+    session: StepSession,
+    table: SkipTable,
+    flat: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    *,
+    first: int = 0,
+) -> list[Score]:
+    """Read sequences that lie in `flat` [all samples, F], each from its `starts` on.
+
+    The longest go first, and whoever is done makes room for the next: only the last few batches are not full.
+    """
+    session.reserve(len(lengths))
+    own = FIRST + np.arange(len(lengths))  # rows of the arena
+    source = np.full(len(lengths), INITIAL)
+    wake = np.zeros(len(lengths), np.int64)
+    rounds: list[_Round] = []
+    active = np.argsort(-lengths, kind="stable")  # with something left to read; the first are the next batch
+    while len(active):
+        now, later = active[: session.max_batch], active[session.max_batch :]
+        n = len(now)
+        flat.take(starts[now] + wake[now], axis=0, out=session.x[:n], mode="clip")
+        session.source[:n], session.target[:n] = source[now], own[now]
+        _step(session, now + first, wake[now])
+        rounds.append(_Round(now, wake[now], session.y[:n].copy()))
+        source[now] = own[now]
+        wake[now] += 1 + table(session.update_prob[:n])
+        active = np.concatenate([now[wake[now] < lengths[now]], later])
+    return _collect(rounds, lengths, wake)
+
+
+class _Round(NamedTuple):
+    """One batch: which sequences it read, at which index each, and their outputs."""
+
+    sequence: NDArray[np.int64]  # [B]
+    t: NDArray[np.int64]  # [B]
+    y: NDArray[np.float32]  # [B, K]
+
+
+def _table(session: StepSession, threshold: float | None) -> SkipTable:
+    info = session.bundle.info
+    try:
+        return skip_table(info.threshold if threshold is None else threshold, info.max_skip)
+    except ValueError as error:
+        raise ThresholdError(str(error)) from error
+
+
+def _samples(i: int, values: ArrayLike, features: int) -> NDArray[np.float32]:
+    try:
+        with np.errstate(over="ignore"):  # infinity in a sample that is read is refused there
+            samples = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"sequence {i}: expected numbers [T, {features}]: {error}") from error
+    if samples.ndim != 2 or samples.shape[1] != features or len(samples) == 0:
+        raise ShapeError(f"sequence {i}: expected [T, {features}] with T ≥ 1, got shape {samples.shape}")
+    return samples
+
+
+def _step(session: StepSession, sequence: NDArray[np.int64], t: NDArray[np.int64]) -> None:
+    """Step what was filled in, which must be finite before and after."""
+    n = len(sequence)
+    good = np.isfinite(session.x[:n]).all(axis=1)
+    if not good.all():
+        bad = good.argmin()
+        raise NonFiniteError(f"sequence {sequence[bad]}, sample {t[bad]}: expected finite numbers")
+    session.run(n)
+    good = np.isfinite(session.update_prob[:n])
+    if not good.all():
+        bad = good.argmin()
+        raise NonFiniteError(f"sequence {sequence[bad]}, sample {t[bad]}: too large for the network's state")
+
+
+def _collect(rounds: list[_Round], lengths: NDArray[np.int64], wake: NDArray[np.int64]) -> list[Score]:
+    """Rounds hold each sequence's updates in order: a stable sort brings them together."""
+    sequence, t, y = (np.concatenate(column) for column in zip(*rounds, strict=True))
+    order = sequence.argsort(kind="stable")
+    ends = np.bincount(sequence).cumsum()[:-1]
+    columns = np.split(t[order], ends), np.split(y[order], ends)
+    return [Score(*fields) for fields in zip(lengths.tolist(), *columns, wake.tolist(), strict=True)]

@@ -1,0 +1,151 @@
+"""uvicorn, set up for streams: our websocket protocol class, no access log, and a drain before the end."""
+
+import gc
+import ipaddress
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from skiprnn_service.app import create_app
+from skiprnn_service.auth.authenticator import Authenticator
+from skiprnn_service.engine.onnx_runtime import check_device
+from skiprnn_service.models.repository import read_pins
+from skiprnn_service.server.http_protocol import http_protocol
+from skiprnn_service.settings import Settings
+from skiprnn_service.state import Service
+from skiprnn_service.stores import open_store
+from skiprnn_service.telemetry import logs
+
+_log = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 5  # for connections that are left after the drain
+_COLLECT_AFTER = 50_000  # objects: a batch in flight holds tens of thousands, and none of them is garbage
+_SWITCH_SECONDS = (
+    0.0002  # a step that ends on the worker thread waits so long for the loop's thread to let go
+)
+
+
+class Server(uvicorn.Server):
+    """Stops by draining: no new connections, then every stream is told, parked and closed (1012).
+
+    Args:
+        app: from `create_app`.
+        config: with that application.
+        on_started: called with the port, once it listens.
+    """
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config, *, on_started: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self._app, self._on_started = app, on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started(self.servers[0].sockets[0].getsockname()[1])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        service: Service = self._app.state.service
+        if not self.force_exit:
+            await service.streams.drain(service.settings.drain_seconds)
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, *, on_started: Callable[[int], None] = lambda _: None) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Blocking.
+
+    Raises:
+        SystemExit: the port is taken, or the application could not start; the log says why.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default, and read at import
+    logs.configure(settings.log_level, settings.log_format)
+
+    def started(port: int) -> None:
+        _settle_process()
+        on_started(port)
+
+    make_server(settings, on_started=started).run()
+
+
+def _settle_process() -> None:
+    """What lives as long as the server is never looked at by the garbage collector again, and it looks less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 10)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+
+
+def make_server(settings: Settings, *, on_started: Callable[[int], None] = lambda _: None) -> Server:
+    """A server that does not run yet.
+
+    Raises:
+        ValueError: it would listen on other addresses than loopback though nobody has to say who they are; or the
+            model folder, the store or a file of keys is not what it should be.
+        OSError: a file of keys cannot be read.
+        ModelError: CUDA was asked for, and this onnxruntime has none of it.
+    """
+    _check_exposure(settings)
+    _check_what_will_be_opened(settings)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=http_protocol(settings),
+        ws=_websocket_class(settings),
+        ws_max_size=settings.max_message_bytes,
+        ws_ping_interval=settings.ping_interval_seconds,
+        ws_ping_timeout=settings.ping_timeout_seconds,
+        ws_per_message_deflate=False,  # costs 26 to 59 µs a message and twice the memory
+        access_log=False,
+        log_config=None,
+        log_level=settings.log_level,
+        server_header=False,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+        timeout_graceful_shutdown=_CLOSE_SECONDS,
+    )
+    return Server(app, config, on_started=on_started)
+
+
+def _check_exposure(settings: Settings) -> None:
+    if settings.api_keys or settings.jwt_keys or _is_loopback(settings.host):
+        return
+    if not settings.allow_unauthenticated:
+        raise ValueError(
+            f"host: {settings.host!r} is reached from elsewhere, and nobody has to say who they are; "
+            "give api_keys or jwt_keys, or say allow_unauthenticated"
+        )
+    _log.warning("anybody who reaches %s may stream, score and unload models", settings.host)
+
+
+def _check_what_will_be_opened(settings: Settings) -> None:
+    """Say before the start what the application would say in the middle of it."""
+    if not settings.models.is_dir():
+        raise ValueError(f"models: expected a folder, found none at {settings.models}")
+    Authenticator.of(settings)
+    if settings.pinned_models:
+        read_pins(settings.pinned_models)
+    if settings.device == "cuda":
+        check_device(settings.device)
+    open_store(settings.store, ttl_seconds=settings.stream_ttl_seconds)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: it may be anybody's
+        return False
+
+
+def _websocket_class(settings: Settings) -> "type | str":
+    if settings.websocket == "asgi":
+        return "websockets-sansio"
+    from skiprnn_service.server.websocket_protocol import StreamProtocol
+
+    return StreamProtocol

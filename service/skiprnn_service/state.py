@@ -1,0 +1,107 @@
+"""Everything that is open while the server runs: models, store, streams, counts."""
+
+import math
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from skiprnn_service.auth.authenticator import Authenticator
+from skiprnn_service.engine.engine import Engine
+from skiprnn_service.engine.onnx_runtime import PROVIDERS
+from skiprnn_service.models.repository import ModelFolder, read_pins
+from skiprnn_service.models.watcher import watching
+from skiprnn_service.oip.sequences import Sequences
+from skiprnn_service.oip.statistics import InferStats
+from skiprnn_service.scoring.scheduler import Scoring
+from skiprnn_service.settings import Settings
+from skiprnn_service.stores import open_store
+from skiprnn_service.stores.base import Store
+from skiprnn_service.streams.manager import Streams
+from skiprnn_service.streams.quotas import Quotas
+from skiprnn_service.telemetry.metrics import Metrics, ServiceStats
+
+_WORTH_A_THREAD_US = 200.0  # the hop costs about 80
+
+
+class Service:
+    """Made by `Service.opened`; routes find it as `app.state.service`.
+
+    Attributes:
+        models: what is served.
+        streams: those that are live; `sequences` are those among them that come by requests.
+        scoring: whose turn it is to score.
+        auth: tells who asks.
+        metrics: all counts, for a scrape; `stats` are those of the routes.
+    """
+
+    def __init__(self, settings: Settings, models: ModelFolder, store: Store) -> None:
+        self.settings, self.models, self.store = settings, models, store
+        self.auth = Authenticator.of(settings)
+        self.scoring = Scoring(
+            at_once=settings.max_scoring,
+            waiting=settings.max_scoring_waiting,
+            priority=settings.scoring_priority,
+            slow_seconds=settings.slow_client_seconds,
+        )
+        self.oip_stats = InferStats()
+        self.metrics = Metrics(models.engines)
+        self.streams = Streams(
+            models,
+            store,
+            self.stats,
+            snapshot_interval_seconds=settings.snapshot_interval_seconds,
+            ttl_seconds=settings.stream_ttl_seconds,
+            idle_timeout_seconds=settings.idle_timeout_seconds,
+            quotas=Quotas(
+                max_streams=settings.max_streams_per_principal,
+                max_opens_per_minute=settings.max_opens_per_minute,
+            ),
+        )
+        self.sequences = Sequences(self.streams, settings)
+
+    @property
+    def stats(self) -> ServiceStats:
+        """Counts for routes to add to."""
+        return self.metrics.service
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: Settings) -> AsyncIterator["Service"]:
+        """A service for the length of the block; at its end live streams are parked and everything is closed.
+
+        Raises:
+            ModelError: the model folder cannot be read.
+            ValueError, OSError: the store's address is none, or a file of keys is missing or not what it should be.
+        """
+        build = partial(Engine, capacity=settings.max_streams, inline_below_us=_inline_below_us(settings))
+        models = ModelFolder(
+            settings.models,
+            build=build,
+            max_batch=settings.max_batch,
+            threads=settings.threads,
+            providers=PROVIDERS[settings.device],
+            pinned=read_pins(settings.pinned_models) if settings.pinned_models else None,
+        )
+        store = open_store(
+            settings.store, ttl_seconds=settings.stream_ttl_seconds, capacity=settings.max_parked_streams
+        )
+        models.load()
+        service = cls(settings, models, store)
+        try:
+            async with (
+                service.streams.running(),
+                watching(models, poll_seconds=settings.model_poll_seconds),
+            ):
+                yield service
+        finally:
+            await service.scoring.close()
+            models.close()
+            await store.close()
+
+
+def _inline_below_us(settings: Settings) -> float:
+    """On one core a thread gains nothing, and its steps wait for a loop that is never done."""
+    if settings.inline_below_us is not None:
+        return settings.inline_below_us
+    return _WORTH_A_THREAD_US if len(os.sched_getaffinity(0)) > 1 else math.inf

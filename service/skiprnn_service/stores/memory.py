@@ -1,0 +1,113 @@
+"""A Store in this process: streams survive a dropped socket, not the process."""
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from skiprnn_service.engine.stream import Snapshot
+from skiprnn_service.stores.base import FENCE_SECONDS, Claim, Key, Record
+
+
+class _Row(NamedTuple):
+    """What MemoryStore knows of a stream; without a snapshot it only fences."""
+
+    expires_at: float
+    epoch: int
+    parked: bool = False
+    snapshot: Snapshot | None = None
+
+
+class MemoryStore:
+    """A Store in this process: streams survive a dropped socket, not the process.
+
+    Args:
+        ttl_seconds: how long a stream waits.
+        capacity: snapshots; when there are more, the oldest are forgotten.
+        clock: seconds, monotonic.
+    """
+
+    durable = False
+    shared = False
+
+    def __init__(
+        self,
+        *,
+        ttl_seconds: float,
+        capacity: int = 100_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.expired = self.damaged = 0
+        self._ttl_seconds, self._capacity, self._clock = ttl_seconds, capacity, clock
+        self._epochs = itertools.count(1)
+        self._parked = 0
+        # Both in the order of writing. A stream is in one of them at most.
+        self._kept: dict[Key, _Row] = {}
+        self._fences: dict[Key, _Row] = {}
+
+    async def claim(self, model: str, stream_id: str) -> Claim:
+        self._expire()
+        key = (model, stream_id)
+        row = self._row(key)
+        epoch, snapshot = next(self._epochs), row.snapshot if row else None
+        self._put(key, _Row(self._clock() + self._ttl_seconds, epoch, False, snapshot))
+        return Claim(epoch, snapshot)
+
+    async def save(self, records: Sequence[Record]) -> set[Key]:
+        self._expire()
+        expires_at, fenced = self._clock() + self._ttl_seconds, set[Key]()
+        for record in records:
+            epoch, parked, snapshot = record
+            row = self._row(record.key)
+            if row and row.epoch > epoch:
+                fenced.add(record.key)
+            else:
+                self._put(record.key, _Row(expires_at, epoch, parked, snapshot))
+        self._expire()
+        return fenced
+
+    async def delete(self, model: str, stream_id: str, epoch: int) -> None:
+        row = self._row((model, stream_id))
+        if row is None or row.epoch <= epoch:
+            self._put((model, stream_id), _Row(self._clock() + FENCE_SECONDS, epoch + 1))
+
+    async def count(self) -> int:
+        self._expire()
+        return self._parked
+
+    async def parked(self, limit: int) -> list[Snapshot]:
+        self._expire()
+        rows = (row.snapshot for row in reversed(self._kept.values()) if row.parked and row.snapshot)
+        return list(itertools.islice(rows, limit))
+
+    async def check(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        self._kept.clear()
+        self._fences.clear()
+        self._parked = 0
+
+    def _row(self, key: Key) -> _Row | None:
+        row = self._kept.get(key) or self._fences.get(key)
+        return row if row and row.expires_at > self._clock() else None
+
+    def _put(self, key: Key, row: _Row) -> None:
+        self._forget(key)
+        rows = self._fences if row.snapshot is None else self._kept
+        rows[key] = row
+        self._parked += row.parked
+
+    def _forget(self, key: Key) -> None:
+        row = self._kept.pop(key, None) or self._fences.pop(key, None)
+        self._parked -= bool(row and row.parked)
+
+    def _expire(self) -> None:
+        """The first of a dict was written first, so it goes first. A short-lived fence may wait behind a long one."""
+        for rows in (self._kept, self._fences):
+            while rows:
+                oldest = next(iter(rows))
+                if rows[oldest].expires_at > self._clock() and len(rows) <= self._capacity:
+                    break
+                self._forget(oldest)
+                self.expired += rows is self._kept

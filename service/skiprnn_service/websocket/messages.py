@@ -1,0 +1,164 @@
+"""The messages of a stream in both encodings (docs/protocol.md), as pure functions.
+
+decode_binary, decode_text     what a client sends
+BinaryCodec, JsonCodec         what it is answered
+ready, closed, …               what the server says besides, always as JSON text
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+import numpy as np
+
+from skiprnn_service.engine.stream import Reply, Update
+from skiprnn_service.errors import GapError, MessageError, ShapeError, SkipRnnServiceError
+
+JSON, BINARY = "skiprnn.json", "skiprnn.f32"  # subprotocols
+NEXT = 2**64 - 1  # as the index of a binary message: "the next one"; in a reply: none yet
+
+INDEX = struct.Struct("<Q")
+_INDEX_SIZE = INDEX.size
+_REPLY = struct.Struct("<QQQII")  # t, wake, saved, number of updates, flags
+
+Control = Literal["end", "reset", "keepalive"]
+
+
+# A message of n samples, (t, n, payload, start): from byte `start` of `payload` on, n·F little-endian float32. t None:
+# the next one. A named tuple takes three times as long to make.
+Samples = tuple[int | None, int, bytes, int]
+
+
+_NO_X = msgspec.Raw()
+
+
+class _Text(msgspec.Struct):
+    """Any text message; x is looked at later. Empty: there is none."""
+
+    type: str | None = None
+    x: msgspec.Raw = _NO_X
+    t: int | None = None
+
+
+_decode_text = msgspec.json.Decoder(_Text).decode
+_decode_sample = msgspec.json.Decoder(list[float]).decode
+_decode_samples = msgspec.json.Decoder(list[list[float]]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def decode_binary(payload: bytes, sample_bytes: int) -> Samples:
+    """`<u64 t><n·F float32>`. Raises ShapeError: not an index and then whole samples, one at least."""
+    n, rest = divmod(len(payload) - _INDEX_SIZE, sample_bytes)
+    if rest or n < 1:
+        expected = f"{_INDEX_SIZE} bytes of index and samples of {sample_bytes} bytes, at least one"
+        raise ShapeError(f"binary message: expected {expected}, got {len(payload)} bytes")
+    t: int = INDEX.unpack_from(payload)[0]
+    return None if t == NEXT else t, n, payload, _INDEX_SIZE
+
+
+def decode_text(payload: bytes, features: int) -> Samples | Control:
+    """`{"x": …, "t": …}` or `{"type": …}`.
+
+    Raises:
+        MessageError: not JSON, or not one of these objects.
+        ShapeError: x does not hold whole samples, one at least.
+    """
+    try:
+        message = _decode_text(payload)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MessageError(f'expected {{"x": …}} or {{"type": …}} in JSON: {error}') from None
+    samples = bytes(message.x)
+    match message.type:
+        case None if samples:
+            return _samples(samples, message.t, features)
+        case "end" | "reset" | "keepalive" as control if not samples:
+            return control
+    raise MessageError(
+        f"expected x with samples, or type end, reset or keepalive, got type {message.type!r}"
+        + (" and x" if samples else " and no x")
+    )
+
+
+def _samples(data: bytes, t: int | None, features: int) -> Samples:
+    if t is not None and not 0 <= t < NEXT:
+        got = t if t.bit_length() <= 64 else f"a number of {t.bit_length()} bits"
+        raise MessageError(f"t: expected an index from 0 on, got {got}")
+    one = not data[1:].lstrip().startswith(b"[")
+    try:
+        rows = [_decode_sample(data)] if one else _decode_samples(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ShapeError(f"x: expected {features} numbers, or a list of such lists: {error}") from None
+    for index, row in enumerate(rows):
+        if len(row) != features:
+            raise ShapeError(f"x: expected {features} numbers a sample, got {len(row)} in sample {index}")
+    with np.errstate(over="ignore"):  # infinity in a sample that is read is refused where it is read
+        payload = np.array(rows).astype("<f4").tobytes()
+    return t, len(rows), payload, 0
+
+
+class Codec(Protocol):
+    """How replies are said."""
+
+    def reply(self, reply: Reply, saved: int) -> bytes | str:
+        """The answer to a message of samples; samples before index `saved` are durable."""
+
+    def skipped(self, t: int, wake: int, saved: int) -> bytes | str:
+        """The same where nothing was read."""
+
+
+class BinaryCodec:
+    """`<u64 t><u64 wake><u64 saved><u32 m><u32 flags><m·u64 t_i><m·K float32>`, little-endian."""
+
+    def reply(self, reply: Reply, saved: int) -> bytes:
+        t, wake, updates = reply
+        head = _REPLY.pack(t if t >= 0 else NEXT, wake, saved, len(updates), 0)
+        if not updates:
+            return head
+        if len(updates) == 1:
+            return head + INDEX.pack(updates[0].t) + updates[0].y
+        indices, outputs = zip(*updates, strict=True)
+        return b"".join((head, struct.pack(f"<{len(updates)}Q", *indices), *outputs))
+
+    def skipped(self, t: int, wake: int, saved: int) -> bytes:
+        return _REPLY.pack(t, wake, saved, 0, 0)
+
+
+class JsonCodec:
+    """`{"t": …, "wake": …, "updates": [{"t": …, "y": […]}], "saved": …}`; each y reads back as the same float32."""
+
+    def __init__(self, outputs: int) -> None:
+        self._floats = struct.Struct(f"<{outputs}f").unpack
+
+    def reply(self, reply: Reply, saved: int) -> str:
+        said = {"t": reply.t, "wake": reply.wake, "updates": self.updates(reply.updates), "saved": saved}
+        return _encode(said).decode()
+
+    def skipped(self, t: int, wake: int, saved: int) -> str:
+        return f'{{"t":{t},"wake":{wake},"updates":[],"saved":{saved}}}'
+
+    def updates(self, updates: Sequence[Update]) -> list[dict[str, Any]]:
+        return [{"t": update.t, "y": self._floats(update.y)} for update in updates]
+
+
+def error(problem: SkipRnnServiceError, *, fatal: bool, next: int) -> str:
+    """Why a message was refused; `next` is where the stream stands."""
+    fields = {"code": problem.code, "message": str(problem), "fatal": fatal, "next": next}
+    if isinstance(problem, GapError):
+        fields["wake"] = problem.wake
+    return say("error", **fields)
+
+
+def say(type: str, /, **fields: Any) -> str:
+    """A control message of the server: ready, closed, go_away, saved, error."""
+    return _encode({"type": type} | fields).decode()
+
+
+def choose(offered: Sequence[str]) -> str | None:
+    """The subprotocol to speak of those a client offers; None where it offers none of ours."""
+    return next((name for name in offered if name in (JSON, BINARY)), None)
+
+
+def codec(subprotocol: str | None, outputs: int) -> Codec:
+    """JSON unless binary was chosen."""
+    return BinaryCodec() if subprotocol == BINARY else JsonCodec(outputs)
