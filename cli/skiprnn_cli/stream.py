@@ -161,12 +161,12 @@ class _Run:
         self._asked_at = 0.0
 
     def pump(self, url: str, *, give_up_seconds: float, **options: Any) -> None:
-        from skiprnn_client import Resume, stream_sync
+        from skiprnn_client import RetryPolicy, stream_sync
 
-        resume = Resume(give_up_seconds=give_up_seconds) if give_up_seconds else None
+        retry = RetryPolicy(retry_timeout_seconds=give_up_seconds) if give_up_seconds else None
         with _hearing(self._notice), ExitStack() as self._shown:
             updates = stream_sync(
-                url, self._samples(), wake=self._wake, resume=resume, on_ready=self._on_ready, **options
+                url, self._samples(), wake=self._wake, retry=retry, on_ready=self._on_ready, **options
             )
             with closing(updates):
                 for update in updates:

@@ -73,7 +73,8 @@ class FakeStream:
             case None:
                 self.reply(message)
             case "end":
-                self.say(type="closed", samples=self.next, updates=self.next // self.every)
+                for type in ("ended", "closed"):  # the old word, for older clients
+                    self.say(type=type, samples=self.next, updates=self.next // self.every)
                 self.socket.close(1000)
             case "reset":
                 self.next = self.wake = 0

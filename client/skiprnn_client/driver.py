@@ -1,7 +1,7 @@
-"""One stream over as many connections as it takes, asynchronous: sockets and waiting around `ExactlyOnce`.
+"""One stream over as many connections as it takes, asynchronous: sockets and waiting around `ResumableStream`.
 
-Three tasks meet at the core: the reader (whoever iterates over `updates`) connects and receives, a sender sends on
-each connection, and the pump puts samples in. Each tells the others that something changed.
+Three tasks share the core: the reader (the one that iterates over `updates`) connects and receives, a sender sends on
+each connection, and the pump puts samples in. Each tells the others when something has changed.
 """
 
 import asyncio
@@ -13,35 +13,36 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from skiprnn_client.connection import opened
-from skiprnn_client.dialer import Dialer
 from skiprnn_client.errors import ClientError, StreamClosed
-from skiprnn_client.exactly_once import ExactlyOnce
 from skiprnn_client.handshake import Options, closed, moving, resuming
-from skiprnn_client.messages import KEEPALIVE, Ready, Update
+from skiprnn_client.messages import KEEPALIVE, Floats, Ready, Update
+from skiprnn_client.reconnect import Reconnect
+from skiprnn_client.resumable_stream import ResumableStream
+from skiprnn_client.samples import NewSequence
 
 OnReady = Callable[[Ready], None]
 
 log = logging.getLogger("skiprnn_client")
 
 
-class Session:
+class Driver:
     """Runs a stream.
 
     Args:
-        pump: puts everything in and ends the stream or leaves it; started once the first connection is open.
-        on_ready: called with what the server says first, on every connection.
+        pump: puts everything in, then calls `finish`; started once the first connection is open.
+        on_ready: called with the server's first message on every connection.
     """
 
     def __init__(
         self,
-        core: ExactlyOnce,
-        dialer: Dialer,
+        core: ResumableStream,
+        reconnect: Reconnect,
         options: Options,
         *,
-        pump: Callable[["Session"], Awaitable[None]],
+        pump: Callable[["Driver"], Awaitable[None]],
         on_ready: OnReady | None,
     ) -> None:
-        self.core, self._dialer, self._options, self._on_ready = core, dialer, options, on_ready
+        self.core, self._reconnect, self._options, self._on_ready = core, reconnect, options, on_ready
         self._run = pump
         self._changed = asyncio.Event()
         self._socket: ClientConnection | None = None
@@ -49,7 +50,7 @@ class Session:
         self._failed: Exception | None = None
 
     async def updates(self) -> AsyncGenerator[Update, None]:
-        """Each update once, in order, whatever breaks in between."""
+        """Each update once, in order, across all connections."""
         try:
             while not self.core.over:
                 try:
@@ -66,30 +67,50 @@ class Session:
 
     # -- for the pump
 
+    async def put(self, block: Floats | NewSequence, *, t: int | None = None) -> None:
+        """Send samples [n, F], the first of index t (None: `core.next`), once the core can send: replies until then
+        may tell of a later `wake`."""
+        core = self.core
+        if isinstance(block, NewSequence):
+            await self.until(lambda: core.idle)
+            core.reset()
+        else:
+            await self.until(lambda: core.can_send)
+            core.put(block, t=t)
+        self._changed.set()
+
+    async def finish(self, *, end: bool) -> None:
+        """Everything is put in: end the stream once all is answered, or close the connection."""
+        core = self.core
+        await self.until(lambda: core.idle)
+        if end:
+            core.end()
+            self._changed.set()
+            return
+        core.flush()
+        self._changed.set()
+        await self.until(lambda: core.idle)
+        await self._abandon()
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so."""
         while not condition():
             self._changed.clear()
             await self._changed.wait()
 
-    def changed(self) -> None:
-        """Something was put into the core."""
-        self._changed.set()
+    # -- inside
 
-    async def leave(self) -> None:
-        """The pump is done, and so is the stream."""
-        self.core.leave()
+    async def _abandon(self) -> None:
+        self.core.abandon()
         if self._socket is not None:
             await self._socket.close()
-
-    # -- inside
 
     async def _lost(self, error: StreamClosed) -> None:
         if self.core.over:
             return
         self.core.lost(error)
         log.info("stream %s: %s; connecting again", self._options.get("stream_id"), error)
-        await asyncio.sleep(self._dialer.lost(error))
+        await asyncio.sleep(self._reconnect.lost(error))
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncGenerator[Update, None]]:
@@ -114,53 +135,53 @@ class Session:
     async def _open(self, stack: AsyncExitStack) -> tuple[ClientConnection, Ready]:
         while True:
             try:
-                found = await stack.enter_async_context(opened(self._dialer.url, self._options))
+                found = await stack.enter_async_context(opened(self._reconnect.url, self._options))
             except ClientError as error:
-                seconds = self._dialer.failed(error)
+                seconds = self._reconnect.failed(error)
                 log.info("%s; next try in %.1f s", error, seconds)
                 await asyncio.sleep(seconds)
             else:
-                self._dialer.opened()
+                self._reconnect.opened()
                 return found
 
     async def _receive(
         self, socket: ClientConnection, updates: Sequence[Update]
     ) -> AsyncGenerator[Update, None]:
-        self.changed()
+        self._changed.set()
         for update in updates:
             yield update
         while not self.core.over and not self.core.leaving:
             updates = self.core.received(await socket.recv())
-            self._dialer.heard()
-            self.changed()
+            self._reconnect.answered()
+            self._changed.set()
             for update in updates:
                 yield update
         if not self.core.over:
             raise moving()
 
     async def _send(self, socket: ClientConnection, ready: Ready) -> None:
-        """Send what there is to send, and a keepalive where there has been nothing for long."""
-        idle = ready.limits.get("idle_timeout_seconds")
+        """Send what there is to send, and a keepalive after a third of the idle timeout without anything to send."""
+        idle_timeout = ready.limits.get("idle_timeout_seconds")
         try:
             while True:
                 for message in self.core.outgoing():
                     await socket.send(message)
                 try:
-                    async with asyncio.timeout(idle and idle / 3):
+                    async with asyncio.timeout(idle_timeout and idle_timeout / 3):
                         await self.until(lambda: self.core.sendable)
                 except TimeoutError:
                     await socket.send(KEEPALIVE)
         except ConnectionClosed:
-            return  # the reader hears of it too, and why
+            return  # the reader raises it too, with the reason
 
     async def _pumped(self) -> None:
-        """What a source raises is raised after the updates of what it gave before."""
+        """An error of the source is raised after the updates of the samples before it."""
         try:
             await self._run(self)
         except Exception as error:
-            await self.until(lambda: self.core.quiet)
+            await self.until(lambda: self.core.idle)
             self._failed = error
-            await self.leave()
+            await self._abandon()
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from skiprnn_client import (
     ClientError,
+    ConnectionFailed,
     Ended,
     GoAway,
     ProtocolError,
     SampleError,
     ServerError,
     StreamClosed,
-    Unreachable,
     connect_sync,
     stream_from_sync,
     stream_sync,
@@ -142,7 +142,7 @@ def test_answers_out_of_place_are_noticed() -> None:
     with fake_server(confuse, next=1) as server, connect_sync(server.url) as connection:
         with pytest.raises(ProtocolError, match="expected a reply"):
             connection.send(X[0])
-        with pytest.raises(ProtocolError, match="expected 'closed'"):
+        with pytest.raises(ProtocolError, match="expected 'ended'"):
             connection.end()
 
 
@@ -150,7 +150,7 @@ def test_nobody_there_is_unreachable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening
         opening = connect_sync(f"ws://127.0.0.1:{taken.getsockname()[1]}/x")
-        with pytest.raises(Unreachable):
+        with pytest.raises(ConnectionFailed):
             opening.__enter__()
 
 

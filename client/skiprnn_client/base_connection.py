@@ -1,11 +1,14 @@
-"""Where a stream stands, as its client knows it. Sans-IO: what the two kinds of connection have in common."""
+"""A stream's position as its client knows it. Sans-IO: what both kinds of connection have in common."""
+
+from typing import TypeVar
 
 from numpy.typing import ArrayLike
 
-from skiprnn_client.errors import ServerError
+from skiprnn_client.errors import ProtocolError, ServerError
 from skiprnn_client.messages import (
     Answer,
     Encoding,
+    Ended,
     GoAway,
     Ready,
     Reply,
@@ -15,17 +18,21 @@ from skiprnn_client.messages import (
 )
 from skiprnn_client.samples import as_samples, check_finite
 
+A = TypeVar("A", bound=Reply | Ended)
 
-class Position:
-    """Indices of a stream. A sample's index is its place in the sequence, sent or not.
+_NAMES: dict[type, str] = {Reply: "a reply", Ended: "'ended'"}
+
+
+class BaseConnection:
+    """Indices of a stream. A sample's index is its position in the sequence, whether it is sent or left out.
 
     Attributes:
-        ready: what the server said first.
+        ready: the server's first message.
         next: index of the sample that `send` takes next; set it to go back to an earlier one.
-        wake: index of the next sample that the network will read, as far as replies have told.
-        saved: samples before this index survive the server, as far as it has told.
+        wake: index of the next sample that the network will update on, according to the latest reply.
+        saved: samples before this index are durable, according to the latest reply.
         sequence: resets so far.
-        go_away: the server's notice that it is about to close, if it gave one.
+        go_away: the server's notice that it will close the connection soon; None: there was none.
     """
 
     def __init__(self, ready: Ready, *, encoding: Encoding = "f32") -> None:
@@ -34,20 +41,21 @@ class Position:
         self.sequence = ready.sequence
         self.go_away: GoAway | None = None
         self._encoding: Encoding = encoding
+        self._ended = False
 
     @property
     def next_needed(self) -> int:
-        """Index of the next sample that is worth sending, or even fetching: none before it will be read.
+        """Index of the next sample that must be sent: the network skips those before it.
 
-        Exact when every reply has come; with messages in flight it may still move up.
+        Exact when every message has been answered; with messages in flight it may still grow.
         """
         return max(self.next, self.wake)
 
     def leave_out(self, n: int) -> int:
-        """Of the next n samples, pass over those that will not be read. Returns how many that are."""
-        needless = min(max(self.wake - self.next, 0), n)
-        self.next += needless
-        return needless
+        """Of the next n samples, leave out those that the network skips. Returns how many that are."""
+        skipped = min(max(self.wake - self.next, 0), n)
+        self.next += skipped
+        return skipped
 
     def _message(self, x: ArrayLike, t: int | None) -> bytes | str:
         first = self.next if t is None else t
@@ -57,8 +65,8 @@ class Position:
         self.next = first + len(samples)
         return message
 
-    def _settle(self, data: bytes | str) -> Answer | None:
-        """Take note of what a message from the server says. Raises ServerError if it is fatal, ProtocolError."""
+    def _decoded(self, data: bytes | str) -> Answer | None:
+        """A message from the server; None: nothing to act on. Raises ServerError if it is fatal, ProtocolError."""
         answer = decode_answer(data, self.ready)
         match answer:
             case Reply():
@@ -67,6 +75,10 @@ class Position:
                 self.saved = saved
             case GoAway():
                 self.go_away = answer
+            case Ended() if self._ended:  # servers say `ended`, and then `closed` for older clients
+                return None
+            case Ended():
+                self._ended = True
             case ServerError():
                 self.next = self.next if answer.next is None else answer.next
                 if answer.fatal:
@@ -76,3 +88,10 @@ class Position:
     def _rewind(self) -> None:
         self.next = self.wake = self.saved = 0
         self.sequence += 1
+
+
+def expect(kind: type[A], answer: Reply | Ended) -> A:
+    """The answer, if it is one of this kind. Raises ProtocolError."""
+    if not isinstance(answer, kind):
+        raise ProtocolError(f"expected {_NAMES[kind]}, got {answer!r:.200}")
+    return answer

@@ -13,14 +13,14 @@ from websockets.sync.server import ServerConnection
 from skiprnn_client import (
     ClientError,
     Connection,
+    ConnectionFailed,
+    ConnectionRejected,
     Ended,
     GoAway,
     ProtocolError,
-    Refused,
     SampleError,
     ServerError,
     StreamClosed,
-    Unreachable,
     connect,
 )
 from skiprnn_client.messages import Encoding
@@ -234,7 +234,7 @@ async def test_a_refusal_carries_status_and_reason(body: str, reason: str) -> No
         response.headers["Retry-After"] = "7"
         return response
 
-    with fake_server(refuse=refuse) as server, pytest.raises(Refused) as caught:
+    with fake_server(refuse=refuse) as server, pytest.raises(ConnectionRejected) as caught:
         async with connect(server.url):
             pass
     assert (caught.value.status, caught.value.reason) == (404, reason)
@@ -244,7 +244,7 @@ async def test_a_refusal_carries_status_and_reason(body: str, reason: str) -> No
 async def test_nobody_there_is_unreachable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening
-        with pytest.raises(Unreachable, match=r"ws://127\.0\.0\.1"):
+        with pytest.raises(ConnectionFailed, match=r"ws://127\.0\.0\.1"):
             async with connect(f"ws://127.0.0.1:{taken.getsockname()[1]}/x"):
                 pass
 
@@ -264,5 +264,12 @@ async def test_an_error_instead_of_ready_is_raised() -> None:
 
 
 def test_every_error_is_a_client_error() -> None:
-    for error in (ProtocolError, Refused, SampleError, ServerError, StreamClosed, Unreachable):
+    for error in (
+        ProtocolError,
+        ConnectionRejected,
+        SampleError,
+        ServerError,
+        StreamClosed,
+        ConnectionFailed,
+    ):
         assert issubclass(error, ClientError)

@@ -1,4 +1,4 @@
-"""Samples that the network has read and the server may forget: kept until it has saved them."""
+"""Samples that the network has updated on and the server has not saved: what is sent again if the server loses them."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import numpy as np
 
 from skiprnn_client.messages import Floats
 
-Place = tuple[int, int]  # sequence, index: where in a stream
+Position = tuple[int, int]  # in a stream: sequence, index
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Message:
     """n samples of a sequence, the first of index t, as n·F little-endian float32.
 
     Attributes:
-        replayed: its updates have all been heard.
+        replayed: all its updates have been received before.
     """
 
     sequence: int
@@ -43,22 +43,22 @@ class Message:
 
 
 class _Sample(NamedTuple):
-    place: Place
+    position: Position
     data: bytes
 
 
-class Kept:
-    """In the order of reading.
+class ReplayBuffer:
+    """Samples in the order of their updates.
 
     Attributes:
-        floor: every sample read at this place or later is kept, or not answered yet.
+        floor: every updated sample at this position or later is in the buffer, or not answered yet.
     """
 
     def __init__(self, *, max_samples: int, max_bytes: int) -> None:
         self._max_samples, self._max_bytes = max_samples, max_bytes
         self._samples: deque[_Sample] = deque()
         self._bytes = 0
-        self.floor: Place = (0, 0)
+        self.floor: Position = (0, 0)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -67,29 +67,29 @@ class Kept:
     def full(self) -> bool:
         return len(self._samples) >= self._max_samples or self._bytes >= self._max_bytes
 
-    def add(self, place: Place, data: bytes) -> None:
-        self._samples.append(_Sample(place, data))
+    def add(self, position: Position, data: bytes) -> None:
+        self._samples.append(_Sample(position, data))
         self._bytes += len(data)
 
-    def let_go(self, floor: Place) -> None:
-        """What lies before is not needed any more."""
+    def discard_before(self, floor: Position) -> None:
+        """Samples before this position are not needed any more."""
         self.floor = max(self.floor, floor)
-        while self._samples and self._samples[0].place < self.floor:
+        while self._samples and self._samples[0].position < self.floor:
             self._bytes -= len(self._samples.popleft().data)
 
-    def drop(self) -> None:
-        """Let go of the oldest until there is room, needed or not."""
+    def drop_oldest(self) -> None:
+        """Discard the oldest samples until the buffer is not full, needed or not."""
         while self.full:
-            sequence, t = self._samples[0].place
-            self.let_go((sequence, t + 1))
+            sequence, t = self._samples[0].position
+            self.discard_before((sequence, t + 1))
 
-    def since(self, place: Place, *, most: int) -> Iterator[Message]:
-        """What was read from a place on, neighbours in one message of `most` samples."""
+    def since(self, position: Position, *, most: int) -> Iterator[Message]:
+        """Samples from a position on; up to `most` consecutive ones in a message."""
         run: list[_Sample] = []
         for sample in self._samples:
-            if sample.place < place:
+            if sample.position < position:
                 continue
-            if run and (len(run) == most or not _next_to(run[-1].place, sample.place)):
+            if run and (len(run) == most or not _next_to(run[-1].position, sample.position)):
                 yield _message(run)
                 run = []
             run.append(sample)
@@ -97,10 +97,10 @@ class Kept:
             yield _message(run)
 
 
-def _next_to(one: Place, other: Place) -> bool:
+def _next_to(one: Position, other: Position) -> bool:
     return (one[0], one[1] + 1) == other
 
 
 def _message(run: list[_Sample]) -> Message:
-    sequence, t = run[0].place
+    sequence, t = run[0].position
     return Message(sequence, t, len(run), b"".join(sample.data for sample in run), replayed=True)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from skiprnn_client import NEW_SEQUENCE, Resume, StreamClosed, StreamLost, Unsaved
-from skiprnn_client.exactly_once import ExactlyOnce
+from skiprnn_client import NEW_SEQUENCE, BufferFullError, RetryPolicy, StreamClosed, StreamLost
 from skiprnn_client.messages import Update
+from skiprnn_client.resumable_stream import ResumableStream
 from skiprnn_client.samples import NewSequence
 from support.model_stream import FEATURES, ModelServer, Point, uninterrupted
 
@@ -43,7 +43,9 @@ def cut(blocks: Sequence[Block], sizes: Sequence[int]) -> Iterator[Block | NewSe
 class Client:
     """Drives a core as the sessions do, one step at a time."""
 
-    def __init__(self, core: ExactlyOnce, server: ModelServer, source: Iterator[Block | NewSequence]) -> None:
+    def __init__(
+        self, core: ResumableStream, server: ModelServer, source: Iterator[Block | NewSequence]
+    ) -> None:
         self.core, self.server, self.source = core, server, source
         self.told: list[Point] = []
         self.item: Block | NewSequence | None = next(source, None)
@@ -63,9 +65,9 @@ class Client:
     # -- steps
 
     def put(self) -> None:
-        if self.item is NEW_SEQUENCE and self.core.quiet:
+        if self.item is NEW_SEQUENCE and self.core.idle:
             self.core.reset()
-        elif isinstance(self.item, np.ndarray) and self.core.room:
+        elif isinstance(self.item, np.ndarray) and self.core.can_send:
             self.core.put(self.item)
         else:
             return
@@ -102,7 +104,7 @@ class Client:
             self.process()
             self.receive()
             self.save()
-            if self.item is None and self.core.quiet and not self.core._ending:
+            if self.item is None and self.core.idle and not self.core._ending:
                 self.core.end()
                 self.send()
         raise AssertionError("it does not come to an end")
@@ -125,8 +127,8 @@ def runs(draw: st.DrawFn, *, steps: Sequence[str] = STEPS) -> dict[str, Any]:
 
 def play(run: dict[str, Any], *, durable: bool, max_samples: int = 1000) -> tuple[Client, list[Point]]:
     whole = sequences(run["lengths"])
-    core = ExactlyOnce(
-        encoding="f32", window=run["window"], wake=run["wake"], resume=Resume(max_samples=max_samples)
+    core = ResumableStream(
+        encoding="f32", window=run["window"], wake=run["wake"], retry=RetryPolicy(max_samples=max_samples)
     )
     client = Client(core, ModelServer(durable), cut(whole, run["sizes"]))
     try:
@@ -163,8 +165,8 @@ def test_a_server_that_dies_without_a_store_loses_the_stream_or_nothing(run: dic
         assert client.told == expected[: len(client.told)]
 
 
-def started(*, durable: bool = True, **resume: Any) -> Client:
-    core = ExactlyOnce(encoding="f32", window=1, wake=False, resume=Resume(**resume))
+def started(*, durable: bool = True, **policy: Any) -> Client:
+    core = ResumableStream(encoding="f32", window=1, wake=False, retry=RetryPolicy(**policy))
     return Client(core, ModelServer(durable), cut(sequences([60]), [1]))
 
 
@@ -177,7 +179,7 @@ def go(client: Client, times: int) -> None:
 
 def test_an_answer_after_a_reset_does_not_say_that_the_reset_is_saved() -> None:
     whole = sequences([9, 9])
-    core = ExactlyOnce(encoding="f32", window=1, resume=Resume())
+    core = ResumableStream(encoding="f32", window=1, retry=RetryPolicy())
     client = Client(core, ModelServer(True), cut(whole, [9]))
     client.save()
     go(client, 6)
@@ -190,32 +192,32 @@ def test_an_answer_after_a_reset_does_not_say_that_the_reset_is_saved() -> None:
 def test_only_samples_that_were_read_and_are_not_saved_are_kept() -> None:
     client = started()
     go(client, 20)
-    assert len(client.core._kept) == len(client.told) < 20
+    assert len(client.core._buffer) == len(client.told) < 20
     client.save()
     client.receive()
-    assert len(client.core._kept) == 0
+    assert len(client.core._buffer) == 0
 
 
 def test_without_a_durable_store_nothing_answered_is_kept() -> None:
     client = started(durable=False)
     go(client, 20)
-    assert len(client.core._kept) == 0
+    assert len(client.core._buffer) == 0
 
 
 def test_when_full_it_waits_until_something_is_saved() -> None:
     client = started(max_samples=3)
     go(client, 60)
     assert len(client.told) == 3
-    assert not client.core.room
+    assert not client.core.can_send
     client.save()
     client.receive()
-    assert client.core.room
+    assert client.core.can_send
 
 
 def test_when_full_it_may_drop_and_then_says_from_where_the_stream_is_lost() -> None:
     client = started(max_samples=3, when_full="drop")
     go(client, 60)
-    kept = len(client.core._kept)
+    kept = len(client.core._buffer)
     assert 0 < kept <= 3
     assert client.told == uninterrupted(sequences([60]))
     oldest = client.told[-kept - 1][1] + 1  # all later ones are kept
@@ -226,23 +228,23 @@ def test_when_full_it_may_drop_and_then_says_from_where_the_stream_is_lost() -> 
 
 def test_when_full_it_may_raise() -> None:
     client = started(max_samples=3, when_full="raise")
-    with pytest.raises(Unsaved, match="3 samples wait for the server"):
+    with pytest.raises(BufferFullError, match="3 samples are not saved"):
         go(client, 60)
 
 
 def test_bytes_are_bounded_too() -> None:
     client = started(max_bytes=4 * FEATURES * 5)
     go(client, 60)
-    assert len(client.core._kept) == 5
+    assert len(client.core._buffer) == 5
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_a_stream_that_somebody_else_moves_is_lost(durable: bool) -> None:
+def test_a_stream_that_another_client_moves_is_lost(durable: bool) -> None:
     client = started(durable=durable)
     go(client, 5)
     assert client.server.now
     client.server.now = client.server.now.take(5, [b"\0" * 4 * FEATURES] * 20)
-    with pytest.raises(StreamLost, match="somebody else has sent samples"):
+    with pytest.raises(StreamLost, match="another client has sent samples"):
         client.lose()
 
 
@@ -254,7 +256,7 @@ def test_a_server_that_comes_back_before_what_it_called_saved_is_found_out() -> 
     client.save()
     go(client, 2)
     client.server.now = before
-    with pytest.raises(StreamLost, match="the server fell back to sample 10 of sequence 0"):
+    with pytest.raises(StreamLost, match="the server went back to sample 10 of sequence 0"):
         client.lose()
 
 
@@ -262,7 +264,7 @@ def test_a_stream_that_began_again_at_a_reset_is_counted_on() -> None:
     """Between two sequences there is nothing to lose, also where nothing is durable."""
     whole = sequences([9, 9])
     client = Client(
-        ExactlyOnce(encoding="f32", window=1, resume=Resume()), ModelServer(False), cut(whole, [3])
+        ResumableStream(encoding="f32", window=1, retry=RetryPolicy()), ModelServer(False), cut(whole, [3])
     )
     go(client, 3)
     client.put()
@@ -307,11 +309,11 @@ def test_a_close_that_another_connection_would_not_mend_is_raised(code: int) -> 
     "limits", [{"max_samples": 5}, {"max_message_bytes": 64 + 5 * 4 * FEATURES}, {"max_samples": 1000}]
 )
 def test_what_is_sent_again_keeps_to_the_limits_of_the_server(limits: dict[str, int]) -> None:
-    core = ExactlyOnce(encoding="f32", window=1, resume=Resume())
+    core = ResumableStream(encoding="f32", window=1, retry=RetryPolicy())
     server = ModelServer(True)
     client = Client(core, server, cut(sequences([400]), [1]))
     for t in range(400):  # every one of them is read
-        core._kept.add((0, t), b"\0" * 4 * FEATURES)
+        core._buffer.add((0, t), b"\0" * 4 * FEATURES)
     core.lost(StreamClosed(1006))
     ready = server.connect()
     core.connected(replace(ready, limits={**ready.limits, **limits}))
@@ -322,7 +324,7 @@ def test_what_is_sent_again_keeps_to_the_limits_of_the_server(limits: dict[str, 
 
 @pytest.mark.parametrize("encoding", ["f32", "json"])
 def test_samples_travel_as_they_were_when_they_were_put(encoding: Any) -> None:
-    core = ExactlyOnce(encoding=encoding, window=1, resume=Resume())
+    core = ResumableStream(encoding=encoding, window=1, retry=RetryPolicy())
     core.connected(ModelServer(False).connect())
     buffer = np.ones((1, FEATURES), np.float32)
     core.put(buffer)

@@ -1,4 +1,4 @@
-"""Both kinds of session around the core: connections come and go, the user sees updates."""
+"""Both kinds of driver around the core: connections come and go, the user sees updates."""
 
 import asyncio
 import http
@@ -13,7 +13,7 @@ from websockets.sync.server import ServerConnection
 from skiprnn_client import (
     NEW_SEQUENCE,
     Ready,
-    Resume,
+    RetryPolicy,
     ServerError,
     StreamClosed,
     Update,
@@ -25,7 +25,7 @@ from support.fake_server import FEATURES, FakeStream, Refusal, fake_server
 
 X = np.arange(43 * FEATURES).reshape(43, FEATURES)
 READ = list(range(0, 43, 5))
-SOON = Resume(first_seconds=0.001, cap_seconds=0.01)
+SOON = RetryPolicy(initial_backoff_seconds=0.001, max_backoff_seconds=0.01)
 DURABLE: dict[str, Any] = {"limits": {"replay_updates": 32, "durable": True}}
 
 
@@ -58,7 +58,7 @@ def forgets_after(messages: int) -> Callable[[FakeStream], None]:
 @BOTH
 def test_a_stream_that_begins_again_gives_each_update_once(make: Make) -> None:
     with fake_server(forgets_after(3), **DURABLE) as server:
-        updates = list(make(server.url, X, resume=SOON))
+        updates = list(make(server.url, X, retry=SOON))
     assert [update.t for update in updates] == READ
     assert len(server.streams) == 3
     assert "stream_id=made-up" in server.streams[1].path
@@ -69,7 +69,7 @@ def test_a_stream_that_begins_again_gives_each_update_once(make: Make) -> None:
 def test_on_ready_is_told_of_every_connection(make: Make) -> None:
     heard: list[Ready] = []
     with fake_server(forgets_after(3), **DURABLE) as server:
-        list(make(server.url, X, resume=SOON, on_ready=heard.append))
+        list(make(server.url, X, retry=SOON, on_ready=heard.append))
     assert [ready.stream_id for ready in heard] == ["made-up"] * 3
 
 
@@ -82,7 +82,7 @@ def test_a_server_that_is_full_is_asked_again(make: Make) -> None:
         return socket.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "full") if len(asked) < 3 else None
 
     with fake_server(refuse=refuse) as server:
-        assert [update.t for update in make(server.url, X, resume=SOON)] == READ
+        assert [update.t for update in make(server.url, X, retry=SOON)] == READ
     assert len(asked) == 3
 
 
@@ -103,7 +103,7 @@ def test_a_server_that_goes_away_is_left_for_another_once_everything_is_answered
 
     at = DURABLE | {"next": 1, "wake": 5, "resumed": True}
     with fake_server(warn, **DURABLE) as one, fake_server(**at) as other:
-        updates = list(make([one.url, other.url], X, resume=SOON))
+        updates = list(make([one.url, other.url], X, retry=SOON))
     assert [update.t for update in updates] == READ
     assert len(one.streams) == len(other.streams) == 1
     assert "end" in [message.type for message in other.streams[0].messages]
@@ -142,14 +142,14 @@ def test_a_stream_that_was_parked_for_being_idle_comes_back(make: Make) -> None:
         stream.be_honest()
 
     with fake_server(park, **DURABLE) as server:
-        assert [update.t for update in make(server.url, X, resume=SOON)] == READ
+        assert [update.t for update in make(server.url, X, retry=SOON)] == READ
     assert len(server.streams) == 2
 
 
 @BOTH
 def test_a_lost_connection_is_an_error_for_who_wants_it_so(make: Make) -> None:
     with fake_server(forgets_after(3)) as server, pytest.raises(StreamClosed, match="1011"):
-        list(make(server.url, X, resume=None))
+        list(make(server.url, X, retry=None))
 
 
 @BOTH

@@ -129,7 +129,7 @@ async def test_a_connection_that_closes_is_told_apart_from_the_end() -> None:
 
     got: list[int] = []
     with fake_server(restart) as server, pytest.raises(StreamClosed, match="closed with 1012"):
-        await _collect(stream(server.url, X, resume=None), got)
+        await _collect(stream(server.url, X, retry=None), got)
     assert got == [0]
 
 

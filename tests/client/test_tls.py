@@ -10,9 +10,9 @@ from threading import Event, Thread
 
 import numpy as np
 import pytest
-
-from skiprnn_client import Unreachable, connect_sync, stream_sync
 from skiprnn_client.tls_socket import TlsContext, TlsSocket
+
+from skiprnn_client import ConnectionFailed, connect_sync, stream_sync
 from skiprnn_export import Bundle, unroll
 from support.bundles import random_sequence, write_random_bundle
 from support.certificates import write_certificate
@@ -178,5 +178,5 @@ def test_clients_just_connect(url: str, trusting: ssl.SSLContext) -> None:
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(url: str) -> None:
-    with pytest.raises(Unreachable, match="certificate"), connect_sync(url):
+    with pytest.raises(ConnectionFailed, match="certificate"), connect_sync(url):
         pass
