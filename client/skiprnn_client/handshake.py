@@ -104,6 +104,11 @@ def closed(error: ConnectionClosed) -> StreamClosed:
     return StreamClosed(error.rcvd.code, error.rcvd.reason)
 
 
+def closed_here() -> StreamClosed:
+    """The connection ended because the caller closed it."""
+    return StreamClosed(CloseCode.NORMAL_CLOSURE, "by the client")
+
+
 def _rejected(response: Response) -> ConnectionRejected:
     retry_after = response.headers.get("Retry-After", "")
     seconds = float(retry_after) if retry_after.isdigit() else None

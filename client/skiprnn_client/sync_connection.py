@@ -1,6 +1,7 @@
 """One stream over one websocket, synchronous: the socket belongs to a `LoopThread`, all else happens in the caller."""
 
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, TypeVar, Unpack
 
@@ -11,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from skiprnn_client.base_connection import BaseConnection, expect
 from skiprnn_client.connection import opened
 from skiprnn_client.errors import ClientError, ServerError, StreamClosed
-from skiprnn_client.handshake import Options, closed
+from skiprnn_client.handshake import Options, closed, closed_here
 from skiprnn_client.loop_thread import LoopThread
 from skiprnn_client.messages import END, KEEPALIVE, RESET, Ended, GoAway, Ready, Reply, Saved
 
@@ -67,7 +68,7 @@ class SyncConnection(BaseConnection):
     def close(self) -> None:
         """Close the connection. The server parks a stream that was not ended; its `stream_id` resumes it."""
         if not self._loop.closed:
-            self._loop.call(self._socket.close())
+            self._loop.call(self._socket.close)
 
     def _expect_idle(self, method: str) -> None:
         if self.in_flight:
@@ -77,11 +78,13 @@ class SyncConnection(BaseConnection):
 
     def _call(self, work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
         if self._loop.closed:
-            raise StreamClosed(self._socket.close_code or 1006, "the connection was closed by the client")
+            raise closed_here()
         try:
-            return self._loop.call(work(*arguments))
+            return self._loop.call(work, *arguments)
         except ConnectionClosed as error:
             raise closed(error) from None
+        except CancelledError:
+            raise closed_here() from None
 
     def _ask(self, message: bytes | str) -> None:
         self._write(message)

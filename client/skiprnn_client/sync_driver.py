@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from skiprnn_client.driver import Driver, OnReady
-from skiprnn_client.handshake import Options
+from skiprnn_client.handshake import Options, closed_here
 from skiprnn_client.loop_thread import LoopThread
 from skiprnn_client.messages import Floats, Ready, Update
 from skiprnn_client.reconnect import Reconnect
@@ -65,7 +65,7 @@ class SyncDriver:
         pump = partial(_obey, commands=self._commands, events=self._events)
         driver = Driver(core, reconnect, options, pump=pump, on_ready=self._events.put)
         self._loop = LoopThread()
-        self._loop.start(_tell(driver, self._events))
+        self._loop.start(_tell, driver, self._events)
 
     def __enter__(self) -> Self:
         return self
@@ -115,11 +115,12 @@ class SyncDriver:
 
 async def _tell(driver: Driver, events: _Events) -> None:
     """The reader."""
-    error: Exception | None = None
+    error: Exception | None = closed_here()
     try:
         async with aclosing(driver.updates()) as updates:
             async for update in updates:
                 events.put(update)
+        error = None
     except Exception as caught:
         error = caught
     finally:
