@@ -20,7 +20,7 @@ def take(options: MutableMapping[str, Any], old: str, new: str, value: T) -> T:
     """The argument `new`, also where it was given by its old name: `options` are the caller's other keywords."""
     if old not in options:
         return value
-    warn_renamed(f"{old}=", f"{new}=", stacklevel=4)
+    warn_renamed(f"{old}=", f"{new}=", stacklevel=5)
     given: T = options.pop(old)
     return given
 

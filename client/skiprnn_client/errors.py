@@ -26,7 +26,7 @@ class ClientError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The constructors take other arguments than the message: restore the fields instead of calling them."""
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+        return copyreg.__newobj__, (type(self),), {"args": self.args, **self.__dict__}  # type: ignore[attr-defined]
 
 
 class SampleError(ClientError, ValueError):

@@ -17,11 +17,10 @@ from skiprnn_client import (
     ServerError,
     StreamClosed,
     Update,
-    connect_sync,
     stream,
     stream_sync,
 )
-from support.fake_server import FEATURES, FakeStream, Refusal, fake_server
+from support.fake_server import FEATURES, FakeStream, fake_server
 
 X = np.arange(43 * FEATURES).reshape(43, FEATURES)
 READ = list(range(0, 43, 5))
@@ -178,18 +177,3 @@ async def test_a_live_stream_that_says_nothing_is_kept_alive() -> None:
     limits = {"idle_timeout_seconds": 0.3, "replay_updates": 32}
     with fake_server(listen, every=1, limits=limits) as server:
         assert [update.t async for update in stream(server.url, sensor())] == [0, 1]
-
-
-def test_a_key_and_other_headers_are_sent() -> None:
-    seen: list[Any] = []
-
-    def look(_: ServerConnection, request: Request) -> None:
-        seen.append((request.headers["Authorization"], request.headers["X-Site"]))
-
-    refuse: Refusal = look
-    with fake_server(refuse=refuse) as server:
-        options: dict[str, Any] = {"api_key": "sk-1", "headers": {"X-Site": "north"}}
-        with connect_sync(server.url, **options):
-            pass
-        list(stream_sync(server.url, X[:1], **options))
-    assert seen == [("Bearer sk-1", "north")] * 2

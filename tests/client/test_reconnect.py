@@ -136,19 +136,6 @@ def test_without_resume_each_address_is_tried_once(error: ClientError) -> None:
         dial.failed(error)
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"max_samples": 0}, "max_samples"),
-        ({"max_bytes": 0}, "max_bytes"),
-        ({"when_full": "stop"}, "when_full"),
-    ],
-)
-def test_settings_that_cannot_be_are_refused(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        RetryPolicy(**options)
-
-
 def test_no_address_is_refused() -> None:
     with pytest.raises(ValueError, match="url: expected at least one address"):
         Reconnect([], None)

@@ -1,24 +1,34 @@
-"""TLS that one thread reads while another writes."""
+"""The clients over TLS."""
 
 import asyncio
-import socket
+import json
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
 import numpy as np
 import pytest
-from skiprnn_client.tls_socket import TlsContext, TlsSocket
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
-from skiprnn_client import ConnectionFailed, connect_sync, stream_sync
+from skiprnn_client import (
+    ConnectionFailed,
+    ServerError,
+    StreamClosed,
+    SyncConnection,
+    connect_sync,
+    stream_sync,
+)
 from skiprnn_export import Bundle, unroll
 from support.bundles import random_sequence, write_random_bundle
 from support.certificates import write_certificate
+from support.fake_server import READY
 from support.servers import Running, serving
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+X = [0.0] * READY["features"]
+REPLY = json.dumps({"t": 0, "wake": 1, "updates": []})
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +42,22 @@ def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
 
 
 @contextmanager
-def tls_server(serve: Serve, certificate: tuple[Path, Path]) -> Iterator[int]:
-    """Its port. It is asyncio's, and one thread alone."""
+def tls_server(
+    script: Callable[[ServerConnection], Awaitable[None]], certificate: tuple[Path, Path]
+) -> Iterator[str]:
+    """Its address. What it does after `ready`; asyncio's TLS, in one thread."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
     loop, ports, stop, started = asyncio.new_event_loop(), list[int](), asyncio.Event(), Event()
 
+    async def handle(socket: ServerConnection) -> None:
+        await socket.send(json.dumps(READY))
+        await script(socket)
+
     async def run() -> None:
-        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
-            ports.append(server.sockets[0].getsockname()[1])
+        options = {"ssl": context, "subprotocols": [Subprotocol("skiprnn.f32")]}
+        async with serve(handle, "127.0.0.1", 0, **options) as server:  # type: ignore[arg-type]
+            ports.append(next(iter(server.sockets)).getsockname()[1])
             started.set()
             await stop.wait()
 
@@ -48,95 +65,66 @@ def tls_server(serve: Serve, certificate: tuple[Path, Path]) -> Iterator[int]:
     thread.start()
     try:
         assert started.wait(10)
-        yield ports[0]
+        yield f"wss://localhost:{ports[0]}/v1/models/fake/stream"
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
         loop.close()
 
 
-@contextmanager
-def opened(port: int, context: ssl.SSLContext) -> Iterator[TlsSocket]:
-    plain = socket.create_connection(("127.0.0.1", port), timeout=10)
-    tls = TlsContext(context).wrap_socket(plain, server_hostname="localhost")
-    try:
-        yield tls
-    finally:
-        tls.close()
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-
-
-def test_what_is_sent_and_what_comes_at_the_same_time_stays_whole(
+def test_the_last_error_is_raised_also_where_the_end_came_with_it(
     certificate: tuple[Path, Path], trusting: ssl.SSLContext
 ) -> None:
-    """`ssl.SSLSocket` fails this nearly always: the connection breaks, hangs, or takes the process with it."""
-    noise = np.random.default_rng(0).bytes(60_000)
-    pieces = [noise[i : i + 1 + i % 300] for i in range(10_000)] + [noise] * 50
-    with tls_server(echo, certificate) as port:
-        for _ in range(6):
-            with opened(port, trusting) as tls:
-                assert sent_and_received(tls, pieces) == b"".join(pieces)
+    async def throw_out(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(json.dumps({"type": "error", "code": "rate", "message": "too fast", "fatal": True}))
+        await socket.close(1008)
+
+    with tls_server(throw_out, certificate) as url:
+        for _ in range(20):
+            with connect_sync(url, ssl=trusting) as connection, pytest.raises(ServerError, match="rate"):
+                connection.send(X)
 
 
-def sent_and_received(tls: TlsSocket, pieces: list[bytes]) -> bytes:
-    """What comes back while it is still being sent."""
-
-    def send() -> None:
-        for piece in pieces:
-            tls.sendall(piece)
-
-    sender, missing, came = Thread(target=send), sum(map(len, pieces)), list[bytes]()
-    sender.start()
-    while missing:
-        came.append(tls.recv(4096))
-        assert came[-1], "the connection ended"
-        missing -= len(came[-1])
-    sender.join()
-    return b"".join(came)
-
-
-def test_the_end_is_found_also_where_it_came_with_the_last_words(
+def test_what_came_before_a_close_is_still_received(
     certificate: tuple[Path, Path], trusting: ssl.SSLContext
 ) -> None:
-    async def say_goodbye(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"last words")
-        writer.close()
+    answered = Event()
 
-    with tls_server(say_goodbye, certificate) as port, opened(port, trusting) as tls:
-        assert b"".join(iter(lambda: tls.recv(4096), b"")) == b"last words"
+    async def answer(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(REPLY)
+        answered.set()
+        await socket.wait_closed()
+
+    with tls_server(answer, certificate) as url, connect_sync(url, ssl=trusting) as connection:
+        connection.post(X)
+        assert answered.wait(10)
+        connection.close()
+        assert connection.receive().t == 0
+        with pytest.raises(StreamClosed):
+            connection.receive()
 
 
-def test_after_shutdown_the_peer_is_still_heard(
+def test_closing_wakes_a_thread_that_receives(
     certificate: tuple[Path, Path], trusting: ssl.SSLContext
 ) -> None:
-    with tls_server(echo, certificate) as port, opened(port, trusting) as tls:
-        tls.sendall(b"said")
-        assert tls.recv(4096) == b"said"
-        tls.shutdown(socket.SHUT_WR)
-        assert tls.recv(4096) == b""
+    def receive(connection: SyncConnection) -> None:
+        with pytest.raises(StreamClosed):
+            connection.receive()
 
-
-def test_closing_wakes_whoever_receives(certificate: tuple[Path, Path], trusting: ssl.SSLContext) -> None:
-    with tls_server(echo, certificate) as port, opened(port, trusting) as tls:
-
-        def receive() -> None:
-            with suppress(OSError):  # where it had not begun yet
-                tls.recv(4096)
-
-        receiver = Thread(target=receive)
+    with (
+        tls_server(ServerConnection.wait_closed, certificate) as url,
+        connect_sync(url, ssl=trusting) as connection,
+    ):
+        receiver = Thread(target=receive, args=(connection,))
         receiver.start()
-        tls.close()
+        connection.close()
         receiver.join(10)
         assert not receiver.is_alive()
 
 
-# -- the clients that use it
+# -- a server of ours
 
 
 @pytest.fixture(scope="module")
@@ -160,23 +148,37 @@ def url(server: Running) -> str:
     return server.url().replace("ws://127.0.0.1", "wss://localhost")
 
 
+@pytest.mark.parametrize("chunk", [7, 1000])
 def test_a_stream_over_wss_gets_the_bits_of_the_offline_unroll(
-    bundle: Bundle, url: str, trusting: ssl.SSLContext
+    bundle: Bundle, url: str, trusting: ssl.SSLContext, chunk: int
 ) -> None:
     x = random_sequence(bundle, 3_000)
     expected = unroll(bundle, x)
-    got = list(stream_sync(url, x, ssl=trusting, chunk=7, wake=False, window=32))
+    got = list(stream_sync(url, x, ssl=trusting, chunk=chunk, wake=False, window=32))
     assert [update.t for update in got] == expected.t.tolist()
     assert b"".join(update.y.tobytes() for update in got) == expected.y.tobytes()
 
 
+def test_what_is_sent_and_what_comes_at_the_same_time_stays_whole(
+    bundle: Bundle, url: str, trusting: ssl.SSLContext
+) -> None:
+    x = random_sequence(bundle, 6_000)
+    sizes = [1 + i % 300 for i in range(400)]
+    chunks = np.split(x, np.cumsum(sizes)[np.cumsum(sizes) < len(x)])
+    for _ in range(6):
+        with connect_sync(url, ssl=trusting) as connection:
+            for chunk in chunks:
+                connection.post(chunk)
+            updates = [update for _ in chunks for update in connection.receive().updates]
+        assert b"".join(update.y.tobytes() for update in updates) == unroll(bundle, x).y.tobytes()
+
+
 def test_clients_just_connect(url: str, trusting: ssl.SSLContext) -> None:
-    """With `ssl.SSLSocket` one in some hundreds hangs until its time is over."""
     for _ in range(100):
         with connect_sync(url, ssl=trusting) as connection:
             assert not connection.ready.resumed
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(url: str) -> None:
+def test_a_certificate_that_is_not_trusted_is_rejected(url: str) -> None:
     with pytest.raises(ConnectionFailed, match="certificate"), connect_sync(url):
         pass
