@@ -64,8 +64,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from skiprnn_client.errors import Refused, Unreachable, Unsaved  # noqa: F401
-    from skiprnn_client.retry import Resume  # noqa: F401
+    from skiprnn_client.errors import Refused as Refused
+    from skiprnn_client.errors import Unreachable as Unreachable
+    from skiprnn_client.errors import Unsaved as Unsaved
+    from skiprnn_client.retry import Resume as Resume
 else:
 
     def __getattr__(name: str) -> Any:

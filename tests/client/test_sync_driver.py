@@ -145,20 +145,20 @@ def test_a_connection_that_breaks_while_the_source_is_silent_is_back_before_it_s
 
     def breaks_once(stream: FakeStream) -> None:
         stream.answer(stream.hear())
-        if len(server.streams) == 1:
+        if len(fake.streams) == 1:
             stream.socket.close(1011)
         stream.be_honest()
 
     def source() -> Iterator[Any]:
         yield X[0]
         for _ in range(600):
-            if len(server.streams) > 1:
+            if len(fake.streams) > 1:
                 break
             back.wait(0.1)
         yield from X[1:]
 
-    with fake_server(breaks_once, every=5, limits={"durable": True, "replay_updates": 32}) as server:
-        assert [update.t for update in stream_sync(server.url, source(), retry=SOON)] == READ
+    with fake_server(breaks_once, every=5, limits={"durable": True, "replay_updates": 32}) as fake:
+        assert [update.t for update in stream_sync(fake.url, source(), retry=SOON)] == READ
 
 
 # -- how it ends

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { RESUME } from "../src/dialer.js";
-import { StreamClosed, StreamLost, Unsaved } from "../src/errors.js";
-import { ExactlyOnce } from "../src/exactly_once.js";
+import { BufferFullError, StreamClosed, StreamLost } from "../src/errors.js";
+import { ResumableStream } from "../src/resumable_stream.js";
+import { RETRY_POLICY } from "../src/retry.js";
 import { FEATURES, ModelServer, generator, uninterrupted } from "./model.js";
 
 const RESET = Symbol("reset");
@@ -33,7 +33,7 @@ class Client {
   put() {
     const { core } = this;
     const [item] = this.items;
-    if (item === RESET ? !core.quiet : !item || !core.room) return;
+    if (item === RESET ? !core.idle : !item || !core.canSend) return;
     this.items.shift();
     if (item === RESET) core.reset();
     else core.put(Float32Array.from(item.flat()));
@@ -69,7 +69,7 @@ class Client {
     let ending = false;
     for (let i = 0; i < 100_000 && !this.core.over; i++) {
       for (const step of ["put", "process", "receive", "save"]) this[step]();
-      if (!this.items.length && this.core.quiet && !ending) {
+      if (!this.items.length && this.core.idle && !ending) {
         ending = true;
         this.core.end();
         this.send();
@@ -94,11 +94,11 @@ function play(seed, { durable, steps = STEPS }) {
     }
     return blocks;
   });
-  const core = new ExactlyOnce({
+  const core = new ResumableStream({
     encoding: "json",
     window: 1 + random(6),
     wake: random(2) === 0,
-    resume: { ...RESUME, maxSamples: 1 + random(50) },
+    retry: { ...RETRY_POLICY, maxSamples: 1 + random(50) },
   });
   const client = new Client(core, new ModelServer(durable), items);
   const expected = uninterrupted(sequences);
@@ -138,8 +138,8 @@ test("a server that dies without a store loses the stream, or nothing", () => {
   assert(lost > 100 && lost < 900);
 });
 
-function started(resume) {
-  const core = new ExactlyOnce({ encoding: "json", window: 1, wake: false, resume: { ...RESUME, ...resume } });
+function started(policy) {
+  const core = new ResumableStream({ encoding: "json", window: 1, wake: false, retry: { ...RETRY_POLICY, ...policy } });
   const items = Array.from({ length: 60 }, (_, t) => [Array.from({ length: FEATURES }, () => t)]);
   return new Client(core, new ModelServer(true), items);
 }
@@ -152,35 +152,35 @@ test("when full it waits until something is saved", () => {
   const client = started({ maxSamples: 3 });
   go(client);
   assert.equal(client.told.length, 3);
-  assert(!client.core.room);
+  assert(!client.core.canSend);
   client.save();
   client.receive();
-  assert(client.core.room);
+  assert(client.core.canSend);
 });
 
 test("when full it may drop, and then says from where the stream is lost", () => {
   const client = started({ maxSamples: 3, whenFull: "drop" });
   go(client);
   assert.equal(client.items.length, 0);
-  assert(client.core.keptSamples <= 3);
-  const [, t] = client.told.at(-client.core.keptSamples - 1);
+  assert(client.core.bufferedSamples <= 3);
+  const [, t] = client.told.at(-client.core.bufferedSamples - 1);
   assert.throws(() => client.kill(), { name: "StreamLost", sequence: 0, t: t + 1 });
 });
 
 test("when full it may throw", () => {
-  assert.throws(() => go(started({ maxSamples: 3, whenFull: "raise" })), Unsaved);
+  assert.throws(() => go(started({ maxSamples: 3, whenFull: "raise" })), BufferFullError);
 });
 
-test("a stream that somebody else moves is lost", () => {
+test("a stream that another client moves is lost", () => {
   const client = started({});
   for (const step of ["put", "process", "receive"]) client[step]();
   client.server.coming.push(JSON.stringify({ t: 1, x: Array.from({ length: 9 }, () => [0, 0]) }));
   client.process();
-  assert.throws(() => client.lose(), /somebody else has sent samples/);
+  assert.throws(() => client.lose(), /another client has sent samples/);
 });
 
 test("an answer after a reset does not say that the reset is saved", () => {
-  const core = new ExactlyOnce({ encoding: "json", window: 1, resume: RESUME });
+  const core = new ResumableStream({ encoding: "json", window: 1, retry: RETRY_POLICY });
   const rows = Array.from({ length: 9 }, (_, t) => [t, t]);
   const client = new Client(core, new ModelServer(true), [rows, RESET, rows]);
   client.save();
