@@ -13,6 +13,8 @@ RECENT_PIP := 'pip>=25.1' # reads [dependency-groups]
 
 TESTS  ?= -n 2 --dist loadfile
 WHEEL  := build/wheel
+EXTRAS ?= serve,client
+GROUP  ?= test
 
 .PHONY: help serve test style types pytest coverage wheel-test bench docs fuzz chaos soak audit docker-test docker-lint
 .PHONY: constraints clean
@@ -51,8 +53,8 @@ wheel-test: ## build the wheel, install it alone, test it where the checkout is 
 	$(WHEEL)/venv/bin/python -m build --outdir dist
 	tar -xf dist/*.tar.gz -C $(WHEEL) --strip-components=1
 	cd $(WHEEL) && rm -r model export service cli client/skiprnn_client
-	$(WHEEL)/venv/bin/python $(PIP) "$$(echo dist/*.whl)[$(or $(EXTRAS),serve,client)]" --group $(or $(GROUP),test)
-	cd $(WHEEL) && venv/bin/python -m pytest $(or $(ARGS),tests/end_to_end/test_installed.py)
+	$(WHEEL)/venv/bin/python $(PIP) "$$(echo dist/*.whl)[$(EXTRAS)]" --group $(GROUP)
+	cd $(WHEEL) && env -u PYTHONPATH venv/bin/python -m pytest $(or $(ARGS),tests/end_to_end/test_installed.py)
 
 bench: $(VENV)/.dev ## measure the server against its floors and peers
 	$(BIN)/python -m benchmarks $(ARGS)

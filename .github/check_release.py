@@ -1,6 +1,6 @@
 """May this tag be released? Says all that is missing, and ends with 1 when something is.
 
-    python3 .github/check_release.py v0.2.0 https://github.com/OWNER/NAME
+python3 .github/check_release.py v0.2.0 https://github.com/OWNER/NAME
 """
 
 import re
