@@ -10,7 +10,7 @@ from support.docker import ROOT
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 RECIPES = PAGE.partition("## Four recipes")[2].partition("## Releases")[0]
-FRONT = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md"]
+FRONT = ["SECURITY.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md", ".github/PULL_REQUEST_TEMPLATE.md"]
 
 
 def code() -> list[str]:
@@ -39,7 +39,7 @@ def test_a_file_that_a_recipe_names_in_short_lies_beside_one_that_it_names_in_fu
 
 
 @pytest.mark.parametrize("page", FRONT)
-def test_links_of_a_page_lead_somewhere(page: str) -> None:
+def test_links_of_a_page_of_the_front_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\((?!https?://|#|mailto:)([^)#\s]+)", (ROOT / page).read_text()):
         assert (ROOT / target).exists(), target
 

