@@ -1,4 +1,4 @@
-# The server in an image. Targets: cpu (the default) and gpu. What is in them and why: docs/deploy.md.
+# The server in an image. Targets: cpu (the default) and gpu. What is in them and why: docs/how-to/deploy.md.
 #   docker build -t skiprnn:0.1.0 .
 #   docker build -t skiprnn:0.1.0-gpu --target gpu .
 ARG PYTHON_IMAGE=python:3.13.9-slim-bookworm

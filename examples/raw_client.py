@@ -1,4 +1,4 @@
-"""Every update exactly once, through kill -9, without our library: docs/protocol.md, "Resuming", in Python.
+"""Every update exactly once, through kill -9, without our library: docs/reference/protocol.md, "Resuming", in Python.
 
     python examples/raw_client.py ws://127.0.0.1:8000/v1/models/watch/stream < recording.csv
 

@@ -3,7 +3,7 @@
 Last comes a file of its own in /run/secrets, where container engines put what nobody should see in an environment:
 /run/secrets/skiprnn_store holds the setting `store`.
 
-docs/settings.md lists them; a test holds the page, the flags of `skiprnn serve` and this class together.
+docs/reference/settings.md lists them; a test holds the page, the flags of `skiprnn serve` and this class together.
 """
 
 from pathlib import Path

@@ -238,7 +238,7 @@ def test_a_stream_that_is_left_early_is_parked(server: ServerProcess) -> None:
 
 
 def test_the_code_on_its_pages_runs(server: ServerProcess) -> None:
-    page = (ROOT / "docs" / "client-js.md").read_text()
+    page = (ROOT / "docs" / "reference" / "javascript-client.md").read_text()
     readme = (
         (CLIENT / "README.md").read_text().replace("```js\n", "```js\nconst samples = [[1, 2, 3, 4, 5, 6]];")
     )

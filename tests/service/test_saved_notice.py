@@ -1,4 +1,4 @@
-"""A client that waits for `saved` hears of it, whatever was said before (docs/protocol.md)."""
+"""A client that waits for `saved` hears of it, whatever was said before (docs/reference/protocol.md)."""
 
 import json
 from collections.abc import Iterator

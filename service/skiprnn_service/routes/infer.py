@@ -1,4 +1,4 @@
-"""`POST /v2/models/M[/versions/V]/infer`: the Open Inference Protocol v2 as its clients send it (docs/oip.md).
+"""`POST /v2/models/M[/versions/V]/infer`: the Open Inference Protocol v2 as its clients send it: docs/reference/oip.md.
 
 Without a sequence_id a request is a batch of whole sequences, scored beside the streams; with one it is the next piece
 of a live sequence, on the engine of the websocket's streams.

@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol v2 says of a server and its models, and the model repository (docs/oip.md)."""
+"""Metadata and readiness of the Open Inference Protocol v2, and its model repository (docs/reference/oip.md)."""
 
 from importlib.metadata import version as version_of
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""`POST /v1/models/{model}/score`: whole sequences at once, beside the streams (docs/rest.md)."""
+"""`POST /v1/models/{model}/score`: whole sequences at once, beside the streams (docs/reference/rest.md)."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""The streaming route: one websocket, one stream (docs/protocol.md).
+"""The streaming route: one websocket, one stream (docs/reference/protocol.md).
 
 A connection hands messages to the engine and replies to the transport, both by plain calls. What it adds is order (one
 reply a message, errors in their turn), flow control, and the words at the beginning and the end.

@@ -38,7 +38,7 @@ from skiprnn_service.streams.quotas import Quotas
 from skiprnn_service.streams.session import Lease, Listener
 from skiprnn_service.telemetry.metrics import ServiceStats
 
-IDLE, OWNED_ELSEWHERE, RESTART = 4408, 4409, 1012  # close codes (docs/protocol.md)
+IDLE, OWNED_ELSEWHERE, RESTART = 4408, 4409, 1012  # close codes (docs/reference/protocol.md)
 
 _ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _BATCH = 256  # snapshots a turn of the loop: taking one costs a few microseconds

@@ -1,4 +1,4 @@
-"""The messages of a stream in both encodings (docs/protocol.md), as pure functions.
+"""The messages of a stream in both encodings (docs/reference/protocol.md), as pure functions.
 
 decode_binary, decode_text     what a client sends
 BinaryCodec, JsonCodec         what it is answered
