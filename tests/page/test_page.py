@@ -293,12 +293,12 @@ def test_nothing_is_cut_off_at_any_width(browser: Browser, server: Running, widt
 def test_models_and_counters_are_those_of_the_server(page: Page, server: Running) -> None:
     names = page.locator("#model-cards h3").all_inner_texts()
     assert [name.split()[0] for name in names] == ["adding", "digits", "watch"]
-    before = sum(model.engine.stats.samples for model in server.service.models)
+    before = sum(model.engine.stats.samples for model in server.state.models)
     play(page)
     expect(page.locator("#health")).to_have_text("up")
     samples = page.locator("#counters div", has_text="Samples").locator("dd").first
     expect(samples).not_to_have_text(f"{before:,}")
-    after = sum(model.engine.stats.samples for model in server.service.models)
+    after = sum(model.engine.stats.samples for model in server.state.models)
     expect(samples).to_have_text(f"{after:,}")
 
 

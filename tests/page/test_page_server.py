@@ -29,11 +29,11 @@ BROKEN = [
 def process(models: Path, store: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """`skiprnn serve` on a free port; gives it and the port. It is killed at the end of the block, if not before."""
     options = [
-        "--models",
+        "--models-dir",
         str(models),
         "--port",
         "0",
-        "--store",
+        "--store-url",
         store,
         "--snapshot-interval-seconds",
         "0.05",
@@ -66,7 +66,7 @@ def test_it_goes_on_after_the_server_was_killed_and_loses_nothing(
             first.kill()
             first.wait()
             expect(page.locator("#status")).to_contain_text("Connection lost. Trying again")
-            with serving(models, port=port, store=store):
+            with serving(models, port=port, store_url=store):
                 _expect_all(page, expected, "the server still knew the stream. Nothing was lost.")
 
 
@@ -134,7 +134,7 @@ def test_it_says_that_the_server_is_about_to_restart(browser: Browser, models: P
 
 
 async def _drain(running: Running) -> None:
-    await running.service.streams.drain(0.5)
+    await running.state.streams.drain(0.5)
 
 
 def test_a_full_server_is_told(browser: Browser, models: Path) -> None:
@@ -182,7 +182,7 @@ def test_others_do_not(admin: tuple[Page, Watched, Running]) -> None:
                 raise ForbiddenError("expected the scope 'admin'")
             return "somebody"
 
-    running.service.auth = NoAdmins()  # type: ignore[assignment]
+    running.state.auth = NoAdmins()  # type: ignore[assignment]
     expect(page.locator("#streams")).to_be_hidden()
     expect(page.locator("#health")).to_have_text("up")
 
@@ -193,7 +193,7 @@ def test_a_visitor_says_who_they_are_and_sees_what_they_may(
     keys = tmp_path / "keys.json"
     key = api_keys.add(keys, "alice", ("stream",)).text
     with (
-        serving(models, api_keys=keys) as running,
+        serving(models, api_keys_file=keys) as running,
         visiting(browser, f"{running.http}/", forgive=BROKEN) as (page, _),
     ):
         expect(page.locator("#health")).to_have_text("key needed")
