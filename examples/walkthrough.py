@@ -60,7 +60,7 @@ command = [
     "-c",
     "from skiprnn_cli import main; main()",
     "serve",
-    "--models",
+    "--models-dir",
     str(model.parent),
 ]
 server = subprocess.Popen(
