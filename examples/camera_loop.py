@@ -3,8 +3,8 @@
     python examples/camera_loop.py ws://127.0.0.1:8000/v1/models/MODEL/stream --frames 300
 
 The camera is synthetic, a bright spot that wanders over a dark picture, and so is the CNN, which takes means. Put your
-own in place of `Camera` and `features`, and keep `read`. A real camera also needs a ring buffer: a frame may have passed
-when the network asks for it.
+own in place of `Camera` and `features`, and keep `read`. A real camera also needs a ring buffer: a frame may have
+passed when the network asks for it.
 """
 
 import argparse

@@ -6,8 +6,8 @@ Columns: acceleration ax, ay, az in g, gravity included, and rate of turn gx, gy
 
 This file contains no recorded sample. An exercise is a Fourier series over the phase of its cycle: a constant and three
 harmonics a channel, the averages over ten people of the smartwatch data set that comes with seglearn (Burns et al.,
-"Shoulder physiotherapy exercise recognition", Physiological Measurement 39, 2018). The pace
-varies, so does the size of a cycle, muscles tremble, sensors have noise, and the wrist rests between exercises.
+"Shoulder physiotherapy exercise recognition", Physiological Measurement 39, 2018). Pace and
+size vary from cycle to cycle, muscles tremble, sensors have noise, and the wrist rests between exercises.
 """
 
 import argparse
