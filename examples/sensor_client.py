@@ -53,7 +53,7 @@ async def watch(url: str, sensor: Sensor) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Stream a recording as a sensor that sleeps between samples.")
+    parser = argparse.ArgumentParser(description="Stream a recording as a sleeping sensor would.")
     parser.add_argument("url", help="ws://HOST:PORT/v1/models/MODEL/stream")
     parser.add_argument("csv", type=Path, help="a header line, then a sample a line")
     parser.add_argument("--rate", type=float, default=SAMPLE_RATE, help="samples a second (default 50)")
