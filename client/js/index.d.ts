@@ -22,7 +22,7 @@ export interface Reply {
   saved: number;
 }
 
-/** The server's first message: docs/protocol.md explains every field. */
+/** The server's first message: docs/reference/protocol.md explains every field. */
 export interface Ready {
   stream_id: string;
   model: string;

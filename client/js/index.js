@@ -1,4 +1,4 @@
-/** Client of a skiprnn server, for browsers and Node. The protocol is specified in docs/protocol.md. */
+/** Client of a skiprnn server, for browsers and Node. The protocol is specified in docs/reference/protocol.md. */
 export { Connection, connect } from "./src/connection.js";
 export {
   BufferFullError,

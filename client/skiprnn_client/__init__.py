@@ -7,7 +7,7 @@
 
 `stream` and `stream_from` are asynchronous, `stream_sync` and `stream_from_sync` are synchronous. They reconnect, and
 yield each update exactly once (see `RetryPolicy`). `connect` and `connect_sync` open a single connection. The protocol
-is specified in docs/protocol.md.
+is specified in docs/reference/protocol.md.
 
 The package imports numpy and websockets, nothing else. It is installed as part of the skiprnn distribution
 (`skiprnn[client]`), which also brings typer, rich and the source of the other packages.

@@ -8,7 +8,7 @@ ClientError
 ├── StreamClosed         the connection ended before the stream did
 ├── StreamLost           the server no longer has the stream, and the client's buffer does not reach back far enough
 ├── BufferFullError      the buffer of samples that the server has not saved is full (`when_full="raise"`)
-└── ProtocolError        a message that docs/protocol.md does not allow: another kind of server, or a newer one
+└── ProtocolError        a message that docs/reference/protocol.md does not allow: another kind of server, or a newer one
 """
 
 import copyreg
@@ -56,7 +56,7 @@ class ServerError(ClientError):
     """The server could not process a message. Unless `fatal`, the stream is where it was before the message.
 
     Attributes:
-        code: of the error; docs/protocol.md lists them.
+        code: of the error; docs/reference/protocol.md lists them.
         message: the server's explanation.
         next: index of the sample to send next; None: the server did not say.
         fatal: the connection is over.

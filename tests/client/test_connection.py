@@ -44,7 +44,7 @@ async def test_sends_from_many_tasks_get_each_their_own_answer() -> None:
     assert [[update.t for update in reply.updates] for reply in replies] == [[3 * n] for n in range(40)]
 
 
-async def test_a_wrong_sample_is_refused_before_it_is_sent() -> None:
+async def test_a_wrong_sample_is_rejected_before_it_is_sent() -> None:
     with fake_server() as server:
         async with connect(server.url) as connection:
             with pytest.raises(SampleError, match="sample 0"):

@@ -76,11 +76,11 @@ def test_on_ready_is_told_of_every_connection(make: Make) -> None:
 def test_a_server_that_is_full_is_asked_again(make: Make) -> None:
     asked: list[str] = []
 
-    def refuse(socket: ServerConnection, request: Request) -> Response | None:
+    def reject(socket: ServerConnection, request: Request) -> Response | None:
         asked.append(request.path)
         return socket.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "full") if len(asked) < 3 else None
 
-    with fake_server(refuse=refuse) as server:
+    with fake_server(reject=reject) as server:
         assert [update.t for update in make(server.url, X, retry=SOON)] == READ
     assert len(asked) == 3
 

@@ -31,13 +31,13 @@ async def test_http_addresses_are_taken_too() -> None:
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://localhost/x", "ws:///v1"])
-async def test_other_addresses_are_refused(url: str) -> None:
+async def test_other_addresses_are_rejected(url: str) -> None:
     with pytest.raises(ValueError, match="url: expected ws://HOST:PORT"):
         async with connect(url):
             pass
 
 
-async def test_another_encoding_is_refused() -> None:
+async def test_another_encoding_is_rejected() -> None:
     with pytest.raises(ValueError, match="encoding: expected 'f32' or 'json', got 'f64'"):
         async with connect("ws://localhost/x", encoding="f64"):  # type: ignore[arg-type]
             pass
@@ -47,13 +47,13 @@ async def test_another_encoding_is_refused() -> None:
     ("body", "reason"),
     [('{"error": "no model \'fake\'"}', "no model 'fake'"), ("gone", "gone"), ("", "Not Found")],
 )
-async def test_a_refusal_carries_status_and_reason(body: str, reason: str) -> None:
-    def refuse(socket: ServerConnection, _request: Request) -> Response:
+async def test_a_rejection_carries_status_and_reason(body: str, reason: str) -> None:
+    def reject(socket: ServerConnection, _request: Request) -> Response:
         response = socket.respond(HTTPStatus.NOT_FOUND, body)
         response.headers["Retry-After"] = "7"
         return response
 
-    with fake_server(refuse=refuse) as server, pytest.raises(ConnectionRejected) as caught:
+    with fake_server(reject=reject) as server, pytest.raises(ConnectionRejected) as caught:
         async with connect(server.url):
             pass
     assert (caught.value.status, caught.value.reason) == (404, reason)
@@ -74,8 +74,8 @@ def test_a_key_and_other_headers_are_sent() -> None:
     def look(_: ServerConnection, request: Request) -> None:
         seen.append((request.headers["Authorization"], request.headers["X-Site"]))
 
-    refuse: Refusal = look
-    with fake_server(refuse=refuse) as server:
+    reject: Refusal = look
+    with fake_server(reject=reject) as server:
         options: dict[str, Any] = {"api_key": "sk-1", "headers": {"X-Site": "north"}}
         with connect_sync(server.url, **options):
             pass

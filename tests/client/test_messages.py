@@ -1,4 +1,4 @@
-"""Encoding and decoding, with no connection: the layouts are written out here by hand, from docs/protocol.md."""
+"""Encoding and decoding, with no connection: the layouts are written out by hand, from docs/reference/protocol.md."""
 
 import json
 import struct
@@ -99,12 +99,12 @@ def test_what_the_protocol_does_not_promise_is_said(data: bytes | str) -> None:
 @pytest.mark.parametrize(
     "data", ["{}", "hello", b"\x00", '{"type": "ready"}', '{"type": "ready", "features": 3}']
 )
-def test_a_first_message_that_is_not_ready_is_refused(data: bytes | str) -> None:
+def test_a_first_message_that_is_not_ready_is_rejected(data: bytes | str) -> None:
     with pytest.raises(ProtocolError):
         decode_ready(data)
 
 
-def test_class_names_that_do_not_fit_the_outputs_are_refused() -> None:
+def test_class_names_that_do_not_fit_the_outputs_are_rejected() -> None:
     with pytest.raises(ProtocolError, match=r"ready: expected 1 classes, got \['low', 'high'\]"):
         _ready(classes=["low", "high"])
 

@@ -136,6 +136,6 @@ def test_without_resume_each_address_is_tried_once(error: ClientError) -> None:
         dial.failed(error)
 
 
-def test_no_address_is_refused() -> None:
+def test_no_address_is_rejected() -> None:
     with pytest.raises(ValueError, match="url: expected at least one address"):
         Reconnect([], None)

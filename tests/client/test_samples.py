@@ -1,4 +1,4 @@
-"""What a caller may give, and what is refused before it is sent."""
+"""What a caller may give, and what is rejected before it is sent."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def test_one_sample_may_come_in_any_of_the_usual_forms(x: Any) -> None:
         (None, "got"),
     ],
 )
-def test_other_shapes_and_types_are_refused_with_the_reason(x: Any, why: str) -> None:
+def test_other_shapes_and_types_are_rejected_with_the_reason(x: Any, why: str) -> None:
     with pytest.raises(SampleError, match=why):
         as_samples(x, 2, t=4)
 
@@ -75,7 +75,7 @@ def test_blocks_hold_every_sample_once_in_order_within_the_limit(
     assert chunk is None or all(len(block) == size for block in out[:-1])
 
 
-def test_a_chunk_of_nothing_is_refused() -> None:
+def test_a_chunk_of_nothing_is_rejected() -> None:
     with pytest.raises(ValueError, match="chunk: expected at least 1, got 0"):
         Blocks(_ready(), chunk=0, t=0)
 

@@ -113,12 +113,12 @@ async def test_a_bad_sample_that_is_not_read_does_no_harm() -> None:
 
 
 async def test_an_error_of_the_server_is_raised() -> None:
-    def refuse(stream: FakeStream) -> None:
+    def reject(stream: FakeStream) -> None:
         stream.hear()
         stream.error("inference", "out of order")
         stream.be_honest()
 
-    with fake_server(refuse) as server, pytest.raises(ServerError, match="inference: out of order"):
+    with fake_server(reject) as server, pytest.raises(ServerError, match="inference: out of order"):
         await indices(stream(server.url, X))
 
 
@@ -158,7 +158,7 @@ async def test_a_resumed_stream_may_be_given_the_recording_again_from_its_start(
 
 
 @pytest.mark.parametrize("setting", ["window", "chunk"])
-async def test_a_window_or_chunk_of_nothing_is_refused(setting: str) -> None:
+async def test_a_window_or_chunk_of_nothing_is_rejected(setting: str) -> None:
     with fake_server() as server, pytest.raises(ValueError, match=f"{setting}: expected at least 1, got 0"):
         await indices(stream(server.url, X, **{setting: 0}))  # type: ignore[arg-type]
 

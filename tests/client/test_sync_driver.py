@@ -198,11 +198,11 @@ def test_an_error_of_the_source_is_raised_and_everything_is_closed(server: Serve
 
 @USES
 def test_an_error_of_on_ready_is_raised_and_everything_is_closed(server: ServerProcess) -> None:
-    def refuse(ready: Ready) -> None:
+    def reject(ready: Ready) -> None:
         raise OSError(ready.model)
 
     with pytest.raises(OSError, match="watch"):
-        list(stream_sync(server.url(), X, on_ready=refuse))
+        list(stream_sync(server.url(), X, on_ready=reject))
 
 
 def _break(updates: Iterator[Any]) -> None:

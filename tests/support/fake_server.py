@@ -116,7 +116,7 @@ def fake_server(
     *,
     every: int = 5,
     ready: Frame | None = None,
-    refuse: Refusal | None = None,
+    reject: Refusal | None = None,
     **facts: Any,
 ) -> Iterator[FakeServer]:
     """A server on a free port of this machine, for the length of the block.
@@ -125,7 +125,7 @@ def fake_server(
         script: what it does with a connection once ready is said.
         every: the network reads the samples 0, every, 2·every, …
         ready: the first message, to say something else; `facts` change fields of the usual one.
-        refuse: answers the handshake before the upgrade.
+        reject: answers the handshake before the upgrade.
     """
     streams: list[FakeStream] = []
 
@@ -140,7 +140,7 @@ def fake_server(
 
     protocols = [Subprotocol("skiprnn.f32"), Subprotocol("skiprnn.json")]
     with (
-        serve(handle, "127.0.0.1", 0, subprotocols=protocols, process_request=refuse) as server,
+        serve(handle, "127.0.0.1", 0, subprotocols=protocols, process_request=reject) as server,
         running(server),
     ):
         port = server.socket.getsockname()[1]

@@ -8,7 +8,7 @@
  * ├── StreamClosed       the connection ended before the stream did
  * ├── StreamLost         the server no longer has the stream, and the client's buffer does not reach back far enough
  * ├── BufferFullError    the buffer of samples that the server has not saved is full (whenFull: "raise")
- * └── ProtocolError      a message that docs/protocol.md does not allow
+ * └── ProtocolError      a message that docs/reference/protocol.md does not allow
  */
 export class ClientError extends Error {
   constructor(message) {

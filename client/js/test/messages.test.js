@@ -1,4 +1,4 @@
-/** The messages of docs/protocol.md in both encodings. */
+/** The messages of docs/reference/protocol.md in both encodings. */
 import assert from "node:assert/strict";
 import test from "node:test";
 
