@@ -8,7 +8,7 @@ ClientError
 ├── StreamClosed         the connection ended before the stream did
 ├── StreamLost           the server no longer has the stream, and the client's buffer does not reach back far enough
 ├── BufferFullError      the buffer of samples that the server has not saved is full (`when_full="raise"`)
-└── ProtocolError        a message that docs/reference/protocol.md does not allow: another kind of server, or a newer one
+└── ProtocolError        docs/reference/protocol.md does not allow the message: another kind of server, or a newer one
 """
 
 import copyreg
