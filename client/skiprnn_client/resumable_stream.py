@@ -147,9 +147,14 @@ class ResumableStream:
         return not self._unanswered
 
     @property
+    def room(self) -> int:
+        """Messages that may be put before one of the unanswered is answered."""
+        return self._window - len(self._unanswered)
+
+    @property
     def window_full(self) -> bool:
         """The allowed number of messages are unanswered."""
-        return len(self._unanswered) >= self._window
+        return self.room <= 0
 
     @property
     def can_send(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, Unpack
 
 from numpy.typing import ArrayLike
@@ -38,16 +38,16 @@ class SyncConnection(BaseConnection):
     def send(self, x: ArrayLike, *, t: int | None = None) -> Reply:
         """Send samples and wait for the answer. Arguments and errors: see `Connection.send`."""
         self._expect_idle("send")
-        self.post(x, t=t)
-        return self.receive()
+        return expect(Reply, self._answer(self._message(x, t)))
 
     def post(self, x: ArrayLike, *, t: int | None = None) -> None:
         """Send samples; `receive` takes the answer."""
-        self._ask(self._message(x, t))
+        self._write(self._message(x, t))
+        self.in_flight += 1
 
     def receive(self) -> Reply:
         """Wait for the answer to the oldest message that has none. Errors as in `send`."""
-        return expect(Reply, self._answer())
+        return expect(Reply, self._answer(None))
 
     def reset(self) -> None:
         """Start a new sequence: its first sample is 0 again. Nothing may be in flight."""
@@ -62,8 +62,7 @@ class SyncConnection(BaseConnection):
     def end(self) -> Ended:
         """End the stream: the server deletes it and closes the connection. Nothing may be in flight."""
         self._expect_idle("end")
-        self._ask(END)
-        return expect(Ended, self._answer())
+        return expect(Ended, self._answer(END))
 
     def close(self) -> None:
         """Close the connection. The server parks a stream that was not ended; its `stream_id` resumes it."""
@@ -75,20 +74,6 @@ class SyncConnection(BaseConnection):
             raise ClientError(
                 f"{method}: {self.in_flight} messages are not answered yet; call receive() first"
             )
-
-    def _call(self, work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
-        if self._loop.closed:
-            raise closed_here()
-        try:
-            return self._loop.call(work, *arguments)
-        except ConnectionClosed as error:
-            raise closed(error) from None
-        except CancelledError:
-            raise closed_here() from None
-
-    def _ask(self, message: bytes | str) -> None:
-        self._write(message)
-        self.in_flight += 1
 
     def _write(self, message: bytes | str) -> None:
         try:
@@ -105,15 +90,37 @@ class SyncConnection(BaseConnection):
         except StreamClosed:
             return
 
-    def _answer(self) -> Reply | Ended:
+    def _answer(self, question: bytes | str | None) -> Reply | Ended:
+        """The next answer. A question is sent first, in the same visit to the other thread."""
+        self.in_flight += question is not None
         while True:
-            answer = self._decoded(self._call(self._socket.recv))
+            answer = self._decoded(self._call(_exchange, self._socket, question))
+            question = None
             if answer is None or isinstance(answer, GoAway | Saved):
                 continue
             self.in_flight -= 1
             if isinstance(answer, ServerError):
                 raise answer
             return answer
+
+    def _call(self, work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+        try:
+            if self._loop.closed:
+                raise CancelledError
+            return self._loop.call(work, *arguments)
+        except ConnectionClosed as error:
+            self.in_flight = 0  # they will not be answered
+            raise closed(error) from None
+        except CancelledError:
+            self.in_flight = 0
+            raise closed_here() from None
+
+
+async def _exchange(socket: ClientConnection, question: bytes | str | None) -> bytes | str:
+    if question is not None:
+        with suppress(ConnectionClosed):  # receiving raises it too, after the last messages
+            await socket.send(question)
+    return await socket.recv()
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """A `Driver` in a `LoopThread`, for a caller that gives samples and takes updates in its own thread.
 
 The caller puts commands into the loop. Everything that the loop tells the caller goes through one queue, so it comes in
-order: updates, each `Ready`, the `wake` after each command, and at last the end of the stream.
+order: updates, each `Ready`, what follows from each block of samples, and at last the end of the stream.
 """
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import aclosing
 from functools import partial
 from queue import SimpleQueue
@@ -35,6 +35,13 @@ class _Finish(NamedTuple):
     end: bool
 
 
+class _Taken(NamedTuple):
+    """A block is in the core, which has room for more: index of the next update, and messages that may be sent."""
+
+    wake: int
+    room: int
+
+
 class _Over(NamedTuple):
     """The stream is over; with an error or without."""
 
@@ -42,7 +49,7 @@ class _Over(NamedTuple):
 
 
 _Commands = asyncio.Queue[_Put | _Finish]
-_Events = SimpleQueue[Update | Ready | int | _Over]
+_Events = SimpleQueue[Update | Ready | _Taken | _Over]
 
 
 class SyncDriver:
@@ -60,6 +67,7 @@ class SyncDriver:
         self.ready: Ready | None = None
         self.wake, self.over = 0, False
         self._on_ready = on_ready
+        self._pending, self._room = 1, 1  # blocks that are not taken yet: the loop begins with an answer
         self._commands, self._events = _Commands(), _Events()
         # The loop must not refer to this object: it would keep the thread from being closed with it.
         pump = partial(_obey, commands=self._commands, events=self._events)
@@ -77,31 +85,35 @@ class SyncDriver:
 
     def start(self) -> Generator[Update, None, Ready]:
         """Wait for the first connection."""
-        yield from self._wait()
+        yield from self._until(lambda: not self._pending)
         assert self.ready is not None
         return self.ready
 
     def put(self, block: Floats | NewSequence, *, t: int) -> Generator[Update, None, None]:
         """Send samples, and wait until another message may be sent: with a window of 1, for their updates."""
+        self._pending += 1
         self._loop.soon(self._commands.put_nowait, _Put(block, t))
-        yield from self._wait()
+        if isinstance(block, NewSequence):
+            yield from self._until(lambda: not self._pending)  # from then on `wake` is the new sequence's
+        else:
+            yield from self._until(lambda: self._pending < self._room)
 
     def finish(self, *, t: int, end: bool) -> Generator[Update, None, None]:
         """Everything is put in."""
         self._loop.soon(self._commands.put_nowait, _Finish(t, end))
-        yield from self._wait()
+        yield from self._until(lambda: False)
 
-    def _wait(self) -> Generator[Update, None, None]:
-        """Until the loop has carried out a command."""
-        while not self.over:
+    def _until(self, condition: Callable[[], bool]) -> Generator[Update, None, None]:
+        """Take what the loop tells until something is so, or the stream is over; and all that is there by then."""
+        while not self.over and not (condition() and self._events.empty()):
             match event := self._events.get():
                 case Update():
                     yield event
                 case Ready():
                     self._connected(event)
-                case int():
-                    self.wake = event
-                    return
+                case _Taken():
+                    self.wake, self._room = event
+                    self._pending -= 1
                 case _Over(error):
                     self.over = True
                     if error is not None:
@@ -130,10 +142,10 @@ async def _tell(driver: Driver, events: _Events) -> None:
 async def _obey(driver: Driver, *, commands: _Commands, events: _Events) -> None:
     """The pump."""
     core = driver.core
-    events.put(core.wake)
+    events.put(_Taken(core.wake, core.room))
     while isinstance(command := await commands.get(), _Put):
         await driver.put(command.block, t=command.t)
         await driver.until(lambda: not core.window_full)
-        events.put(core.wake)
+        events.put(_Taken(core.wake, core.room))
     core.next = command.t
     await driver.finish(end=command.end)
