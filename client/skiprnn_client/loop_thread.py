@@ -51,18 +51,19 @@ class LoopThread:
     def call(self, work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
         """What work(*arguments) returns or raises; CancelledError if the loop is closed. An interrupted wait cancels
         it."""
-        future: Future[T] = Future()
-        self.start(_call, future, work, arguments)
-        return self._result(future)
+        result: T = self._result(_call, work, arguments)
+        return result
 
     def enter(self, context: AbstractAsyncContextManager[T]) -> T:
         """Enter an asynchronous context manager, which is left when the loop is closed."""
-        future: Future[T] = Future()
-        self.start(_hold, future, context)
-        return self._result(future)
+        result: T = self._result(_hold, context)
+        return result
 
-    def _result(self, future: "Future[T]") -> T:
+    def _result(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> Any:
+        """What `work` makes the result of the future that is its first argument."""
+        future: Future[Any] = Future()
         try:
+            self.start(work, future, *arguments)
             return future.result()
         except BaseException:
             future.cancel()
@@ -112,6 +113,8 @@ def _start(
 async def _call(
     future: "Future[T]", work: Callable[..., Coroutine[Any, Any, T]], arguments: tuple[Any, ...]
 ) -> None:
+    if future.cancelled():
+        return  # the wait was interrupted before this began
     with _answering(future):
         future.set_result(await work(*arguments))
 

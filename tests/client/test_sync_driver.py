@@ -299,7 +299,7 @@ def report():
 
 
 def program(code: str, url: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM + code, url]
+    command = [sys.executable, "-W", "error", "-c", PROGRAM + code, url]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -364,7 +364,8 @@ report()
         for t in range(3):
             assert process.stdout.readline() == "up\n"
             process.send_signal(signal.SIGINT)
-            assert process.stdout.readline() == f"{t}\n"
-        out, said = process.communicate()
+            assert process.stdout.readline() == f"{t}\n", process.communicate()
+        assert process.stderr is not None
+        out, said = process.stdout.read(), process.stderr.read()
     assert (out, said) == ("[] 0\n", "")
     assert process.returncode == 0
