@@ -21,7 +21,7 @@ def plot(
 
     Example: skiprnn plot runs/watch
     """
-    from skiprnn.plots import plot_front, plot_run
+    from skiprnn.training.plots import plot_front, plot_run
 
     folder = out or runs[0]
     try:

@@ -8,8 +8,9 @@ Importing this package needs numpy alone; bundles need onnx, `unroll` needs onnx
 network is in `skiprnn_export.step`, which needs torch.
 """
 
+from skiprnn.gate_limits import DEFAULT_MAX_SKIP
 from skiprnn_export.bundle import Bundle, BundleError, BundleInfo, Feature, parse, read, write
-from skiprnn_export.gate import DEFAULT_MAX_SKIP, SkipTable, recursion, skip_table, skips
+from skiprnn_export.gate import SkipTable, recursion, skip_table, skips
 from skiprnn_export.unroll import Unrolled, open_session, unroll
 
 __all__ = [

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from skiprnn_export.gate import DEFAULT_MAX_SKIP, check_gate
+from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 
 if TYPE_CHECKING:
     import onnx

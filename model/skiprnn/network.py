@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from skiprnn.gate import DEFAULT_MAX_SKIP
+from skiprnn.gate_limits import DEFAULT_MAX_SKIP
 from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
 
 Cell = Literal["lstm", "gru"]
@@ -52,7 +52,7 @@ class NetworkConfig:
     threshold: float = 0.5
     max_skip: int = DEFAULT_MAX_SKIP
     dropout: float = 0.0  # before the readout, in training alone
-    gate_bias: float = 1.0  # the paper's start: reads nearly everything until it learns better
+    gate_bias: float = 1.0  # the paper's start: updates at nearly every sample until it learns better
     features: tuple[Feature, ...] = ()
     classes: tuple[str, ...] = ()
     sample_rate: float | None = None  # Hz
@@ -118,13 +118,13 @@ class SkipNetwork(nn.Module):
         forced_gates: Tensor | None = None,
         every_step: bool = False,
     ) -> NetworkOutput:
-        """Read whole sequences.
+        """Run over whole sequences.
 
         Args:
             x: [B, T, F], raw units.
             lengths: [B], samples of each padded sequence.
             state: what an earlier call returned, to go on from there.
-            forced_gates: [B, T] of 0 and 1, a cadence in place of the learned gate.
+            forced_gates: [B, T] of 0 and 1, a fixed schedule in place of the learned gate.
             every_step: give the readout after every sample also for a per-sequence task.
 
         Returns:
@@ -171,9 +171,8 @@ class SkipNetwork(nn.Module):
 
     def initial_state(self) -> Tensor:
         """The learned initial state, packed: [S]."""
-        parts: list[Tensor] = [self.rnn.h0]
-        if isinstance(self.rnn, SkipLSTM):
-            parts.append(self.rnn.c0)
+        start = self.rnn.initial_state(1)
+        parts = [start.h] if start.c is None else [start.h, start.c]  # (L, 1, H) each
         return torch.stack(parts, dim=1).flatten().detach()
 
     def save(self, directory: Path) -> None:

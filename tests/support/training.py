@@ -6,9 +6,10 @@ import torch
 from numpy.random import Generator
 
 from skiprnn.data.generated import generated
+from skiprnn.data.types import Batch, Data
 from skiprnn.metrics import Metric, accuracy
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Batch, Data, Source, Task
+from skiprnn.tasks.task import Source, Task
 from skiprnn.training import Plan
 
 

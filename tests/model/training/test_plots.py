@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from skiprnn.plots import plot_front
+from skiprnn.training.plots import plot_front
 
 RUNS: dict[str, dict[str, Any]] = {
     "learned, at a rate": {"rate_target": 0.4, "cadence": None, "update_rate": 0.41, "accuracy": 0.9},

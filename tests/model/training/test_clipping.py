@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from skiprnn.clipping import GradientClip
+from skiprnn.training.clipping import GradientClip
 
 NORMS = st.floats(0.1, 1e3)  # torch divides by the norm + 1e-6
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skiprnn.baselines import cadence_gates
+from skiprnn.training.baselines import cadence_gates
 
 
 @given(st.floats(0.01, 1), st.integers(1, 400))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from skiprnn.results import main, table
+from skiprnn.training.results import main, table
 
 RUN: dict[str, Any] = {
     "task": "adding",

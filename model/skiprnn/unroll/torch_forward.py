@@ -1,8 +1,8 @@
-"""The unroll in torch operations: any cell, any number of layers, any device and floating dtype.
+"""The forward pass in torch operations: any cell, any number of layers, any device and floating dtype.
 
 The states of all layers are one row of S numbers: [h of layer 0, (c of layer 0,) h of layer 1, …]. At every sample the
 rows that are due are gathered, stepped and scattered; the others cost nothing but their gate. For the backward pass
-(torch_backward.py) the state before each update and its activations are kept. Updates are numbered in the order of
+(torch_backward.py) the state before each update and its activations are saved. Updates are numbered in the order of
 time; after the last one come the B final states, so `before` holds every state that a row was ever in.
 
 On a GPU the gathering waits for the device once a sample. It is written for any device, and was run on CPUs alone.
@@ -16,8 +16,7 @@ from torch import Tensor
 
 from skiprnn.gate import GateState, opens
 from skiprnn.unroll.cells import CELLS
-from skiprnn.unroll.contract import Gradients, Problem, ProblemGradients, Result, SkipState
-from skiprnn.unroll.torch_backward import Backward
+from skiprnn.unroll.contract import Problem, Result, SkipState
 from skiprnn.unroll.workspace import Lease, fresh
 
 
@@ -32,8 +31,8 @@ class Trace(NamedTuple):
     ends: list[int]  # updates up to and with each sample
 
 
-class TorchRun:
-    """One forward pass and at most one backward pass."""
+class TorchForward:
+    """One forward pass, and what it saves for a backward pass."""
 
     def __init__(self, problem: Problem) -> None:
         self.x, self.stack, self.settings, start, self.save, self.needs_dx = problem
@@ -50,20 +49,20 @@ class TorchRun:
         lengths = self.settings.lengths
         steps = torch.arange(self.T, device=self.x.device).unsqueeze(1)
         self.inside = None if lengths is None else steps < lengths.to(self.x.device)  # (T, B)
-        self._allocate(cell.kept * self.H)
+        self._allocate(cell.saved * self.H)
 
     def _packed(self, start: SkipState) -> Tensor:
         """Layers' states [L, B, H] → rows [B, S]."""
         vectors = [start.h] if start.c is None else [start.h, start.c]
         return torch.stack(vectors, 1).permute(2, 0, 1, 3).flatten(1).contiguous()
 
-    def _allocate(self, kept: int) -> None:
+    def _allocate(self, saved: int) -> None:
         """For the worst case, every sample an update: memory that is not touched costs nothing."""
         updates = self.T * self.B if self.save else self.B
-        shapes = [(updates + self.B, self.S), *((updates, kept) for _ in self.cells)]
+        shapes = [(updates + self.B, self.S), *((updates, saved) for _ in self.cells)]
         wide = (
             self.save and self.F > self.H
-        )  # one product for all samples, kept; else each is cheap to repeat
+        )  # one product for all samples, saved; else each is cheap to repeat
         if wide:
             shapes.append((updates, self.cells[0].gates * self.H))
         self.lease = Lease(shapes, self.x.dtype, self.x.device)
@@ -77,7 +76,7 @@ class TorchRun:
             self.cells[0].project(self.flat, self.projected)
         rows: list[Tensor | None] = []
         ends: list[int] = []
-        gates = [self._read(t, rows, ends) for t in range(self.T)]
+        gates = [self._sample(t, rows, ends) for t in range(self.T)]
         opened, u_tilde, delta_u, cum = (torch.stack(each) for each in zip(*gates, strict=True))
         self.trace = Trace(opened, u_tilde, delta_u, cum, rows, ends)
         if self.save:
@@ -90,7 +89,7 @@ class TorchRun:
         gate = GateState(*(tensor.clone() for tensor in self.gate))  # the backward pass still reads its own
         return SkipState(states[0], states[1].clone() if parts == 2 else None, gate)
 
-    def _read(self, t: int, rows: list[Tensor | None], ends: list[int]) -> tuple[Tensor, ...]:
+    def _sample(self, t: int, rows: list[Tensor | None], ends: list[int]) -> tuple[Tensor, ...]:
         """Sample t: which rows update, their steps, and the gate's state after it."""
         threshold, max_skip, forced = self.settings.threshold, self.settings.max_skip, self.settings.forced
         delta_u, cum, skipped = self.gate
@@ -115,7 +114,7 @@ class TorchRun:
     def _update(self, t: int, rows: Tensor | None, first: int, count: int) -> Tensor:
         """Step `rows`, which become the updates from number `first` on. Returns Δũ of all rows."""
         old = self.before[first : first + count]
-        acts = [kept[first : first + count] for kept in self.acts]
+        acts = [saved[first : first + count] for saved in self.acts]
         if rows is None:
             old.copy_(self.state)
         else:
@@ -135,7 +134,7 @@ class TorchRun:
         self.project(x, out)
 
     def project(self, x: Tensor, out: Tensor) -> None:
-        """Samples [k, F], or what is kept of them, → their part of layer 0's pre-activations."""
+        """Samples [k, F], or what is saved of them, → their part of layer 0's pre-activations."""
         if self.projected is None:
             self.cells[0].project(x, out)
         else:
@@ -165,6 +164,3 @@ class TorchRun:
             cell.candidate(acts[index], old[:, part], new[:, part])
         logit = torch.addmv(self.stack.gate_bias, new[:, self.drive], self.stack.gate_weight)
         return logit.sigmoid_()
-
-    def backward(self, gradients: Gradients) -> ProblemGradients:
-        return Backward(self, gradients).run()

@@ -1,17 +1,17 @@
-"""What training minimises: the task's loss, and what the samples that were read cost at this point of the training."""
+"""What training minimises: the task's loss, and the cost of updates at this point of the training."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from skiprnn.losses import budget, target_rate, update_rate
+from skiprnn.data.types import Batch
+from skiprnn.losses import budget_loss, target_rate_loss, update_rate
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Batch
 
 
-def reads_every_step(network: SkipNetwork, recipe: Recipe) -> bool:
-    """Is the answer after every sample charged, or only the one after the last?"""
+def charges_every_step(network: SkipNetwork, recipe: Recipe) -> bool:
+    """Does the answer after every sample count in the loss, or only the one after the last?"""
     return recipe.every_step or network.config.task == "step_classification"
 
 
@@ -53,32 +53,33 @@ def _weights(network: SkipNetwork, batch: Batch, T: int) -> Tensor:
     return weights if batch.lengths is None else weights * (t < batch.lengths.unsqueeze(1))
 
 
-def price(
-    recipe: Recipe, gates: Tensor, lengths: Tensor | None, progress: float, pressure: Tensor | None = None
+def update_cost(
+    recipe: Recipe, gates: Tensor, lengths: Tensor | None, progress: float, multiplier: Tensor | None = None
 ) -> Tensor:
-    """What reading costs; nothing with forced gates.
+    """The cost of updates, a scalar; 0 with a fixed schedule.
 
-    A budget is λ · Σ u (eq. 11). A rate is rate_weight · (r − μ)² + pressure · (r − μ), the augmented Lagrangian of
-    r = μ for the share r of the batch that is read.
+    With λ it is λ · Σ u (eq. 11). With a target rate μ it is rate_weight · (r − μ)² + ν · (r − μ), the augmented
+    Lagrangian of r = μ for the update rate r of the batch.
 
     Args:
         gates: [B, T].
+        lengths: [B], samples of each padded sequence; None when none is padded.
         progress: share of the training that is over; the ramp ends at `recipe.ramp`.
-        pressure: the multiplier, a scalar that `Learner` adapts; None is 0.
+        multiplier: ν, a scalar that `Learner` adapts; None is 0.
     """
-    if recipe.cadence is not None:
+    if recipe.schedule is not None:
         return gates.new_zeros(())
-    if recipe.rate is None:
-        return budget(gates, _ramped(recipe, progress) * recipe.budget)
-    wanted = wanted_rate(recipe, progress)
-    paid = recipe.rate_weight * target_rate(gates, wanted, lengths)
-    return paid if pressure is None else paid + pressure * (update_rate(gates, lengths) - wanted)
+    if recipe.target_rate is None:
+        return budget_loss(gates, _ramped(recipe, progress) * recipe.lambda_)
+    target = target_rate(recipe, progress)
+    cost = recipe.rate_weight * target_rate_loss(gates, target, lengths)
+    return cost if multiplier is None else cost + multiplier * (update_rate(gates, lengths) - target)
 
 
-def wanted_rate(recipe: Recipe, progress: float) -> float:
-    """μ at this point of the training: over the ramp it goes from what the gate begins with to the recipe's rate."""
+def target_rate(recipe: Recipe, progress: float) -> float:
+    """μ at this point of the training: over the ramp it goes from the gate's first update rate to the recipe's."""
     first = recipe.first_rate
-    return first + _ramped(recipe, progress) * ((recipe.rate or 1.0) - first)
+    return first + _ramped(recipe, progress) * ((recipe.target_rate or 1.0) - first)
 
 
 def _ramped(recipe: Recipe, progress: float) -> float:

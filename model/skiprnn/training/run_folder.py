@@ -11,16 +11,20 @@ parity.npz              a few real sequences, on which export holds ONNX against
 
 import dataclasses
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Signal
+from skiprnn.data.types import Signal
+from skiprnn.recipe import Recipe, renamed_fields, with_current_names
 
+_IDENTITY = {"task", "seed", "options"}
 _MAY_CHANGE = {"epochs", "patience"}  # between a run and its resumption
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +79,7 @@ class RunFolder:
         return self.last.is_file()
 
     def _check_same(self, wanted: Mapping[str, Any]) -> None:
-        begun = json.loads(self.recipe.read_text(encoding="utf-8"))
+        begun = self._read_fields()
         changed = [
             f"{name}: was {begun.get(name)!r}, now {wanted.get(name)!r}"
             for name in sorted(begun.keys() | wanted.keys())
@@ -86,8 +90,8 @@ class RunFolder:
 
     def log(self, line: Mapping[str, Any]) -> None:
         """Add an epoch to the history; lines of a later epoch, from before a crash, are dropped."""
-        kept = [old for old in self.read_history() if old["epoch"] < line["epoch"]]
-        text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in [*kept, line])
+        before = [old for old in self.read_history() if old["epoch"] < line["epoch"]]
+        text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in [*before, line])
         _write(self.history, text)
 
     def read_history(self) -> list[dict[str, Any]]:
@@ -97,10 +101,10 @@ class RunFolder:
         return [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines()]
 
     def finished(self, epochs: int) -> dict[str, Any] | None:
-        """The figures, if training ended after this many epochs or more, or before because it chose to."""
+        """The figures, if training ended after this many epochs or more, or stopped early."""
         if not self.facts.is_file():
             return None
-        figures: dict[str, Any] = json.loads(self.facts.read_text(encoding="utf-8"))
+        figures = self.read_figures()
         return figures if figures["epochs"] >= epochs or figures["stopped"] else None
 
     def finish(self, facts: Mapping[str, Any], samples: Sequence[Signal]) -> None:
@@ -109,18 +113,38 @@ class RunFolder:
         np.savez_compressed(self.sequences, **arrays)
         _write(self.facts, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
-    def read_recipe(self) -> dict[str, Any]:
-        """What `begin` wrote.
+    def read_figures(self) -> dict[str, Any]:
+        """What `finish` wrote.
+
+        Raises:
+            FileNotFoundError: the folder holds no finished run.
+        """
+        if not self.facts.is_file():
+            raise FileNotFoundError(f"{self.path}: expected a finished run, found no {self.facts.name}")
+        figures: dict[str, Any] = json.loads(self.facts.read_text(encoding="utf-8"))
+        return figures
+
+    def read_recipe(self) -> Recipe:
+        """The recipe that `begin` wrote.
 
         Raises:
             FileNotFoundError: the folder holds no run.
         """
         if not self.recipe.is_file():
             raise FileNotFoundError(
-                f"{self.path}: expected the folder of a training run, found no recipe.json"
+                f"{self.path}: expected the folder of a training run, found no {self.recipe.name}"
             )
-        read: dict[str, Any] = json.loads(self.recipe.read_text(encoding="utf-8"))
-        return read
+        return Recipe(**{name: value for name, value in self._read_fields().items() if name not in _IDENTITY})
+
+    def _read_fields(self) -> dict[str, Any]:
+        """All of recipe.json, the old names of an earlier release replaced by new ones."""
+        fields = json.loads(self.recipe.read_text(encoding="utf-8"))
+        if renamed := renamed_fields(fields):
+            names = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
+            _log.warning(
+                "warning: %s: %s; the old names go in the release after this one", self.recipe, names
+            )
+        return with_current_names(fields)
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from skiprnn import SkipNetwork
-from skiprnn.baselines import cadence_gates
-from skiprnn.evaluation import evaluate
-from skiprnn.run import RunFolder
 from skiprnn.training import build, fit
+from skiprnn.training.baselines import cadence_gates
+from skiprnn.training.evaluation import evaluate
+from skiprnn.training.run_folder import RunFolder
 from support.training import short_plan
 
 

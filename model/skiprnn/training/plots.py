@@ -1,10 +1,9 @@
-"""Pictures of training runs: curves, which samples were read, and accuracy against the share of samples read.
+"""Pictures of training runs: curves, at which samples the network updates, and the metric against the update rate.
 
-Drawn as the paper draws them (figures 2 to 4): pixels that are read in red, skipped ones in blue; dots on signals
-where they are read.
+Drawn as the paper draws them (figures 2 to 4): pixels with an update in red, skipped ones in blue; a dot on a signal
+at every update.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,26 +15,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from skiprnn.evaluation import forced_gates
+from skiprnn.data.types import Signal
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
-from skiprnn.run import RunFolder
-from skiprnn.tasks.task import Signal
+from skiprnn.training.evaluation import forced_gates
+from skiprnn.training.figures import with_current_names
+from skiprnn.training.run_folder import RunFolder
 
-READ, SKIPPED = "#d62728", "#1f77b4"
+UPDATED, SKIPPED = "#d62728", "#1f77b4"
 
 _SHOWN = 400  # samples of a signal
 _KINDS = {
-    "rate": ("learned, at a rate", "o", READ),
-    "price": ("learned, at a price λ", "D", "#9467bd"),
-    "everything": ("everything", "*", "#2ca02c"),
-    "uniform": ("by a clock", "s", "#7f7f7f"),
-    "random": ("by chance", "^", "#bcbd22"),
+    "target rate": ("learned, target rate", "o", UPDATED),
+    "lambda": ("learned, λ", "D", "#9467bd"),
+    "every sample": ("every sample", "*", "#2ca02c"),
+    "uniform": ("uniform schedule", "s", "#7f7f7f"),
+    "random": ("random schedule", "^", "#bcbd22"),
 }
 
 
 def plot_run(run: Path, out: Path) -> list[Path]:
-    """Draw one run's curves and what its network reads; return the files.
+    """Draw one run's curves and at which samples its network updates; return the files.
 
     Raises:
         FileNotFoundError: the folder holds no finished run.
@@ -47,20 +47,18 @@ def plot_run(run: Path, out: Path) -> list[Path]:
     if history := folder.read_history():
         files.append(_save(_curves(history, _metric(history)), out / "curves.png"))
     if folder.sequences.is_file():
-        files.append(
-            _save(_reads(SkipNetwork.load(run), _sequences(folder), _recipe(recipe)), out / "reads.png")
-        )
+        files.append(_save(_updates(SkipNetwork.load(run), _sequences(folder), recipe), out / "reads.png"))
     return files
 
 
 def plot_front(runs: Sequence[Path], out: Path) -> Path:
-    """Draw the metric of finished runs of one task against the share of the samples that they read.
+    """Draw the metric of finished runs of one task against their update rates.
 
     Raises:
         FileNotFoundError: a folder holds no finished run.
         ValueError: the runs are of different tasks.
     """
-    figures = [_figures(run) for run in runs]
+    figures = [with_current_names(RunFolder(run).read_figures()) for run in runs]
     tasks = sorted({figure["task"] for figure in figures})
     if len(tasks) > 1:
         raise ValueError(f"expected runs of one task, got {tasks}")
@@ -68,24 +66,10 @@ def plot_front(runs: Sequence[Path], out: Path) -> Path:
     return _save(_front(figures, tasks[0]), out / "front.png")
 
 
-def _figures(run: Path) -> dict[str, Any]:
-    path = RunFolder(run).facts
-    if not path.is_file():
-        raise FileNotFoundError(f"{run}: expected a finished run, found no {path.name}")
-    figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return figures
-
-
 def _metric(history: Sequence[dict[str, Any]]) -> str:
     """The task's metric stands second in every line."""
     known = {"epoch", "steps", "train_loss", "loss", "rate", "updates", "objective"}
     return next(name for name in history[-1] if name not in known)
-
-
-def _recipe(fields: dict[str, Any]) -> Recipe:
-    return Recipe(
-        **{name: value for name, value in fields.items() if name not in {"task", "seed", "options"}}
-    )
 
 
 def _sequences(folder: RunFolder) -> list[Signal]:
@@ -99,13 +83,14 @@ def _save(figure: Figure, path: Path) -> Path:
 
 
 def _curves(history: Sequence[dict[str, Any]], metric: str) -> Figure:
-    """Metric, losses and rate over the epochs."""
+    """Metric, losses and update rate over the epochs."""
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes = figure.subplots(1, 3)
     epochs = [line["epoch"] + 1 for line in history]
     for ax, names in zip(axes, ([metric], ["train_loss", "loss"], ["rate"]), strict=True):
         for name in names:
-            ax.plot(epochs, [line[name] for line in history], label=name.replace("_", " "))
+            label = "update rate" if name == "rate" else name.replace("_", " ")
+            ax.plot(epochs, [line[name] for line in history], label=label)
         ax.set_xlabel("epoch")
         ax.legend()
     axes[2].set_ylim(0, 1.02)
@@ -115,8 +100,8 @@ def _curves(history: Sequence[dict[str, Any]], metric: str) -> Figure:
 
 
 @torch.no_grad()
-def _reads(network: SkipNetwork, sequences: Sequence[Signal], recipe: Recipe) -> Figure:
-    """Which samples of a few sequences are read."""
+def _updates(network: SkipNetwork, sequences: Sequence[Signal], recipe: Recipe) -> Figure:
+    """At which samples of a few sequences the network updates."""
     gates = []
     for sequence in sequences:
         x = torch.from_numpy(sequence).unsqueeze(0)
@@ -136,18 +121,18 @@ def _are_images(sequences: Sequence[Signal]) -> bool:
 def _images(sequences: Sequence[Signal], gates: Sequence[NDArray[np.bool_]]) -> Figure:
     figure = Figure(figsize=(1.4 * len(sequences), 1.6), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(sequences)))
-    for ax, sequence, read in zip(axes, sequences, gates, strict=True):
-        ax.imshow(_coloured(sequence, read))
-        ax.set_title(f"{read.mean():.0%} read", fontsize=8)
+    for ax, sequence, updated in zip(axes, sequences, gates, strict=True):
+        ax.imshow(_coloured(sequence, updated))
+        ax.set_title(f"{updated.mean():.0%} updates", fontsize=8)
         ax.set_axis_off()
     return figure
 
 
-def _coloured(sequence: Signal, read: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Grey pixels tinted red where they are read and blue where they are skipped, [side, side, 3]."""
+def _coloured(sequence: Signal, updated: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Grey pixels tinted red where the network updates and blue where it skips, [side, side, 3]."""
     side = math.isqrt(len(sequence))
     grey = sequence / max(float(sequence.max()), 1e-12)
-    tint = np.where(read[:, np.newaxis], _rgb(READ), _rgb(SKIPPED))
+    tint = np.where(updated[:, np.newaxis], _rgb(UPDATED), _rgb(SKIPPED))
     return (0.65 * tint + 0.35 * grey).clip(0, 1).reshape(side, side, 3)
 
 
@@ -158,28 +143,28 @@ def _rgb(colour: str) -> NDArray[np.float64]:
 def _signals(sequences: Sequence[Signal], gates: Sequence[NDArray[np.bool_]]) -> Figure:
     figure = Figure(figsize=(9, 1.6 * len(sequences)), layout="constrained")
     axes = np.atleast_1d(figure.subplots(len(sequences), 1))
-    for ax, sequence, read in zip(axes, sequences, gates, strict=True):
-        _signal(ax, sequence[:_SHOWN], read[:_SHOWN])
-        ax.set_ylabel(f"{read.mean():.0%} read")
+    for ax, sequence, updated in zip(axes, sequences, gates, strict=True):
+        _signal(ax, sequence[:_SHOWN], updated[:_SHOWN])
+        ax.set_ylabel(f"{updated.mean():.0%} updates")
     axes[-1].set_xlabel("sample")
     return figure
 
 
-def _signal(ax: Axes, sequence: Signal, read: NDArray[np.bool_]) -> None:
+def _signal(ax: Axes, sequence: Signal, updated: NDArray[np.bool_]) -> None:
     t = np.arange(len(sequence))
     for channel in sequence.T:
         ax.plot(t, channel, color=SKIPPED, linewidth=0.7, alpha=0.6)
-        ax.plot(t[read], channel[read], ".", color=READ, markersize=3)
+        ax.plot(t[updated], channel[updated], ".", color=UPDATED, markersize=3)
 
 
 def _kind(figures: dict[str, Any]) -> str:
-    if figures["cadence"]:
-        return "everything" if figures["rate_target"] == 1 else str(figures["cadence"])
-    return "price" if figures["rate_target"] is None else "rate"
+    if figures["schedule"]:
+        return "every sample" if figures["target_rate"] == 1 else str(figures["schedule"])
+    return "lambda" if figures["target_rate"] is None else "target rate"
 
 
 def _front(figures: Sequence[dict[str, Any]], task: str) -> Figure:
-    """A point a run; a thin line joins the thresholds at which a learned gate was judged."""
+    """A point a run; a thin line joins the thresholds at which a learned gate was evaluated."""
     figure = Figure(figsize=(5, 4), layout="constrained")
     ax = figure.subplots()
     metric = figures[0]["metric"]
@@ -189,11 +174,11 @@ def _front(figures: Sequence[dict[str, Any]], task: str) -> Figure:
             points = [[entry[name] for entry in runs] for name in ("update_rate", metric)]
             ax.plot(*points, marker, color=colour, label=label)
         for entry in runs:
-            judged = entry.get("thresholds", [])
-            line = [[at[name] for at in judged] for name in ("update_rate", metric)]
+            thresholds = entry.get("thresholds", [])
+            line = [[at[name] for at in thresholds] for name in ("update_rate", metric)]
             ax.plot(*line, color=colour, linewidth=0.6, alpha=0.5)
     ax.set(
-        xlabel="share of the samples that are read",
+        xlabel="update rate",
         ylabel=metric.replace("_", " "),
         title=task,
         xlim=(0, 1.02),

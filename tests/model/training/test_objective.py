@@ -2,8 +2,8 @@
 
 import pytest
 
-from skiprnn.objective import wanted_rate
 from skiprnn.recipe import Recipe
+from skiprnn.training.objective import wanted_rate
 
 
 def test_the_wanted_rate_goes_from_what_the_gate_begins_with_to_the_recipes() -> None:

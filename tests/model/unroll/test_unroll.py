@@ -13,7 +13,7 @@ from skiprnn import GateState, SkipGRU, SkipLSTM, SkipState
 from skiprnn.unroll import Backend, Layer, Settings, Stack
 from skiprnn.unroll.build import library
 from skiprnn.unroll.contract import Gradients, Problem
-from skiprnn.unroll.torch_form import TorchRun
+from skiprnn.unroll.torch_backend import TorchRun
 
 SkipLayer = SkipLSTM | SkipGRU
 needs_kernel = pytest.mark.skipif(
