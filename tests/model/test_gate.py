@@ -2,14 +2,13 @@
 
 import math
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from skiprnn import SkipGRU, binarize
-from skiprnn.gate import GateState, accumulate, advance, check_gate, decide, first_gate
+from skiprnn.gate import GateState, accumulate, advance, decide, first_gate
 
 float32 = torch.float32
 
@@ -76,12 +75,6 @@ def test_a_higher_threshold_never_reads_sooner(delta_u: float, one: float, other
 
 def test_threshold_one_is_reached_through_the_clamp() -> None:
     assert skipped_after(0.3, threshold=1.0) == 3
-
-
-@pytest.mark.parametrize(("threshold", "max_skip"), [(0.49, 1), (1.01, 1), (0.5, 0), (math.nan, 1)])
-def test_settings_out_of_range_are_refused(threshold: float, max_skip: int) -> None:
-    with pytest.raises(ValueError, match="expected"):
-        check_gate(threshold, max_skip)
 
 
 def reference_gates(candidates: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Recipes: what contradicts itself is refused; schedules begin and end where they should."""
+"""Recipes: what contradicts itself raises an error; schedules begin and end where they should."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ from skiprnn.recipe import Recipe, learning_rate_factor
     [
         ({"epochs": 0}, "epochs: expected at least 1"),
         ({"learning_rate": 0.0}, "learning_rate: expected a positive"),
-        ({"rate": 0.0}, "rate: expected a share"),
-        ({"rate": 1.1}, "rate: expected a share"),
-        ({"budget": -1.0}, "budget, ramp: expected"),
-        ({"gate_scale": -1.0}, "gate_scale: expected ≥ 0"),
-        ({"ramp": 2.0}, "budget, ramp: expected"),
-        ({"clock_start": True}, "clock_start: expected a rate"),
-        ({"budget": 1e-4, "rate": 0.5}, "expected one of them"),
-        ({"cadence": "uniform"}, "cadence: expected one of"),
-        ({"cadence": "often", "rate": 0.5}, "cadence: expected one of"),
+        ({"target_rate": 0.0}, "target_rate: expected a share"),
+        ({"target_rate": 1.1}, "target_rate: expected a share"),
+        ({"lambda_": -1.0}, "lambda_, ramp: expected"),
+        ({"gate_init_scale": -1.0}, "gate_init_scale: expected ≥ 0"),
+        ({"ramp": 2.0}, "lambda_, ramp: expected"),
+        ({"init_as_periodic": True}, "init_as_periodic: expected a target_rate"),
+        ({"lambda_": 1e-4, "target_rate": 0.5}, "expected one of them"),
+        ({"schedule": "uniform"}, "schedule: expected one of"),
+        ({"schedule": "often", "target_rate": 0.5}, "schedule: expected one of"),
         ({"speed": 1}, r"expected names among .* got \['speed'\]"),
     ],
 )
@@ -34,11 +34,11 @@ def test_what_contradicts_itself_is_refused(changes: dict[str, Any], message: st
 @given(st.floats(0, 1))
 def test_the_learning_rate_stays_within_its_bounds(progress: float) -> None:
     assert learning_rate_factor(Recipe(), progress) == 1
-    assert 0 <= learning_rate_factor(Recipe(schedule="cosine"), progress) <= 1
+    assert 0 <= learning_rate_factor(Recipe(learning_rate_schedule="cosine"), progress) <= 1
 
 
 def test_the_cosine_schedule_rises_then_falls_to_nothing() -> None:
-    recipe = Recipe(schedule="cosine")
+    recipe = Recipe(learning_rate_schedule="cosine")
     start, top, end = (learning_rate_factor(recipe, progress) for progress in (0.0, 0.1, 1.0))
     assert 0 < start < 0.05
     assert top == pytest.approx(1)
@@ -47,5 +47,5 @@ def test_the_cosine_schedule_rises_then_falls_to_nothing() -> None:
 
 @pytest.mark.parametrize(("gate_bias", "samples"), [(1.0, 1), (-1.0, 2), (-1.5, 3), (-2.0, 5)])
 def test_a_gate_of_no_scale_begins_with_every_nth_sample(gate_bias: float, samples: int) -> None:
-    assert Recipe(gate_scale=0.0, gate_bias=gate_bias).first_rate == 1 / samples
+    assert Recipe(gate_init_scale=0.0, gate_bias=gate_bias).first_rate == 1 / samples
     assert Recipe(gate_bias=gate_bias).first_rate == 1

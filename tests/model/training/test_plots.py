@@ -12,11 +12,11 @@ from matplotlib.lines import Line2D
 from skiprnn.training.plots import plot_front
 
 RUNS: dict[str, dict[str, Any]] = {
-    "learned, at a rate": {"rate_target": 0.4, "cadence": None, "update_rate": 0.41, "accuracy": 0.9},
-    "learned, at a price λ": {"rate_target": None, "cadence": None, "update_rate": 0.5, "accuracy": 0.8},
-    "everything": {"rate_target": 1, "cadence": "uniform", "update_rate": 1.0, "accuracy": 0.95},
-    "by a clock": {"rate_target": 0.4, "cadence": "uniform", "update_rate": 0.4, "accuracy": 0.7},
-    "by chance": {"rate_target": 0.4, "cadence": "random", "update_rate": 0.39, "accuracy": 0.6},
+    "learned, target rate": {"target_rate": 0.4, "schedule": None, "update_rate": 0.41, "accuracy": 0.9},
+    "learned, λ": {"target_rate": None, "schedule": None, "update_rate": 0.5, "accuracy": 0.8},
+    "every sample": {"target_rate": 1, "schedule": "uniform", "update_rate": 1.0, "accuracy": 0.95},
+    "uniform schedule": {"target_rate": 0.4, "schedule": "uniform", "update_rate": 0.4, "accuracy": 0.7},
+    "random schedule": {"target_rate": 0.4, "schedule": "random", "update_rate": 0.39, "accuracy": 0.6},
 }
 
 
@@ -48,14 +48,14 @@ def test_every_kind_of_run_has_its_own_mark_where_it_was_judged(tmp_path: Path, 
 
 def test_a_thin_line_joins_the_thresholds_of_a_learned_gate(tmp_path: Path, drawn: list[Figure]) -> None:
     judged = [{"threshold": 0.5, "update_rate": 0.41, "accuracy": 0.9}, {"update_rate": 0.2, "accuracy": 0.5}]
-    run = RUNS["learned, at a rate"] | {"thresholds": judged}
+    run = RUNS["learned, target rate"] | {"thresholds": judged}
     plot_front([finished(tmp_path / "learned", **run)], tmp_path / "out")
     (line,) = [line for line in drawn[0].axes[0].lines if line.get_marker() == "None"]
     assert points(line) == [[0.41, 0.9], [0.2, 0.5]]
 
 
 def test_runs_of_two_tasks_are_not_drawn_together(tmp_path: Path) -> None:
-    run = RUNS["everything"]
+    run = RUNS["every sample"]
     runs = [finished(tmp_path / "a", **run), finished(tmp_path / "b", **run | {"task": "mnist"})]
     with pytest.raises(ValueError, match=r"runs of one task, got \['digits', 'mnist'\]"):
         plot_front(runs, tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Journals become one row a setting, with mean and standard deviation over its seeds."""
+"""Results files become one row a setting, with mean and standard deviation over its seeds."""
 
 import json
 import sys
@@ -19,8 +19,8 @@ RUN: dict[str, Any] = {
     "updates": 25.0,
     "samples": 50.0,
     "lambda": 1e-5,
-    "rate_target": None,
-    "cadence": None,
+    "target_rate": None,
+    "schedule": None,
     "cell": "lstm",
     "hidden_size": 110,
     "epochs": 40,
@@ -36,10 +36,10 @@ def test_seeds_of_a_setting_share_a_row(tmp_path: Path, monkeypatch: pytest.Monk
         "mean_squared_error": 3e-3,
         "solved": False,
     }
-    clock = RUN | {"cadence": "uniform", "rate_target": 0.5, "lambda": 0.0}
-    journal = tmp_path / "adding.jsonl"
-    journal.write_text("".join(json.dumps(run) + "\n" for run in (RUN, other, clock)))
-    monkeypatch.setattr(sys, "argv", ["results", str(journal)])
+    clock = RUN | {"schedule": "uniform", "target_rate": 0.5, "lambda": 0.0}
+    file = tmp_path / "adding.jsonl"
+    file.write_text("".join(json.dumps(run) + "\n" for run in (RUN, other, clock)))
+    monkeypatch.setattr(sys, "argv", ["results", str(file)])
     main()
     rows = capsys.readouterr().out.splitlines()
     assert rows[2:] == [
@@ -50,11 +50,11 @@ def test_seeds_of_a_setting_share_a_row(tmp_path: Path, monkeypatch: pytest.Monk
     ]
 
 
-def test_folds_share_a_row_and_everything_is_named() -> None:
-    fields = {"metric": "accuracy", "accuracy": 0.9, "rate_target": 1.0, "cadence": "uniform"}
+def test_folds_share_a_row_and_a_gate_that_is_always_open_is_named() -> None:
+    fields = {"metric": "accuracy", "accuracy": 0.9, "target_rate": 1.0, "schedule": "uniform"}
     runs = [RUN | fields | {"options": {"fold": fold, "window": 9}} for fold in range(5)]
     for run in runs:
         del run["solved"]
     row = table(runs).splitlines()[2]
-    assert row.startswith("| adding (window 9) | lstm 110 | everything | 40 | accuracy | 0.9 ± 0 |")
+    assert row.startswith("| adding (window 9) | lstm 110 | every sample | 40 | accuracy | 0.9 ± 0 |")
     assert row.endswith("|  | 5 |")

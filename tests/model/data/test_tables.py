@@ -1,48 +1,16 @@
-"""The user's own folder: read as it is written, refused with the file's name where it is not."""
+"""A folder of CSV and Parquet files: loaded as it was written, or an error that names the file."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from skiprnn import Feature, tasks
 from skiprnn.data.tables import read_tables
-from skiprnn.tasks import Data, Source
-from skiprnn.training import Plan, fit
-
-
-def write(folder: Path, name: str, **columns: Any) -> None:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame = pd.DataFrame(columns)
-    if path.suffix == ".csv":
-        frame.to_csv(path, index=False)
-    else:
-        frame.to_parquet(path)
-
-
-def machines(folder: Path, samples: int = 60) -> Path:
-    """Six recordings of a fast and a slow machine; half of them CSV, half Parquet."""
-    t = np.arange(samples)
-    for number in range(6):
-        kind, speed = ("fast", 0.9) if number % 2 else ("slow", 0.1)
-        suffix = "csv" if number < 3 else "parquet"
-        columns = {
-            "ax [g]": np.sin(speed * t + number),
-            "site": "here",
-            "temperature": 20 + 0.01 * t,
-            "kind": kind,
-        }
-        write(folder, f"{number}/recording.{suffix}", **columns)
-    return folder
-
-
-def load(folder: Path, **options: Any) -> Data:
-    task = tasks.find("csv")
-    return task.load(Source(folder, task.recipe, 0, {**task.options, "label": "kind", **options}))
+from skiprnn.tasks import Source
+from support.recordings import machines, write
+from support.tasks import load
 
 
 def test_columns_of_numbers_are_features_with_units(tmp_path: Path) -> None:
@@ -79,35 +47,6 @@ def test_a_group_is_held_out_whole(tmp_path: Path) -> None:
     assert (len(train), len(judge)) == (6, 2)
 
 
-def test_it_trains_and_its_network_knows_features_and_classes(tmp_path: Path) -> None:
-    task = tasks.find("csv")
-    recipe = task.recipe.changed({"epochs": 1, "hidden_size": 8, "batch_size": 8})
-    options = {"label": "kind", "sample_rate": 20.0}
-    plan = Plan(task, recipe, folder=machines(tmp_path / "data"), options=options)
-    fit(plan, tmp_path / "run", progress_bar=False)
-    config = (tmp_path / "run" / "config.json").read_text()
-    assert '"unit": "g"' in config
-    assert '"slow"' in config
-    assert '"sample_rate": 20.0' in config
-
-
-def test_windows_shrink_to_the_shortest_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="skiprnn"):
-        data = load(machines(tmp_path, samples=40))
-    assert data.validation[0].x.shape[1:] == (40, 2)
-    assert "windows of 40 samples" in caplog.text
-
-
-def test_windows_join_recordings_and_labels_follow(tmp_path: Path) -> None:
-    data = load(machines(tmp_path, samples=300), joined=1.0)
-    batch = next(data.epoch(np.random.default_rng(0)))
-    assert batch.weights is not None
-    changes = (batch.y.diff(dim=1) != 0).any(dim=1)
-    assert changes.any()
-    assert (batch.weights[:, 0] == 0).all()
-    assert (batch.weights[:, -1] > 0).all()
-
-
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -124,14 +63,14 @@ def test_windows_join_recordings_and_labels_follow(tmp_path: Path) -> None:
 def test_a_file_that_does_not_fit_is_named(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
     write(machines(tmp_path), "z/broken.csv", **columns)
     with pytest.raises(ValueError, match=rf"broken\.csv: .*{message}"):
-        load(tmp_path)
+        load("csv", tmp_path, label="kind")
 
 
 def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected files ending in \.csv or \.parquet"):
-        load(tmp_path)
+        load("csv", tmp_path, label="kind")
     with pytest.raises(FileNotFoundError, match="expected a folder with CSV"):
-        load(tmp_path / "missing")
+        load("csv", tmp_path / "missing")
     task = tasks.find("csv")
     with pytest.raises(FileNotFoundError, match="expected --data with CSV"):
         task.load(Source(None, task.recipe, 0, task.options))
