@@ -35,6 +35,7 @@ def bundle(max_skip: int) -> BundleInfo:
         hidden=2,
         features=(Feature("x"),),
         outputs=1,
+        task="sequence_classification",
         threshold=0.5,
         max_skip=max_skip,
         initial_state=network(1).initial_state().numpy(),
