@@ -17,7 +17,7 @@ def plot(
         typer.Option("--out", "-o", help="Folder for the pictures.", show_default="the first run's"),
     ] = None,
 ) -> None:
-    """Draw a run's curves and which samples it reads; of several runs, accuracy against the share of samples read.
+    """Draw a run's curves and at which samples it updates; of several runs, the metric against the update rate.
 
     Example: skiprnn plot runs/watch
     """

@@ -1,6 +1,6 @@
 """The figures of a run: what training.json and a results file say about it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -9,8 +9,7 @@ from skiprnn.data.types import Batch, Data
 from skiprnn.network import SkipNetwork
 from skiprnn.training.evaluation import evaluate
 from skiprnn.training.experiment import Experiment
-
-RENAMED = {"rate_target": "target_rate", "cadence": "schedule"}  # old key → new key
+from skiprnn.training.run_folder import RENAMED_FIGURES
 
 _THRESHOLDS = (
     0.5,
@@ -20,11 +19,6 @@ _THRESHOLDS = (
     0.9,
     1.0,
 )  # of the gate at run time, at which a trained network is evaluated
-
-
-def with_current_names(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Figures that an earlier release wrote, under today's keys."""
-    return {new: figures[old] for old, new in RENAMED.items() if old in figures} | dict(figures)
 
 
 def figures_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict[str, Any]:
@@ -53,7 +47,7 @@ def figures_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict
         figures["solved"] = metric.is_solved(found.metric)
     if recipe.schedule is None:
         figures["thresholds"] = list(_thresholds(experiment, network, batches))
-    return figures | {old: figures[new] for old, new in RENAMED.items()}  # for this release
+    return figures | {old: figures[new] for old, new in RENAMED_FIGURES.items()}  # for this release
 
 
 def _thresholds(

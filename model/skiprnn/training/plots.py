@@ -19,7 +19,6 @@ from skiprnn.data.types import Signal
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.training.evaluation import forced_gates
-from skiprnn.training.figures import with_current_names
 from skiprnn.training.run_folder import RunFolder
 
 UPDATED, SKIPPED = "#d62728", "#1f77b4"
@@ -58,7 +57,7 @@ def plot_front(runs: Sequence[Path], out: Path) -> Path:
         FileNotFoundError: a folder holds no finished run.
         ValueError: the runs are of different tasks.
     """
-    figures = [with_current_names(RunFolder(run).read_figures()) for run in runs]
+    figures = [RunFolder(run).read_figures() for run in runs]
     tasks = sorted({figure["task"] for figure in figures})
     if len(tasks) > 1:
         raise ValueError(f"expected runs of one task, got {tasks}")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from skiprnn.training.figures import with_current_names
+from skiprnn.training.run_folder import with_current_keys
 
 _OPTIONS = {"fold"}  # of these a setting has all values
 
@@ -21,7 +21,7 @@ _OPTIONS = {"fold"}  # of these a setting has all values
 def table(figures: Iterable[dict[str, Any]]) -> str:
     """A Markdown table, a row a setting in the order of appearance. Figures of earlier releases are taken too."""
     settings: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for entry in map(with_current_names, figures):
+    for entry in map(with_current_keys, figures):
         settings[_setting(entry)].append(entry)
     rows = [_row(setting, runs) for setting, runs in settings.items()]
     head = ("task", "cell", "gate", "epochs", "metric", "value", "update rate", "updates", "solved", "runs")

@@ -21,10 +21,17 @@ import numpy as np
 from skiprnn.data.types import Signal
 from skiprnn.recipe import Recipe, renamed_fields, with_current_names
 
+RENAMED_FIGURES = {"rate_target": "target_rate", "cadence": "schedule"}  # old key → new key
+
 _IDENTITY = {"task", "seed", "options"}
 _MAY_CHANGE = {"epochs", "patience"}  # between a run and its resumption
 
 _log = logging.getLogger(__name__)
+
+
+def with_current_keys(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures that any release wrote, with today's keys too."""
+    return {new: figures[old] for old, new in RENAMED_FIGURES.items() if old in figures} | dict(figures)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,15 +121,14 @@ class RunFolder:
         _write(self.facts, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
     def read_figures(self) -> dict[str, Any]:
-        """What `finish` wrote.
+        """What `finish` wrote, with today's keys.
 
         Raises:
             FileNotFoundError: the folder holds no finished run.
         """
         if not self.facts.is_file():
             raise FileNotFoundError(f"{self.path}: expected a finished run, found no {self.facts.name}")
-        figures: dict[str, Any] = json.loads(self.facts.read_text(encoding="utf-8"))
-        return figures
+        return with_current_keys(json.loads(self.facts.read_text(encoding="utf-8")))
 
     def read_recipe(self) -> Recipe:
         """The recipe that `begin` wrote.
