@@ -101,11 +101,41 @@ def test_from_torch_gives_torchs_outputs_when_every_sample_is_read(kind: str, la
     assert gates.min() == 1
 
 
-def test_from_torch_refuses_what_it_cannot_hold() -> None:
+def test_from_torch_takes_no_other_kind_of_network() -> None:
     with pytest.raises(ValueError, match="one-directional"):
         SkipLSTM.from_torch(nn.LSTM(3, 5, bidirectional=True))
     with pytest.raises(ValueError, match="one-directional"):
         SkipGRU.from_torch(nn.GRU(3, 5, bias=False))
+    with pytest.raises(ValueError, match=r"expected .* = \('LSTM', 3, 5, 1\), got \('GRU', 3, 5, 1\)"):
+        SkipLSTM.from_torch(nn.GRU(3, 5))
+
+
+@pytest.mark.parametrize(
+    "trained", [nn.LSTM(3, 5, proj_size=2), nn.LSTM(3, 6), nn.LSTM(3, 5, 2), nn.LSTM(4, 5), nn.GRU(3, 5)]
+)
+def test_errors_of_load_torch_name_it(trained: nn.RNNBase) -> None:
+    layer = SkipLSTM(3, 5)
+    before = {name: weight.clone() for name, weight in layer.state_dict().items()}
+    with pytest.raises(ValueError, match=r"^load_torch: expected .*, got"):
+        layer.load_torch(trained)
+    assert all(torch.equal(weight, before[name]) for name, weight in layer.state_dict().items())
+
+
+def test_load_torch_starts_from_the_zero_state_and_leaves_the_gate() -> None:
+    layer = SkipLSTM(3, 5)
+    gate = layer.gate.weight.clone()
+    assert layer.load_torch(nn.LSTM(3, 5)) is layer
+    assert not layer.h0.any()
+    assert not layer.c0.any()
+    assert torch.equal(layer.gate.weight, gate)
+
+
+def test_cells_take_their_own_options_alone() -> None:
+    with pytest.raises(TypeError, match="reset_after"):
+        SkipLSTM(3, 5, reset_after=False)  # type: ignore[call-arg]
+    layer = SkipGRU(input_size=3, hidden_size=5, num_layers=2, batch_first=False, threshold=0.7, max_skip=9)
+    assert (layer.batch_first, layer.threshold, layer.max_skip, layer.reset_after) == (False, 0.7, 9, True)
+    assert "c0" not in layer.state_dict()
 
 
 def test_it_is_a_drop_in_for_torch_with_its_state_and_time_major_input() -> None:
@@ -234,7 +264,7 @@ def test_lengths_that_do_not_fit_are_refused(lengths: list[int]) -> None:
         make("gru")(torch.zeros(2, 5, 3).double(), lengths=torch.tensor(lengths))
 
 
-def test_a_state_or_cadence_of_another_shape_is_refused() -> None:
+def test_a_state_or_schedule_of_another_shape_is_refused() -> None:
     x = torch.zeros(2, 5, 3).double()
     with pytest.raises(ValueError, match=r"expected h of shape \(1, 2, 5\)"):
         make("gru")(x, torch.zeros(1, 3, 5).double())

@@ -10,11 +10,7 @@ import torch
 from skiprnn import SkipGRU
 from skiprnn.unroll import build
 from skiprnn.unroll.build import library
-
-needs_kernel = pytest.mark.skipif(
-    library().functions is None, reason=f"the C++ kernel cannot be had: {library().reason}"
-)
-
+from support.skip_layers import needs_kernel
 
 X = torch.zeros(4, 2, 3)
 
@@ -57,7 +53,7 @@ def test_a_compiler_that_fails_is_quoted(unbuilt: Path, monkeypatch: pytest.Monk
 
 
 @needs_kernel
-def test_a_cache_that_cannot_be_written_leaves_the_torch_form(
+def test_a_cache_that_cannot_be_written_leaves_the_torch_back_end(
     unbuilt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (unbuilt / "file").touch()

@@ -7,11 +7,7 @@ import pytest
 import torch
 
 from skiprnn import SkipGRU
-from skiprnn.unroll.build import library
-
-needs_kernel = pytest.mark.skipif(
-    library().functions is None, reason=f"the C++ kernel cannot be had: {library().reason}"
-)
+from support.skip_layers import needs_kernel
 
 
 @needs_kernel

@@ -1,8 +1,5 @@
 """Every back end of the unroll against the reference: outputs, final state and every gradient, in float64."""
 
-from collections.abc import Callable
-from functools import partial
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,15 +7,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from skiprnn import GateState, SkipGRU, SkipLSTM, SkipState
-from skiprnn.unroll import Backend, Layer, Settings, Stack
+from skiprnn.unroll import Backend
 from skiprnn.unroll.build import library
-from skiprnn.unroll.contract import Gradients, Problem
-from skiprnn.unroll.torch_backend import TorchRun
+from support.skip_layers import SkipLayer, everything, gradients, make, needs_kernel, sequences
 
-SkipLayer = SkipLSTM | SkipGRU
-needs_kernel = pytest.mark.skipif(
-    library().functions is None, reason=f"the C++ kernel cannot be had: {library().reason}"
-)
 CELLS: list[tuple[Backend, str]] = [
     ("kernel", "lstm"),
     ("kernel", "gru"),
@@ -33,40 +25,6 @@ every_cell = pytest.mark.parametrize(
 every_backend = pytest.mark.parametrize(
     "backend", [pytest.param("kernel", marks=needs_kernel), pytest.param("torch")]
 )
-
-
-def make(
-    cell: str, hidden: int = 8, features: int = 3, *, gate_bias: float = -1.0, **options: float
-) -> SkipLayer:
-    torch.manual_seed(0)
-    makers: dict[str, Callable[..., SkipLayer]] = {
-        "lstm": SkipLSTM,
-        "gru": SkipGRU,
-        "gru_reset_before": partial(SkipGRU, reset_after=False),
-    }
-    layer = makers[cell](features, hidden, **options)
-    with torch.no_grad():
-        layer.gate.bias.fill_(gate_bias)
-    return layer.double()
-
-
-def sequences(*shape: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
-
-
-def everything(output: Tensor, state: SkipState, gates: Tensor) -> list[Tensor]:
-    cells = [] if state.c is None else [state.c]
-    return [output, gates, state.h, *cells, state.gate.delta_u, state.gate.cum]
-
-
-def gradients(results: list[Tensor], inputs: list[Tensor]) -> list[Tensor]:
-    """Of the same random loss over all results."""
-    generator = torch.Generator().manual_seed(1)
-    weights = [torch.randn(r.shape, generator=generator, dtype=r.dtype) for r in results]
-    loss = torch.stack([(r * w).sum() for r, w in zip(results, weights, strict=True)]).sum()
-    found = torch.autograd.grad(loss, inputs, allow_unused=True)
-    return [torch.zeros_like(i) if g is None else g for g, i in zip(found, inputs, strict=True)]
 
 
 def both(backend: Backend) -> tuple[Backend, Backend]:
@@ -124,18 +82,18 @@ def test_an_empty_batch_is_read_too(backend: Backend, cell: str) -> None:
 
 @every_cell
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("cadence", [False, True])
+@pytest.mark.parametrize("schedule", [False, True])
 def test_it_equals_the_reference_with_lengths(
-    backend: Backend, cell: str, layers: int, cadence: bool
+    backend: Backend, cell: str, layers: int, schedule: bool
 ) -> None:
     layer, lengths = make(cell, num_layers=layers), torch.tensor([20, 1, 7, 13, 19])
-    options = {"forced_gates": (torch.rand(5, 20) < 0.4).double()} if cadence else {}
+    options = {"forced_gates": (torch.rand(5, 20) < 0.4).double()} if schedule else {}
     gates = assert_equal(backend, layer, sequences(5, 20, 3), lengths=lengths, **options)
     assert gates[1, 1:].sum() == gates[2, 7:].sum() == 0
 
 
 @every_cell
-def test_it_equals_the_reference_under_a_cadence(backend: Backend, cell: str) -> None:
+def test_it_equals_the_reference_with_a_fixed_schedule(backend: Backend, cell: str) -> None:
     forced = (torch.rand(5, 20) < 0.4).double()
     gates = assert_equal(backend, make(cell), sequences(5, 20, 3), forced_gates=forced)
     assert torch.equal(gates, forced)
@@ -307,36 +265,41 @@ def test_under_autocast_the_unroll_keeps_the_weights_precision() -> None:
     torch.testing.assert_close(output, expected)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before"])
-def test_narrow_floats_run_in_the_torch_form(cell: str) -> None:
-    layer, x = make(cell).bfloat16(), sequences(4, 9, 3).detach().bfloat16()
-    every_second = (torch.arange(9) % 2 == 0).expand(4, 9)
-    assert layer.choose_backend(x).backend == "torch"
-    fast = layer(x, forced_gates=every_second)[0]
-    layer.backend = "reference"
-    slow = layer(x, forced_gates=every_second)[0]
-    torch.testing.assert_close(fast, slow, atol=0.05, rtol=0.05)
+X = torch.zeros(4, 2, 3)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before"])
-def test_the_torch_form_makes_every_tensor_where_its_input_is(cell: str) -> None:
-    """No GPU is needed to see it: what would be made on the default device meets an input that is elsewhere."""
-    layer, x = make(cell, num_layers=2), sequences(9, 4, 3).detach()
-    stack = Stack((Layer(*layer.layer(0)), Layer(*layer.layer(1))), layer.gate.weight[0], layer.gate.bias[0])
-    state = layer.initial_state(4)
-    lengths, weights = torch.tensor([9, 3, 1, 9]), torch.ones(9, 4, 8).double()
-    problem = Problem(x, stack, Settings(cell, 0.5, 9, lengths), state, save=True, needs_dx=True)
-    with torch.no_grad(), torch.device("meta"):
-        run = TorchRun(problem)
-        result = run.forward()
-        found = run.backward(Gradients(outputs=weights, gates=weights[..., 0]))
-    made = [
-        result.outputs,
-        result.gates,
-        *result.state.gate,
-        found.x,
-        found.stack.gate_weight,
-        found.h,
-        found.cum,
-    ]
-    assert {tensor.device.type for tensor in made if tensor is not None} == {"cpu"}
+@needs_kernel
+@pytest.mark.parametrize("layer", [SkipLSTM(3, 8), SkipGRU(3, 8), SkipGRU(3, 8, 2), SkipLSTM(3, 8, 3)])
+def test_the_kernel_runs_where_it_can(layer: SkipLSTM | SkipGRU) -> None:
+    choice = layer.choose_backend(X)
+    assert choice.backend == "kernel"
+    assert str(choice).startswith("kernel (C++ for x86-64-v3, ")
+    assert str(choice).endswith(f"threads: {torch.get_num_threads()})")
+
+
+def test_what_the_kernel_cannot_do_the_torch_back_end_does() -> None:
+    before = SkipGRU(3, 8, reset_after=False)
+    assert str(before.choose_backend(X)) == (
+        "torch (not the kernel: the reset-before GRU has another recurrent product at every sample)"
+    )
+    narrow = SkipGRU(3, 8).bfloat16().choose_backend(X.bfloat16())
+    assert narrow == ("torch", "not the kernel: expected float32 or float64, got torch.bfloat16")
+    elsewhere = SkipGRU(3, 8).choose_backend(X.to("meta"))
+    assert elsewhere == ("torch", "not the kernel: it runs on the CPU, the input is on meta")
+
+
+@pytest.mark.parametrize("name", ["torch", "reference"])
+def test_a_back_end_can_be_asked_for(name: str) -> None:
+    layer = SkipGRU(3, 8)
+    layer.backend = name  # type: ignore[assignment]
+    assert layer.choose_backend(X) == (name, "asked for")
+
+
+def test_a_back_end_that_cannot_is_not_replaced_silently() -> None:
+    layer = SkipGRU(3, 8, reset_after=False)
+    layer.backend = "kernel"
+    with pytest.raises(ValueError, match="the kernel cannot unroll this: the reset-before GRU"):
+        layer(X)
+    layer.backend = "numba"  # type: ignore[assignment]
+    with pytest.raises(ValueError, match=r"backend: expected one of \('auto', 'kernel', .*, got 'numba'"):
+        layer(X)
