@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from skiprnn.gate_limits import DEFAULT_MAX_SKIP
+from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
 
 Cell = Literal["lstm", "gru"]
@@ -58,6 +58,7 @@ class NetworkConfig:
     sample_rate: float | None = None  # Hz
 
     def __post_init__(self) -> None:
+        check_gate(self.threshold, self.max_skip)
         if self.cell not in get_args(Cell):
             raise ValueError(f"cell: expected one of {get_args(Cell)}, got {self.cell!r}")
         if self.task not in get_args(Task):

@@ -12,7 +12,8 @@ from support.skip_layers import make
 
 def expected(cell: str, x: Tensor, state: Tensor, layer: Layer) -> Tensor:
     if cell == "lstm":
-        return torch.cat(lstm_cell(x, *state.chunk(2, 1), *layer), 1)
+        h, c = state.chunk(2, 1)
+        return torch.cat(lstm_cell(x, h, c, *layer), 1)
     return (gru_cell if cell == "gru" else gru_cell_reset_before)(x, state, *layer)
 
 
