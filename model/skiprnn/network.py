@@ -1,4 +1,4 @@
-"""SkipNetwork: normalise → Skip RNN → readout, with all that a server needs to know about it in one config.
+"""SkipNetwork: normalise → Skip RNN → readout, with one config for all that a server needs.
 
 Glossary: B batch, T time, F features (input_size), H hidden, L layers, K outputs (output_size),
 S packed state: layer 0 h, (layer 0 c,) layer 1 h, … = L·H (GRU) or 2·L·H (LSTM).
@@ -34,7 +34,7 @@ class Feature:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
-    """All that defines a network but its weights.
+    """All of a network but its weights.
 
     Raises:
         ValueError: fields that contradict each other; the message names them.
@@ -78,7 +78,7 @@ class NetworkConfig:
 
 
 class NetworkOutput(NamedTuple):
-    """What a batch gives: logits [B, K] (or [B, T, K]), gates [B, T], final state."""
+    """The result for a batch: logits [B, K] (or [B, T, K]), gates [B, T], final state."""
 
     logits: Tensor
     gates: Tensor
@@ -88,8 +88,8 @@ class NetworkOutput(NamedTuple):
 class SkipNetwork(nn.Module):
     """Normalise → Skip RNN → linear readout.
 
-    `input_mean`, `input_std` [F] and, for regression, `output_mean`, `output_std` [K] are buffers: they travel
-    with the weights, so that callers send and get raw units.
+    `input_mean`, `input_std` [F] and, for regression, `output_mean`, `output_std` [K] are buffers: they are saved
+    with the weights, so that clients send and get raw units.
     """
 
     input_mean: Tensor
@@ -124,7 +124,7 @@ class SkipNetwork(nn.Module):
         Args:
             x: [B, T, F], raw units.
             lengths: [B], samples of each padded sequence.
-            state: what an earlier call returned, to go on from there.
+            state: what an earlier call returned, to continue from it.
             forced_gates: [B, T] of 0 and 1, a fixed schedule in place of the learned gate.
             every_step: give the readout after every sample also for a per-sequence task.
 

@@ -142,7 +142,7 @@ class _SkipRNN(nn.Module, ABC):
 
         Args:
             input: [B, T, F] (or [T, B, F] with batch_first=False).
-            state: what an earlier call returned, to go on; or torch's h [L, B, H] (GRU) or (h, c) (LSTM), to
+            state: what an earlier call returned, to continue; or torch's h [L, B, H] (GRU) or (h, c) (LSTM), to
                 start there; None starts from the learned initial state.
             lengths: [B], samples of each padded sequence; from there on its state is held and its gate is 0.
             forced_gates: [B, T] of 0 and 1, laid out as `input`: a fixed schedule in place of the learned gate.

@@ -83,7 +83,7 @@ def test_outputs_and_every_gradient_equal_the_detach_form(kind: str, layers: int
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_from_torch_gives_torchs_outputs_when_every_sample_is_read(kind: str, layers: int) -> None:
+def test_from_torch_gives_torchs_outputs_when_every_sample_updates(kind: str, layers: int) -> None:
     torch.manual_seed(0)
     x = torch.randn(4, 9, 3)
     skip: Layer
@@ -165,7 +165,7 @@ def test_a_skipped_sample_changes_nothing(kind: str) -> None:
 @pytest.mark.parametrize("kind", MAKERS)
 @settings(max_examples=20)
 @given(cut=st.integers(1, 19))
-def test_a_sequence_may_be_read_in_two_parts(kind: str, cut: int) -> None:
+def test_a_sequence_may_come_in_two_parts(kind: str, cut: int) -> None:
     layer = make(kind)
     x = torch.randn(2, 20, 3, generator=torch.Generator().manual_seed(cut)).double()
     whole, final, gates = layer(x)
@@ -203,7 +203,7 @@ def test_padding_gets_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_upper_layers_read_the_layer_below_and_share_its_gate(kind: str) -> None:
+def test_upper_layers_take_the_layer_below_and_share_its_gate(kind: str) -> None:
     """Not raw x (a port's bug): with layer 0 cut off from x, x no longer matters."""
     layer = make(kind, layers=2)
     with torch.no_grad():
@@ -253,18 +253,18 @@ def test_state_carries_names_not_positions() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (2, 5, 4), (2, 0, 3)])
-def test_input_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+def test_input_of_another_shape_raises_an_error(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected \[B, T, F\] with T ≥ 1 and F = 3, got"):
         make("gru")(torch.zeros(shape).double())
 
 
 @pytest.mark.parametrize("lengths", [[5], [0, 5], [5, 6]])
-def test_lengths_that_do_not_fit_are_refused(lengths: list[int]) -> None:
+def test_lengths_that_do_not_fit_raise_an_error(lengths: list[int]) -> None:
     with pytest.raises(ValueError, match="expected 2 numbers from 1 to 5"):
         make("gru")(torch.zeros(2, 5, 3).double(), lengths=torch.tensor(lengths))
 
 
-def test_a_state_or_schedule_of_another_shape_is_refused() -> None:
+def test_a_state_or_schedule_of_another_shape_raises_an_error() -> None:
     x = torch.zeros(2, 5, 3).double()
     with pytest.raises(ValueError, match=r"expected h of shape \(1, 2, 5\)"):
         make("gru")(x, torch.zeros(1, 3, 5).double())
@@ -274,7 +274,7 @@ def test_a_state_or_schedule_of_another_shape_is_refused() -> None:
         make("lstm")(x, torch.zeros(1, 2, 5).double())
 
 
-def test_a_state_of_another_batch_or_precision_is_refused_before_anything_reads_it() -> None:
+def test_a_state_of_another_batch_or_precision_is_an_error_before_it_is_used() -> None:
     layer = make("lstm")
     x = torch.randn(2, 5, 3).double()
     _, state, _ = layer(x)
@@ -291,7 +291,7 @@ def test_a_state_of_another_batch_or_precision_is_refused_before_anything_reads_
         layer(x, state._replace(gate=shorter))
 
 
-def test_input_of_another_precision_is_refused() -> None:
+def test_input_of_another_precision_raises_an_error() -> None:
     with pytest.raises(
         ValueError, match=r"expected torch.float64 on cpu, as the weights, got torch.float32 on cpu"
     ):

@@ -36,9 +36,9 @@ class Task:
     """One way to train a network.
 
     Attributes:
-        summary: one line for people.
+        summary: one line that describes it.
         recipe, paper: our default, and the paper's settings (`--paper`).
-        load: fetches or reads the data.
+        load: downloads or loads the data.
         options: the task's own settings and their defaults (`--override name=value`).
     """
 

@@ -4,7 +4,7 @@
 turn (rad/s): Burns et al., "Shoulder physiotherapy exercise recognition: machine learning the inertial signals from a
 smartwatch", Physiological Measurement 39, 2018. The recordings come with the package seglearn (BSD).
 
-People are held out, never windows: fold k tests on subjects 2k + 1 and 2k + 2 and trains on the other eight. A test
+Subjects are held out, never windows: fold k tests on subjects 2k + 1 and 2k + 2 and trains on the other eight. A test
 window has 256 samples (5.12 s) and begins at a fresh state; windows overlap by half.
 """
 
@@ -51,7 +51,7 @@ _OTHER_WRIST = np.array([-1, 1, 1, 1, -1, -1], np.float32)  # the mirror image a
 
 
 def _load(source: Source) -> Data:
-    x, y, subjects = read()
+    x, y, subjects = read_recordings()
     held_out = held_out_subjects(source.options["fold"])
     labelled = [Recording(signal, np.full(len(signal), label)) for signal, label in zip(x, y, strict=True)]
     train = [item for item, subject in zip(labelled, subjects, strict=True) if subject not in held_out]
@@ -90,19 +90,19 @@ def held_out_subjects(fold: int) -> tuple[int, ...]:
     return () if fold == -1 else (2 * fold + 1, 2 * fold + 2)
 
 
-def read() -> tuple[list[Signal], NDArray[np.int64], NDArray[np.int64]]:
+def read_recordings() -> tuple[list[Signal], NDArray[np.int64], NDArray[np.int64]]:
     """Recordings [T, 6], their classes [140] and their subjects' numbers [140], 1 to 10.
 
     Raises:
         DownloadError: the package could not be had.
     """
     with zipfile.ZipFile(download.wheel("seglearn", **_WHEEL)) as archive:
-        held = read_object_array(io.BytesIO(archive.read("seglearn/data/watch_dataset.npy")))
-    return [np.asarray(signal, np.float32) for signal in held["X"]], held["y"], held["subject"]
+        arrays = read_object_array(io.BytesIO(archive.read("seglearn/data/watch_dataset.npy")))
+    return [np.asarray(signal, np.float32) for signal in arrays["X"]], arrays["y"], arrays["subject"]
 
 
 def _another_wearer(x: Signal, rng: Generator) -> Signal:
-    """Windows [B, T, 6] as other people would have made them: other wrist, other fit, other strength."""
+    """Windows [B, T, 6] as other wearers would give them: other wrist, other fit, other strength."""
     B = len(x)
     worn = np.where(rng.random((B, 1, 1)) < 0.5, x * _OTHER_WRIST, x)
     turn = _rotations(_ROTATION * rng.standard_normal((B, 3)))
@@ -141,7 +141,7 @@ _RECIPE = Recipe(
 
 TASK = Task(
     name="watch",
-    summary="shoulder exercises from a smartwatch: 6 channels at 50 Hz, 7 classes, people held out",
+    summary="shoulder exercises from a smartwatch: 6 channels at 50 Hz, 7 classes, subjects held out",
     metric=Metric("balanced_accuracy", balanced_accuracy),
     load=_load,
     recipe=_RECIPE,

@@ -2,7 +2,7 @@
 
     python -m skiprnn.training.results runs/adding.jsonl …
 
-A setting is all that the figures tell but the seed (and, where people are held out in turn, the fold).
+A setting is all of a run but its seed (and its fold, where subjects are held out in turn).
 """
 
 import argparse

@@ -65,35 +65,37 @@ class RunFolder:
         return self.checkpoints / "last.ckpt"
 
     def begin(self, recipe: Recipe, identity: Mapping[str, Any], *, resume: bool) -> bool:
-        """Make the folder and write the recipe; True if there is a checkpoint to go on from.
+        """Make the folder and write the recipe; True if there is a checkpoint to resume from.
 
         Args:
-            identity: what else makes it this run: task, seed, options.
+            identity: what else a run is: task, seed, options.
 
         Raises:
-            FileExistsError: it holds a run, and `resume` was not asked for.
+            FileExistsError: it holds a run, and `resume` is False.
             ValueError: the run that it holds is another one; the message names the differences.
         """
-        wanted = json.loads(json.dumps({**identity, **dataclasses.asdict(recipe)}))
+        asked = json.loads(json.dumps({**identity, **dataclasses.asdict(recipe)}))
         if self.recipe.is_file():
             if not resume:
                 raise FileExistsError(
-                    f"{self.path}: holds a run; go on with --resume, or choose another folder"
+                    f"{self.path}: expected no run in it, found one; continue it with --resume, or choose another --out"
                 )
-            self._check_same(wanted)
+            self._check_same(asked)
         self.path.mkdir(parents=True, exist_ok=True)
-        _write(self.recipe, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
+        _write(self.recipe, json.dumps(asked, indent=2, ensure_ascii=False) + "\n")
         return self.last.is_file()
 
-    def _check_same(self, wanted: Mapping[str, Any]) -> None:
+    def _check_same(self, asked: Mapping[str, Any]) -> None:
         begun = self._read_fields()
         changed = [
-            f"{name}: was {begun.get(name)!r}, now {wanted.get(name)!r}"
-            for name in sorted(begun.keys() | wanted.keys())
-            if name not in _MAY_CHANGE and begun.get(name) != wanted.get(name)
+            f"{name}: was {begun.get(name)!r}, now {asked.get(name)!r}"
+            for name in sorted(begun.keys() | asked.keys())
+            if name not in _MAY_CHANGE and begun.get(name) != asked.get(name)
         ]
         if changed:
-            raise ValueError(f"{self.path}: resume the run as it began ({'; '.join(changed)})")
+            raise ValueError(
+                f"{self.path}: expected the run as it began, got other values ({'; '.join(changed)})"
+            )
 
     def log(self, line: Mapping[str, Any]) -> None:
         """Add an epoch to the history; lines of a later epoch, from before a crash, are dropped."""

@@ -38,19 +38,19 @@ def fit(
 
     Args:
         out: the run's folder.
-        resume: go on from its last checkpoint, if there is one.
-        progress_bar: show one.
+        resume: continue from its last checkpoint, if there is one.
+        progress_bar: show one on stderr.
 
     Raises:
-        FileExistsError: `out` holds a run, and `resume` was not asked for.
+        FileExistsError: `out` holds a run, and `resume` is False.
         ValueError: it holds another run, or the warm start is of another shape.
         FileNotFoundError, DownloadError: data or the warm start is not there.
         TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
     """
     data = experiment.load()
     folder = RunFolder(out)
-    goes_on = folder.begin(experiment.recipe, experiment.identity(), resume=resume)
-    if goes_on and (figures := folder.finished(experiment.recipe.epochs)) is not None:
+    resumes = folder.begin(experiment.recipe, experiment.identity(), resume=resume)
+    if resumes and (figures := folder.finished(experiment.recipe.epochs)) is not None:
         return figures
     lightning.seed_everything(experiment.seed, verbose=False)
     network = build(experiment, data)
@@ -58,7 +58,7 @@ def fit(
     began = time.monotonic()
     with _quiet_lightning():
         trainer = _trainer(experiment.recipe, data, folder, progress_bar=progress_bar)
-        _run(trainer, learner, folder, goes_on=goes_on)
+        _run(trainer, learner, folder, resumes=resumes)
     _take(network, folder, experiment.recipe)
     figures = figures_of(experiment, data, network.cpu()) | {
         "epochs": trainer.current_epoch,
@@ -89,11 +89,11 @@ def _trainer(recipe: Recipe, data: Data, folder: RunFolder, *, progress_bar: boo
     )
 
 
-def _run(trainer: lightning.Trainer, learner: Learner, folder: RunFolder, *, goes_on: bool) -> None:
+def _run(trainer: lightning.Trainer, learner: Learner, folder: RunFolder, *, resumes: bool) -> None:
     try:
-        trainer.fit(learner, ckpt_path=folder.last if goes_on else None, weights_only=True)
+        trainer.fit(learner, ckpt_path=folder.last if resumes else None, weights_only=True)
     except SystemExit as end:  # Lightning's answer to both signals; its status of SIGTERM would be 0
-        message = f"{folder.path}: interrupted in epoch {trainer.current_epoch}; go on with --resume"
+        message = f"{folder.path}: interrupted in epoch {trainer.current_epoch}; continue with --resume"
         raise TrainingInterruptedError(message) from end
 
 
@@ -113,8 +113,10 @@ def _take(network: SkipNetwork, folder: RunFolder, recipe: Recipe) -> None:
     """Put the weights that `recipe.keep` names into the network."""
     if recipe.keep == "last":
         return
-    held = torch.load(folder.checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
-    weights = {name: weight for name, weight in held.items() if name.startswith("network.")}
+    checkpoint = torch.load(folder.checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+    weights = {
+        name: weight for name, weight in checkpoint["state_dict"].items() if name.startswith("network.")
+    }
     network.load_state_dict({name.removeprefix("network."): weight for name, weight in weights.items()})
 
 

@@ -1,7 +1,7 @@
 """The unroll in C++ (kernel.cpp), through ctypes: LSTM and reset-after GRU, any number of layers, on a CPU.
 
-Blocks of rows run in a pool of as many threads as torch uses; ctypes releases the GIL. A call reads a block's sequences
-from end to end.
+Blocks of rows run in a pool of as many threads as torch uses; ctypes releases the GIL. A call unrolls a block's
+sequences from end to end.
 
 Glossary: G gates of a cell, Hp = H padded to whole vectors, S = L·Hp (GRU) or 2·L·Hp (LSTM) the width of a state row.
 """
@@ -79,7 +79,7 @@ class KernelRun:
         return vectors[0], vectors[1].clone() if self.parts == 2 else None
 
     def _pack(self) -> None:
-        """Weights as the kernel reads them: rows of every gate padded from H to Hp, products in panels."""
+        """Weights as the kernel takes them: rows of every gate padded from H to Hp, products in panels."""
         layers, H = self.stack.layers, self.H
         lower = self._tall(layers[0].w_ih)  # (G·Hp, F)
         upper = [self._wide(self._tall(layer.w_ih)) for layer in layers[1:]]  # (G·Hp, Hp) each

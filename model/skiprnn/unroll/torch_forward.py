@@ -86,7 +86,7 @@ class TorchForward:
     def _final(self) -> SkipState:
         L, parts = len(self.cells), self.cells[0].parts
         states = self.state.view(self.B, L, parts, self.H).permute(2, 1, 0, 3).contiguous()  # (1|2, L, B, H)
-        gate = GateState(*(tensor.clone() for tensor in self.gate))  # the backward pass still reads its own
+        gate = GateState(*(tensor.clone() for tensor in self.gate))  # the backward pass still uses its own
         return SkipState(states[0], states[1].clone() if parts == 2 else None, gate)
 
     def _sample(self, t: int, rows: list[Tensor | None], ends: list[int]) -> tuple[Tensor, ...]:

@@ -8,7 +8,7 @@ import pytest
 from skiprnn.data import download
 
 
-def test_a_package_with_another_digest_is_refused_and_removed(
+def test_a_package_with_another_digest_is_an_error_and_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -9,7 +9,7 @@ from skiprnn.tasks import Source
 
 
 @pytest.mark.parametrize("name", ["adding", "frequency"])
-def test_epochs_differ_and_judging_sequences_stay_and_are_never_trained_on(name: str) -> None:
+def test_epochs_differ_and_evaluation_sequences_stay_and_are_never_trained_on(name: str) -> None:
     task = tasks.find(name)
     data = task.load(Source(None, task.recipe, 0, task.options))
     epochs = [next(data.epoch(np.random.default_rng((0, epoch)))) for epoch in (0, 0, 1)]
@@ -22,7 +22,7 @@ def test_epochs_differ_and_judging_sequences_stay_and_are_never_trained_on(name:
 
 
 @pytest.mark.parametrize(("name", "options"), [("adding", {"length": 5}), ("frequency", {"sampling": 0})])
-def test_an_impossible_option_is_refused(name: str, options: dict[str, float]) -> None:
+def test_an_impossible_option_raises_an_error(name: str, options: dict[str, float]) -> None:
     task = tasks.find(name)
     with pytest.raises(ValueError, match="expected"):
         task.load(Source(None, task.recipe, 0, {**task.options, **options}))

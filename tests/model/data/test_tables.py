@@ -41,10 +41,10 @@ def test_a_group_is_held_out_whole(tmp_path: Path) -> None:
             label="abcd"[0],
         )
     tables = read_tables(tmp_path, label="label", group="person")
-    train, judge = tables.split(0.2, seed=0)
-    people = [{float(recording.x[0, 0]) for recording in part} for part in (train, judge)]
+    train, test = tables.split(0.2, seed=0)
+    people = [{float(recording.x[0, 0]) for recording in part} for part in (train, test)]
     assert not people[0] & people[1]
-    assert (len(train), len(judge)) == (6, 2)
+    assert (len(train), len(test)) == (6, 2)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path, columns: dict[str, An
         load("csv", tmp_path, label="kind")
 
 
-def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_recordings_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected files ending in \.csv or \.parquet"):
         load("csv", tmp_path, label="kind")
     with pytest.raises(FileNotFoundError, match="expected a folder with CSV"):

@@ -29,12 +29,12 @@ class Malicious:
 
 
 @pytest.mark.parametrize("held", [{"X": Malicious()}, {"X": Path("/")}, {"X": sys.exit}])
-def test_a_pickle_that_asks_for_anything_else_is_refused(held: object) -> None:
+def test_a_pickle_that_asks_for_anything_else_raises_an_error(held: object) -> None:
     with pytest.raises(pickle.UnpicklingError, match="expected numpy arrays alone"):
         read_object_array(npy(held))
 
 
-def test_a_file_that_is_no_object_array_is_refused() -> None:
+def test_a_file_that_is_no_object_array_raises_an_error() -> None:
     file = io.BytesIO()
     np.save(file, np.zeros(3))
     file.seek(0)

@@ -48,15 +48,15 @@ def test_charades_trains_on_steps_and_reports_mean_average_precision(tmp_path: P
     assert 0 < figures["mean_average_precision"] <= 1
 
 
-def test_frames_that_are_judged_are_evenly_spaced_and_real() -> None:
+def test_frames_that_are_evaluated_are_evenly_spaced_and_real() -> None:
     weights = evenly_spaced(torch.tensor([400, 30]), 500)
     assert weights[0].sum() == 100
     assert weights[0, 0] == weights[0, 399] == 1
-    assert weights[1, :30].all()  # a video of fewer frames is judged on all of them
+    assert weights[1, :30].all()  # a video of fewer frames is evaluated on all of them
     assert weights[1, 30:].sum() == 0
 
 
-def test_actions_that_cannot_be_read_are_refused() -> None:
+def test_actions_that_cannot_be_parsed_raise_an_error() -> None:
     assert labels("", 3).sum() == 0
     for wrong in ("c001", "c999 0 1", "walk 0 1", "c001 now then"):
         with pytest.raises(ValueError, match="actions: expected"):

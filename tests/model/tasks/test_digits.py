@@ -5,7 +5,7 @@ import numpy as np
 from support.tasks import load
 
 
-def test_digits_are_read_pixel_by_pixel() -> None:
+def test_digits_come_pixel_by_pixel() -> None:
     data = load("digits")
     parts = [sum(len(batch.x) for batch in part) for part in (data.validation, data.test)]
     trained = sum(len(batch.x) for batch in data.epoch(np.random.default_rng(0)))

@@ -8,7 +8,7 @@ from skiprnn.tasks.watch import held_out_subjects
 from support.tasks import load
 
 
-def test_nobody_is_in_training_and_test() -> None:
+def test_no_subject_is_in_training_and_test() -> None:
     assert sorted(sum((held_out_subjects(fold) for fold in range(5)), ())) == list(range(1, 11))
     assert held_out_subjects(-1) == ()
     with pytest.raises(ValueError, match="fold: expected 0 to 4"):

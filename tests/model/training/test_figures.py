@@ -13,11 +13,11 @@ from support.training import short_experiment, train
 def test_the_figures_are_those_of_the_saved_network(tmp_path: Path) -> None:
     figures = train(tmp_path)
     experiment = short_experiment()
-    judged = evaluate(
+    found = evaluate(
         SkipNetwork.load(tmp_path), experiment.load().test, experiment.task.metric, experiment.recipe
     )
-    assert figures["accuracy"] == pytest.approx(judged.metric)
-    assert figures["update_rate"] == pytest.approx(judged.update_rate)
+    assert figures["accuracy"] == pytest.approx(found.metric)
+    assert figures["update_rate"] == pytest.approx(found.update_rate)
     assert json.loads((tmp_path / "training.json").read_text()) == figures
 
 

@@ -37,7 +37,9 @@ def points(line: Line2D) -> list[list[float]]:
     return np.asarray(line.get_xydata()).tolist()  # type: ignore[no-any-return]
 
 
-def test_every_kind_of_run_has_its_own_mark_where_it_was_judged(tmp_path: Path, drawn: list[Figure]) -> None:
+def test_every_kind_of_run_has_its_own_mark_where_it_was_evaluated(
+    tmp_path: Path, drawn: list[Figure]
+) -> None:
     plot_front([finished(tmp_path / name, **run) for name, run in RUNS.items()], tmp_path / "out")
     marks = {line.get_label(): line for line in drawn[0].axes[0].lines if line.get_marker() != "None"}
     assert set(marks) == set(RUNS)
@@ -47,8 +49,11 @@ def test_every_kind_of_run_has_its_own_mark_where_it_was_judged(tmp_path: Path, 
 
 
 def test_a_thin_line_joins_the_thresholds_of_a_learned_gate(tmp_path: Path, drawn: list[Figure]) -> None:
-    judged = [{"threshold": 0.5, "update_rate": 0.41, "accuracy": 0.9}, {"update_rate": 0.2, "accuracy": 0.5}]
-    run = RUNS["learned, target rate"] | {"thresholds": judged}
+    thresholds = [
+        {"threshold": 0.5, "update_rate": 0.41, "accuracy": 0.9},
+        {"update_rate": 0.2, "accuracy": 0.5},
+    ]
+    run = RUNS["learned, target rate"] | {"thresholds": thresholds}
     plot_front([finished(tmp_path / "learned", **run)], tmp_path / "out")
     (line,) = [line for line in drawn[0].axes[0].lines if line.get_marker() == "None"]
     assert points(line) == [[0.41, 0.9], [0.2, 0.5]]

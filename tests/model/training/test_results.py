@@ -36,9 +36,9 @@ def test_seeds_of_a_setting_share_a_row(tmp_path: Path, monkeypatch: pytest.Monk
         "mean_squared_error": 3e-3,
         "solved": False,
     }
-    clock = RUN | {"schedule": "uniform", "target_rate": 0.5, "lambda": 0.0}
+    uniform = RUN | {"schedule": "uniform", "target_rate": 0.5, "lambda": 0.0}
     file = tmp_path / "adding.jsonl"
-    file.write_text("".join(json.dumps(run) + "\n" for run in (RUN, other, clock)))
+    file.write_text("".join(json.dumps(run) + "\n" for run in (RUN, other, uniform)))
     monkeypatch.setattr(sys, "argv", ["results", str(file)])
     main()
     rows = capsys.readouterr().out.splitlines()

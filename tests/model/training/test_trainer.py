@@ -48,7 +48,7 @@ def test_a_finished_run_resumes_to_itself(tmp_path: Path) -> None:
     assert first == again
 
 
-def test_the_best_network_is_kept_where_the_recipe_says_so(tmp_path: Path) -> None:
+def test_the_best_network_is_saved_where_the_recipe_says_so(tmp_path: Path) -> None:
     # A learning rate that spoils what the first epoch learned.
     train(tmp_path, keep="best", epochs=2, learning_rate=0.2)
     history = RunFolder(tmp_path).read_history()

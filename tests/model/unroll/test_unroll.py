@@ -76,7 +76,7 @@ def test_it_equals_the_reference_at_every_size(
 
 
 @every_cell
-def test_an_empty_batch_is_read_too(backend: Backend, cell: str) -> None:
+def test_an_empty_batch_is_unrolled_too(backend: Backend, cell: str) -> None:
     assert assert_equal(backend, make(cell, num_layers=2), sequences(0, 5, 3)).shape == (0, 5)
 
 
@@ -152,7 +152,7 @@ def test_only_some_results_may_have_a_gradient(backend: Backend, cell: str) -> N
 
 @every_cell
 def test_a_sample_that_is_skipped_is_not_computed(backend: Backend, cell: str) -> None:
-    """NaN in skipped samples does no harm: evaluation reads what is due and nothing else."""
+    """NaN in skipped samples does no harm: evaluation computes what is due and nothing else."""
     layer, x = make(cell, num_layers=2).eval(), sequences(6, 40, 3).detach()
     layer.backend = backend
     with torch.no_grad():
@@ -206,7 +206,7 @@ def test_threads_share_the_rows_without_changing_them(backend: Backend) -> None:
 
 
 @every_backend
-def test_time_major_sequences_are_read_in_place_of_batch_first_ones(backend: Backend) -> None:
+def test_time_major_sequences_are_taken_in_place_of_batch_first_ones(backend: Backend) -> None:
     batch_first, time_major = make("gru"), make("gru", batch_first=False)
     batch_first.backend = time_major.backend = backend
     x = sequences(4, 11, 3)
@@ -226,7 +226,7 @@ def test_two_unrolls_in_flight_do_not_share_memory(backend: Backend) -> None:
 
 
 @every_backend
-def test_a_second_backward_pass_is_refused(backend: Backend) -> None:
+def test_a_second_backward_pass_raises_an_error(backend: Backend) -> None:
     layer, x = make("lstm"), sequences(2, 5, 3)
     layer.backend = backend
     loss = layer(x)[0].sum()
