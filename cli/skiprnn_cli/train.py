@@ -2,6 +2,7 @@
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +22,8 @@ RENAMED = {
     "--set": "--override",
 }
 
-_NETWORK, _OBJECTIVE = "Network and optimiser", "When to update"
+_gate = partial(typer.Option, rich_help_panel="When to update")
+_network = partial(typer.Option, rich_help_panel="Network and optimiser")
 
 
 def train(
@@ -47,52 +49,29 @@ def train(
     ] = None,
     update_rate: Annotated[
         float | None,
-        typer.Option(
-            help="Target share of the samples that update the state, in (0, 1]; met within 3 points.",
-            rich_help_panel=_OBJECTIVE,
-        ),
+        _gate(help="Target share of the samples that update the state, in (0, 1]; met within 3 points."),
     ] = None,
     lambda_: Annotated[
-        float | None,
-        typer.Option("--lambda", help="λ, the cost of one update in the paper.", rich_help_panel=_OBJECTIVE),
+        float | None, _gate("--lambda", help="λ, the cost of one update in the paper.")
     ] = None,
     ramp: Annotated[
         float | None,
-        typer.Option(
-            help="Share of the training over which λ or the target update rate reaches its value.",
-            rich_help_panel=_OBJECTIVE,
-        ),
+        _gate(help="Share of the training over which λ or the target update rate reaches its value."),
     ] = None,
-    max_skip: Annotated[
-        int | None,
-        typer.Option(help="Longest run of skipped samples, 1 to 16383.", rich_help_panel=_OBJECTIVE),
-    ] = None,
+    max_skip: Annotated[int | None, _gate(help="Longest run of skipped samples, 1 to 16383.")] = None,
     threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="Update probability at which the gate opens, in [0.5, 1].", rich_help_panel=_OBJECTIVE
-        ),
+        float | None, _gate(help="Update probability at which the gate opens, in [0.5, 1].")
     ] = None,
     schedule: Annotated[
         str | None,
-        typer.Option(
-            help="Baseline without a learned gate: 'uniform' or 'random' updates at --update-rate.",
-            rich_help_panel=_OBJECTIVE,
-        ),
+        _gate(help="Baseline without a learned gate: 'uniform' or 'random' updates at --update-rate."),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training data.", rich_help_panel=_NETWORK)
-    ] = None,
-    cell: Annotated[str | None, typer.Option(help="lstm or gru.", rich_help_panel=_NETWORK)] = None,
-    hidden: Annotated[
-        int | None, typer.Option(help="Hidden units of a layer.", rich_help_panel=_NETWORK)
-    ] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate of Adam.", rich_help_panel=_NETWORK)] = None,
+    epochs: Annotated[int | None, _network(help="Passes over the training data.")] = None,
+    cell: Annotated[str | None, _network(help="lstm or gru.")] = None,
+    hidden: Annotated[int | None, _network(help="Hidden units of a layer.")] = None,
+    lr: Annotated[float | None, _network(help="Learning rate of Adam.")] = None,
     patience: Annotated[
-        int | None,
-        typer.Option(
-            help="Stop after this many epochs without a better objective.", rich_help_panel=_NETWORK
-        ),
+        int | None, _network(help="Stop after this many epochs without a better objective.")
     ] = None,
     override: Annotated[
         list[str] | None,

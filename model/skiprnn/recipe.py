@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, get_args
 
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
-from skiprnn.lazy import warn_renamed
+from skiprnn.lazy import lazy_names, warn_renamed
 from skiprnn.network import Cell
 
 Schedule = Literal["uniform", "random"]
@@ -207,3 +207,6 @@ def learning_rate_factor(recipe: Recipe, progress: float) -> float:
     if progress < _WARM_UP:
         return max(0.01, progress / _WARM_UP)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - _WARM_UP) / (1 - _WARM_UP))))
+
+
+__getattr__ = lazy_names(__name__, {"Schedule": __name__}, {"Cadence": "Schedule"})

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import skiprnn
-from skiprnn import losses, training
+from skiprnn import losses, recipe, training
 from skiprnn.lazy import lazy_names
 
 
@@ -30,6 +30,7 @@ def test_importing_the_package_does_not_import_torch() -> None:
         (losses, "budget", "budget_loss"),
         (losses, "target_rate", "target_rate_loss"),
         (training, "Plan", "Experiment"),
+        (recipe, "Cadence", "Schedule"),
     ],
 )
 def test_an_old_name_is_the_new_one_with_a_warning(package: object, old: str, new: str) -> None:

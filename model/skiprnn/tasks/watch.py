@@ -59,14 +59,7 @@ def _load(source: Source) -> Data:
     size = source.recipe.batch_size
     windows = Windows(length=source.options["window"], joined=0.3, tempo=0.2)
     return windowed(
-        _NETWORK,
-        train,
-        test or train,
-        windows,
-        size,
-        augment=_another_wearer,
-        length=WINDOW,
-        stride=STRIDE,
+        _NETWORK, train, test or train, windows, size, augment=_another_wearer, length=WINDOW, stride=STRIDE
     )
 
 
