@@ -39,11 +39,9 @@ def bench(
 
     Example: skiprnn bench ws://127.0.0.1:8000/v1/models/watch/stream --streams 100 --rate 20
     """
-    try:
-        from skiprnn_cli.bench_load import Load, run
-        from skiprnn_client import ClientError
-    except ImportError as error:
-        fail(f"{error}; pip install 'skiprnn[client]' brings what this needs")
+    from skiprnn_cli.bench_load import Load, run
+    from skiprnn_client import ClientError
+
     load = Load(url, streams, samples, rate=rate, encoding=encoding, api_key=api_key)
     try:
         found = asyncio.run(run(load, seconds=seconds, warm_up=warm_up))

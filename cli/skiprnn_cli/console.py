@@ -1,4 +1,4 @@
-"""How commands speak: facts as a table on stdout, the reason of a failure on stderr."""
+"""How commands speak: facts as a table on stdout; warnings and the reason of a failure on stderr."""
 
 from collections.abc import Mapping
 from typing import NoReturn
@@ -17,6 +17,17 @@ def print_facts(title: str, facts: Mapping[str, str]) -> None:
     for name, value in facts.items():
         table.add_row(Text(name), Text(value))
     Console().print(table)
+
+
+def warn(text: str) -> None:
+    """One line that does not stop the command."""
+    typer.echo(f"warning: {text}", err=True)
+
+
+def fail_without_extra(extra: str, missing: str | None) -> NoReturn:
+    """End a command whose extra is not installed: says which module is missing and how to install it."""
+    install = f"pip install 'skiprnn[{extra}]', in a checkout: pip install -e '.[{extra}]'"
+    fail(f"{missing} is not installed; the extra {extra!r} brings it: {install}")
 
 
 def fail(reason: object, *, code: int = 2) -> NoReturn:

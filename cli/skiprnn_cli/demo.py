@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from skiprnn_cli.console import fail
-
 
 def demo(
     models: Annotated[
@@ -23,11 +21,9 @@ def demo(
 
     Example: skiprnn demo
     """
-    try:
-        from skiprnn_service.server import uvicorn_server as server
-        from skiprnn_service.settings import load
-    except ImportError as error:
-        fail(f"{error}; pip install 'skiprnn[serve]' brings what the demo needs")
+    from skiprnn_service.server import uvicorn_server as server
+    from skiprnn_service.settings import load
+
     settings = load(port=port, models=models, log_level="warning", drain_seconds=0.2)
     try:
         server.serve(settings, on_started=lambda port: _show(f"http://{settings.host}:{port}/", open_page))

@@ -59,10 +59,8 @@ def score(
 
     Example: skiprnn score watch.onnx recordings.parquet -o scores.parquet
     """
-    try:
-        from skiprnn_service.errors import ClientError, SkipRnnServiceError
-    except ImportError as error:
-        fail(f"{error}; pip install 'skiprnn[score]' brings what scoring needs")
+    from skiprnn_service.errors import ClientError, SkipRnnServiceError
+
     try:
         run = _Run(model, data, out, updates, threshold, max_sequence_bytes)
         run.prepare(threads, batch, anew=anew)

@@ -11,6 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from skiprnn_cli.console import fail
+from skiprnn_service import settings
+
+
+def _flag(setting: str) -> str:
+    return "--" + setting.replace("_", "-")
+
+
+RENAMED = {_flag(old): _flag(new) for old, new in getattr(settings, "RENAMED", {}).items()}
 
 _DOC = """Serve the bundles of a folder: websocket streams, whole-sequence scoring, metrics, a page.
 
@@ -42,34 +50,28 @@ def _with_a_flag_for_every_setting() -> Callable[..., None]:
 
 
 def _options() -> list[inspect.Parameter]:
-    try:
-        from skiprnn_service.settings import Settings
-    except ImportError:  # the command then says what to install
-        return []
-    return [_option(name, field) for name, field in Settings.model_fields.items()]
+    return [_option(name, field) for name, field in settings.Settings.model_fields.items()]
 
 
 def _option(name: str, field: Any) -> inspect.Parameter:
     """Choices and ranges are left to pydantic: it says the same of flags, environment and file."""
     kind = next((kind for kind in (int, float, bool, Path) if field.annotation in (kind, kind | None)), str)
-    flag = "--" + name.replace("_", "-")
-    option = typer.Option(flag, help=f"{field.description} (Default: {field.default})", show_default=False)
+    option = typer.Option(
+        _flag(name), help=f"{field.description} (Default: {field.default})", show_default=False
+    )
     annotation: Any = Annotated[kind | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def _serve(config: Path | None, **flags: Any) -> None:
-    try:
-        from pydantic import ValidationError
+    from pydantic import ValidationError
 
-        from skiprnn_service.errors import ModelError
-        from skiprnn_service.server import uvicorn_server as server
-        from skiprnn_service.settings import load
-    except ImportError as error:
-        fail(f"{error}; pip install 'skiprnn[serve]' brings what serving needs")
+    from skiprnn_service.errors import ModelError
+    from skiprnn_service.server import uvicorn_server as server
+
     try:
-        settings = load(config, **flags)
-        server.serve(settings, on_started=lambda port: _say_where(settings.host, port))
+        found = settings.load(config, **flags)
+        server.serve(found, on_started=lambda port: _say_where(found.host, port))
     except ValidationError as error:
         fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()))
     except (OSError, ValueError, ModelError) as error:
