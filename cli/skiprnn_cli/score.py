@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from skiprnn_export import Bundle
-    from skiprnn_service.engine.step_runner import StepSession
+    from skiprnn_service.engine.step_runner import StepRunner
     from skiprnn_service.scoring.formats import Item, Said
     from skiprnn_service.scoring.job import Totals
     from skiprnn_service.scoring.writers import Scored
@@ -81,7 +81,7 @@ class _Run:
         seconds, samples: what this run scored.
     """
 
-    session: "StepSession"
+    runner: "StepRunner"
 
     def __init__(
         self, model: Path, data: Path, out: Path, updates: bool, threshold: float | None, max_bytes: int
@@ -100,12 +100,12 @@ class _Run:
     def prepare(self, threads: int, batch: int, *, anew: bool) -> None:
         """Open the session and the parts."""
         from skiprnn_cli.score_parts import Parts
-        from skiprnn_service.engine.step_runner import StepSession
+        from skiprnn_service.engine.step_runner import StepRunner
 
         if not self.out.parent.is_dir():
             raise FileNotFoundError(f"--out: expected a folder at {self.out.parent}, found none")
-        self.session = StepSession(self.bundle, threads=threads, max_batch=batch)
-        self.session.self_test()  # pads batches where exactness needs it
+        self.runner = StepRunner(self.bundle, threads=threads, max_batch=batch)
+        self.runner.self_test()  # pads batches where exactness needs it
         self._parts = Parts(self.out, self._plan())
         if anew:
             self._parts.remove()
@@ -157,7 +157,7 @@ class _Run:
         from skiprnn_service.scoring.job import score_chunk
 
         started = time.perf_counter()
-        scored = score_chunk(self.session, chunk, threshold=threshold, first=first)
+        scored = score_chunk(self.runner, chunk, threshold=threshold, first=first)
         self.seconds += time.perf_counter() - started
         self.samples += sum(one.score.samples for one in scored)
         return scored
