@@ -84,7 +84,7 @@ class Recipe:
         every_step: train the readout after every sample of a per-sequence task, not only after the last.
         lambda_: λ, the cost of one update (eq. 11).
         target_rate: μ, the update rate to reach, in (0, 1], in place of λ. The loss gets rate_weight · (r − μ)² +
-            ν · (r − μ) for the update rate r; the Lagrange multiplier ν changes by dual_step_size · (r − μ) a step.
+            m · (r − μ) for the update rate r; the Lagrange multiplier m changes by dual_step_size · (r − μ) a step.
         ramp: share of the training over which λ grows from 0, or μ goes from `first_rate`, to its value.
         init_as_periodic: begin with a gate that updates at every 1/target_rate-th sample, whatever the input, and
             learns from there; in place of gate_bias and random gate weights.

@@ -58,14 +58,14 @@ def update_cost(
 ) -> Tensor:
     """The cost of updates, a scalar; 0 with a fixed schedule.
 
-    With λ it is λ · Σ u (eq. 11). With a target rate μ it is rate_weight · (r − μ)² + ν · (r − μ), the augmented
+    With λ it is λ · Σ u (eq. 11). With a target rate μ it is rate_weight · (r − μ)² + m · (r − μ), the augmented
     Lagrangian of r = μ for the update rate r of the batch.
 
     Args:
         gates: [B, T].
         lengths: [B], samples of each padded sequence; None when none is padded.
         progress: share of the training that is over; the ramp ends at `recipe.ramp`.
-        multiplier: ν, a scalar that `Learner` adapts; None is 0.
+        multiplier: m, a scalar that `Learner` adapts; None is 0.
     """
     if recipe.schedule is not None:
         return gates.new_zeros(())
