@@ -5,6 +5,8 @@ from typing import NoReturn
 
 import typer
 
+INTERRUPTED = 130  # exit code that shells report for Ctrl-C
+
 
 def print_facts(title: str, facts: Mapping[str, str]) -> None:
     """A two-column table; values are printed as they are, brackets included."""
