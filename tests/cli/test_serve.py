@@ -93,6 +93,28 @@ def test_what_cannot_be_set_is_said_and_ends_with_2(flags: list[str], said: str)
     assert said in result.output
 
 
+def test_a_setting_under_its_old_name_is_a_hidden_flag_that_warns() -> None:
+    code = """
+import sys
+from skiprnn_service import settings
+settings.RENAMED = {"old_port_number": "port"}
+from skiprnn_cli import main
+sys.argv = ["skiprnn", "serve", *sys.argv[1:]]
+main()
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        [*command, "--old-port-number", "99999"], capture_output=True, text=True, check=False
+    )
+    warning, error = done.stderr.splitlines()
+    assert warning == (
+        "warning: --old-port-number is now --port; --old-port-number goes in the release after this one"
+    )
+    assert error.startswith("error: port: ")
+    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert "--old-port-number" not in shown.stdout
+
+
 def test_a_port_that_is_taken_ends_the_command(models: Path) -> None:
     first = start("--models", str(models), "--port", "0")
     try:
