@@ -27,7 +27,7 @@ def warn(text: str) -> None:
 
 
 def fail_without_extra(extra: str, missing: str | None) -> NoReturn:
-    """End a command whose extra is not installed: says which module is missing and how to install it."""
+    """End a command whose extra is not installed: names the missing module and how to install it."""
     install = f"pip install 'skiprnn[{extra}]', in a checkout: pip install -e '.[{extra}]'"
     fail(f"{missing} is not installed; the extra {extra!r} brings it: {install}")
 

@@ -19,7 +19,7 @@ class Run:
 
     Args:
         model: the bundle.
-        data, out: sequences, and where their scores go; the formats are told by the names.
+        data, out: sequences, and where their scores go; their names end in the formats.
         updates: write the outputs of all updates.
         threshold: of the gate; None: that of the data, else the bundle's.
         max_bytes: of a sequence, at most.
@@ -44,7 +44,7 @@ class Run:
         self.data, self.out, self._updates, self._threshold = data, out, updates, threshold
         self._input, self._output, self._max_bytes = kind_of_file(data), kind_of_file(out), max_bytes
         if {self._input, self._output} & {"arrow", "arrow_file", "parquet", "csv"}:
-            pyarrow()  # or say what is missing before any work
+            pyarrow()  # fails before any work
         self.total_bytes, self.resumed = data.stat().st_size, False
         self.seconds, self.samples = 0.0, 0
 

@@ -211,7 +211,7 @@ def _label(name: str, rows: int = 1) -> Text:
 
 
 def _names(ready: "Ready") -> list[str]:
-    """Of the features, with units, as the server says; else numbered."""
+    """Names and units of the features, if the server sends them; else their numbers."""
     channels = ready.facts.get("channels") or [{"name": f"x{index}"} for index in range(ready.features)]
     return [" ".join(filter(None, (channel["name"], channel.get("unit")))) for channel in channels]
 

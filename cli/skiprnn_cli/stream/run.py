@@ -66,7 +66,7 @@ class Run:
                 self._view.add_update(update, self._round_trip())
 
     def interrupted(self) -> str:
-        """What to say of an interrupted stream: how to resume it, once its name is known."""
+        """The message for an interrupted stream: how to resume it, once its name is known."""
         known = self._ready and f"; --stream-id {self._ready.stream_id} resumes the stream"
         return f"interrupted{known or ''}"
 

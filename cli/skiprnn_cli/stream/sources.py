@@ -13,7 +13,7 @@ import numpy as np
 
 from skiprnn_cli.stream.csv_lines import read_samples
 
-_FRAMES = 1024  # of a WAV file that are read at once
+_FRAMES = 1024  # of a WAV file, read at once
 _SCALES = {1: 2.0**7, 2: 2.0**15, 3: 2.0**23, 4: 2.0**31}  # by bytes a sample
 
 
@@ -26,7 +26,7 @@ class Format(StrEnum):
 
 
 class SourceError(ValueError):
-    """A source that does not hold samples of the model; the message says what was expected."""
+    """A source that does not hold samples of the model; the message has what was expected."""
 
 
 class Source(NamedTuple):

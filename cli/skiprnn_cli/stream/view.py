@@ -21,7 +21,7 @@ class View:
     """Counts samples and updates. Subclasses show them.
 
     Args:
-        ready: what the server said of the model.
+        ready: what the server sent about the model.
         console: where to write.
         wake: samples that the network skips are not sent; else all are.
     """
