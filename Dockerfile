@@ -1,4 +1,4 @@
-# The server in an image. Targets: cpu (the default) and gpu. What is in them and why: docs/deploy.md.
+# The server in an image. Targets: cpu (the default) and gpu. What is in them and why: docs/how-to/deploy.md.
 #   docker build -t skiprnn:0.1.0 .
 #   docker build -t skiprnn:0.1.0-gpu --target gpu .
 ARG PYTHON_IMAGE=python:3.13.9-slim-bookworm
@@ -40,7 +40,7 @@ ENV PATH=/opt/skiprnn/bin:$PATH \
     ORT_DISABLE_TELEMETRY=1 \
     SKIPRNN_HOST=0.0.0.0 \
     SKIPRNN_PORT=8000 \
-    SKIPRNN_MODELS=/models
+    SKIPRNN_MODELS_DIR=/models
 WORKDIR /
 EXPOSE 8000
 ENTRYPOINT ["skiprnn"]

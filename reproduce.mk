@@ -1,4 +1,4 @@
-# Train what docs/results.md reports. Interrupted targets go on where they stopped.
+# Train what docs/results/accuracy.md reports. Interrupted targets go on where they stopped.
 #
 #   make reproduce-adding                   three seeds, our epochs
 #   make reproduce-mnist EPOCHS=20 SEEDS=0  another length, one seed
@@ -12,14 +12,14 @@ CELLS  ?= gru lstm
 EPOCHS ?=
 PAPER  ?=
 RUNS   ?= runs
-# The LSTM's gate reads c, which is not bounded, and must learn more slowly (docs/experiments.md).
+# The LSTM's gate reads c, which is not bounded, and must learn more slowly (docs/results/experiments.md).
 LSTM    = $(if $(PAPER),,--lr 1e-3)
 LSTM_FREQUENCY = $(if $(PAPER),,--lr 5e-4)
 # Twice as many samples: begin with every fifth, not with every third.
 OFTENER = $(if $(PAPER),,--set gate_bias=-2)
 # What 100 epochs are too few for.
 LONGER  = $(if $(PAPER)$(EPOCHS),,--epochs 150)
-# Late in a training a single gradient can throw the LSTM's gate to where it reads nothing (docs/experiments.md).
+# Late in a training a single gradient can throw the LSTM's gate to where it reads nothing (docs/results/experiments.md).
 STEADY  = $(if $(PAPER),,$(LONGER) --set clip_ratio=1 --set keep=best)
 # Approach a rate that is far below where the gate begins, over most of the training.
 RAMPED  = $(if $(PAPER),,--ramp 0.7)

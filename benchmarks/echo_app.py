@@ -1,7 +1,7 @@
 """Every message back as it came: the floor of each way to write a websocket route.
 
-uvicorn benchmarks.echo_app:app                                              /echo: what uvicorn and FastAPI give
-uvicorn benchmarks.echo_app:app --ws skiprnn_service.server.websocket_protocol:StreamProtocol     /direct: our protocol class
+uvicorn benchmarks.echo_app:app                  /echo: what uvicorn and FastAPI give
+  … --ws skiprnn_service.server.websocket_protocol:StreamProtocol   /direct: our protocol class
 """
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect

@@ -16,7 +16,7 @@ app = FastAPI()
 _bundle = read(Path(os.environ["NAIVE_MODEL"]))
 _options = onnxruntime.SessionOptions()
 _options.intra_op_num_threads = 1
-_session = onnxruntime.InferenceSession(_bundle.model, _options, providers=["CPUExecutionProvider"])
+_runner = onnxruntime.InferenceSession(_bundle.model, _options, providers=["CPUExecutionProvider"])
 
 
 @app.websocket("/stream")
@@ -29,7 +29,7 @@ async def stream(websocket: WebSocket) -> None:
             message = await websocket.receive_bytes()
             samples = np.frombuffer(message, np.float32, offset=8).reshape(-1, 1, _bundle.info.input_size)
             for x in samples:
-                state, _, y = _session.run(None, {"x": x, "state": state})
+                state, _, y = _runner.run(None, {"x": x, "state": state})
             await websocket.send_bytes(y.tobytes())
     except WebSocketDisconnect:
         return

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import BUILD, Load, Server, describe, free_port, load, running
 from benchmarks.models import FEATURES, make, rate
 from skiprnn_export import Bundle, open_session, skip_table
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.scoring.score import score_padded
 
 N, T, HIDDEN = 256, 1000, 128
@@ -49,7 +49,7 @@ def speed() -> str:
     torch.set_num_threads(1)
     bundle = make(BUILD / "models", "scoring", hidden=HIDDEN, skipped=0.912)
     x = np.random.default_rng(0).standard_normal((N, T, FEATURES), np.float32)
-    session, plain = StepSession(bundle), open_session(bundle.model)
+    runner, plain = StepRunner(bundle), open_session(bundle.model)
     lstm = torch.nn.LSTM(FEATURES, HIDDEN, batch_first=True).eval()
     as_torch = torch.from_numpy(x)
 
@@ -59,13 +59,13 @@ def speed() -> str:
 
     seconds = _in_turns(
         {
-            "skiprnn": lambda: score_padded(session, x),
+            "skiprnn": lambda: score_padded(runner, x),
             "torch nn.LSTM, all samples": dense,
             "masked step graph": lambda: masked(bundle, plain, x),
         }
     )
     ours = seconds["skiprnn"]
-    updates = sum(len(one.t) for one in score_padded(session, x)) / (N * T)
+    updates = sum(len(one.t) for one in score_padded(runner, x)) / (N * T)
     rows = [
         f"| {name} | {1000 * s:.0f} | {N * T / s / 1e6:.2f} | {s / ours:.1f} |" for name, s in seconds.items()
     ]
@@ -73,7 +73,7 @@ def speed() -> str:
     return head + "| | ms | M samples/s | time ÷ ours |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
-def masked(bundle: Bundle, session: Any, x: Samples) -> Samples:
+def masked(bundle: Bundle, runner: Any, x: Samples) -> Samples:
     """The plain way: step all sequences at every time step, keep what the gate lets through. Returns final y.
 
     session: of ONNX Runtime, on the bundle's step.
@@ -82,7 +82,7 @@ def masked(bundle: Bundle, session: Any, x: Samples) -> Samples:
     state = np.tile(bundle.info.initial_state, (N, 1))
     left, y = np.zeros(N, np.int64), np.empty((N, bundle.info.outputs), np.float32)
     for t in range(T):
-        new_state, update_prob, new_y = session.run(
+        new_state, update_prob, new_y = runner.run(
             ["new_state", "update_prob", "y"], {"x": x[:, t], "state": state}
         )
         due = left == 0
@@ -101,7 +101,7 @@ def latency(streams: int = STREAMS) -> str:
     command = (
         str(Path(sys.executable).with_name("skiprnn")),
         "serve",
-        "--models",
+        "--models-dir",
         str(folder),
         "--port",
         str(port),

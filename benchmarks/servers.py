@@ -46,7 +46,7 @@ def ours(folder: Path, *, name: str = "ours", **flags: object) -> Iterator[Ours]
     said = _ROOMY | {key.replace("_", "-"): value for key, value in flags.items()}
     options = [f"--{key}={value}" for key, value in said.items()]
     program = str(Path(sys.executable).with_name("skiprnn"))
-    command = [program, "serve", f"--models={folder}", f"--port={port}", *options]
+    command = [program, "serve", f"--models-dir={folder}", f"--port={port}", *options]
     with machine.running(name, command, port, ready="/v2/health/ready") as server:
         yield Ours(server)
 

@@ -62,7 +62,7 @@ class Cluster:
         time.sleep(seconds)
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
-    def refuse_writes(self, seconds: float) -> None:
+    def reject_writes(self, seconds: float) -> None:
         """Redis answers every write with an error (out of memory) for so long."""
         assert self.redis
         with redis.Redis.from_url(self.redis.url) as client:

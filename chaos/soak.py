@@ -72,7 +72,7 @@ def soak(minutes: float, clients: int) -> list[Look]:
         models(folder / "models")
         store = f"sqlite:///{folder / 'streams.db'}"
         with (
-            ServerProcess(folder / "models", store=store, stream_ttl_seconds=20) as server,
+            ServerProcess(folder / "models", store_url=store, stream_ttl_seconds=20) as server,
             ThreadPoolExecutor(clients) as pool,
         ):
             started, looks = time.monotonic(), list[Look]()

@@ -12,6 +12,6 @@ write() { [ -s "$1" ] || { printf '%s\n' "$2" >"$1" && chmod 444 "$1" && echo "m
 redis=$(sed -n 's/^requirepass //p' redis_auth.conf 2>/dev/null || true)
 redis=${redis:-$(password)}
 write redis_auth.conf "requirepass $redis"
-write skiprnn_store "redis://:$redis@redis:6379/0"
+write skiprnn_store_url "redis://:$redis@redis:6379/0"
 write ticket_secret "$(password)"
 write grafana_password "$(password)"

@@ -18,7 +18,7 @@ from skiprnn_export import BundleError, parse
 from skiprnn_service.errors import ClientError, SnapshotError
 from skiprnn_service.server.websocket_protocol import StreamProtocol
 from skiprnn_service.stores import snapshot as snapshot_format
-from skiprnn_service.websocket import messages as protocol
+from skiprnn_service.websocket import messages
 
 FEATURES, OUTPUTS = 3, 2
 READY = Ready(stream_id="s", model="m", version="1", features=FEATURES, outputs=OUTPUTS)
@@ -36,7 +36,7 @@ def text_message(data: bytes) -> None:
     except UnicodeDecodeError:
         return
     try:
-        message = protocol.decode_text(data, FEATURES)
+        message = messages.decode_text(data, FEATURES)
     except ClientError:
         return
     fields = json.loads(data)
@@ -52,7 +52,7 @@ def text_message(data: bytes) -> None:
 def binary_message(data: bytes) -> None:
     """A binary frame of a client."""
     try:
-        _, n, payload, start = protocol.decode_binary(data, 4 * FEATURES)
+        _, n, payload, start = messages.decode_binary(data, 4 * FEATURES)
     except ClientError:
         return
     assert len(payload) - start == n * 4 * FEATURES
@@ -124,7 +124,7 @@ class _Wire:
         del high, low
 
     def pause_reading(self) -> None:
-        """There is nobody to pause."""
+        """There is no client to pause."""
 
     resume_reading = set_protocol = pause_reading
 

@@ -28,7 +28,7 @@ def demo(
     from skiprnn_service.server import uvicorn_server as server
     from skiprnn_service.settings import load
 
-    settings = load(port=port, models=models_dir, log_level="warning", drain_seconds=0.2)
+    settings = load(port=port, models_dir=models_dir, log_level="warning", drain_seconds=0.2)
     try:
         server.serve(settings, on_started=lambda port: _show(f"http://{settings.host}:{port}/", open_page))
     except KeyboardInterrupt:  # uvicorn has shut down and passes the signal on

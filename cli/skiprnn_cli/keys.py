@@ -14,11 +14,13 @@ keys = typer.Typer(
     name="keys",
     add_completion=False,
     help="Add, list and revoke the API keys of a server. Its file holds only their hashes.\n\n"
-    "Example: skiprnn keys add alice --file keys.json && skiprnn serve --api-keys keys.json",
+    "Example: skiprnn keys add alice --file keys.json && skiprnn serve --api-keys-file keys.json",
     no_args_is_help=True,
 )
 
-_FILE = Annotated[Path, typer.Option("--file", help="The file of keys; the server takes it as --api-keys.")]
+_FILE = Annotated[
+    Path, typer.Option("--file", help="The file of keys; the server takes it as --api-keys-file.")
+]
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_FILE = Path("keys.json")
 

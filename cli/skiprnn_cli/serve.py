@@ -18,13 +18,13 @@ def _flag(setting: str) -> str:
     return "--" + setting.replace("_", "-")
 
 
-RENAMED = {_flag(old): _flag(new) for old, new in getattr(settings, "RENAMED", {}).items()}
+RENAMED = {_flag(old): _flag(new) for old, new in settings.RENAMED.items()}
 
 _DOC = """Serve the bundles of a folder: websocket streams, whole-sequence scoring, metrics, a dashboard.
 
 Every setting can also stand in the environment (SKIPRNN_PORT=8000) or in a TOML file (--config).
 
-Example: skiprnn serve --models ./models --port 8000
+Example: skiprnn serve --models-dir ./models --port 8000
 """
 _CONFIG = inspect.Parameter(
     "config",
@@ -70,12 +70,18 @@ def _serve(config: Path | None, **flags: Any) -> None:
     from skiprnn_service.server import uvicorn_server as server
 
     try:
-        found = settings.load(config, **flags)
+        found = settings.load(config, **_with_current_values(flags))
         server.serve(found, on_started=lambda port: _print_address(found.host, port))
     except ValidationError as error:
         fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()))
     except (OSError, ValueError, ModelError) as error:
         fail(error)
+
+
+def _with_current_values(flags: dict[str, Any]) -> dict[str, Any]:
+    """The same flags; values of the old release, such as --websocket direct, replaced by those of this one."""
+    renamed = {(settings.RENAMED[old], value): new for (old, value), new in settings.RENAMED_VALUES.items()}
+    return {name: renamed.get((name, value), value) for name, value in flags.items()}
 
 
 def _print_address(host: str, port: int) -> None:

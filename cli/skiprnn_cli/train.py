@@ -19,7 +19,7 @@ _NETWORK, _OBJECTIVE = "Network and optimiser", "Which samples to read"
 def train(
     task: Annotated[
         str,
-        typer.Argument(help="adding, csv, watch, … (docs/training.md lists them).", show_default=False),
+        typer.Argument(help="adding, csv, watch, … (docs/how-to/train.md lists them).", show_default=False),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder to write the run into.", show_default=False)

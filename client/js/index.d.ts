@@ -22,7 +22,7 @@ export interface Reply {
   saved: number;
 }
 
-/** What the server says first: docs/protocol.md explains every field. */
+/** What the server says first: docs/reference/protocol.md explains every field. */
 export interface Ready {
   stream_id: string;
   model: string;

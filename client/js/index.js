@@ -1,4 +1,4 @@
-/** Client of a skiprnn server, for browsers and Node. What travels is written in docs/protocol.md. */
+/** Client of a skiprnn server, for browsers and Node. What travels is written in docs/reference/protocol.md. */
 export { Connection, connect } from "./src/connection.js";
 export {
   ClientError,

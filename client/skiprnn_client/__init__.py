@@ -7,7 +7,7 @@
 
 `stream` and `stream_from` are asynchronous, `stream_sync` and `stream_from_sync` are not. They outlive their
 connections: each update comes exactly once (see `Resume`). `connect` and `connect_sync` give a single connection. What
-travels is written in docs/protocol.md.
+travels is written in docs/reference/protocol.md.
 """
 
 from skiprnn_client.connection import Connection, connect

@@ -8,7 +8,7 @@ ClientError
 ├── StreamClosed      the connection ended before the stream did
 ├── StreamLost        the server does not know the stream any more, and what is kept here does not reach back far enough
 ├── Unsaved           too much is kept that the server has not saved (`when_full="raise"`)
-└── ProtocolError     what came is not what docs/protocol.md promises: another kind of server, or a newer one
+└── ProtocolError     what came is not what docs/reference/protocol.md promises: another kind of server, or a newer one
 """
 
 # Of these a stream can go on under its id: going away, lost without a close frame, internal error, restart, try later,
@@ -47,7 +47,7 @@ class ServerError(ClientError):
     """The server could not take a message. Unless `fatal`, the stream stands where it stood before the message.
 
     Attributes:
-        code: the server's word for it; docs/protocol.md lists them.
+        code: the server's word for it; docs/reference/protocol.md lists them.
         message: the server's explanation.
         next: index of the sample to send from, where the server said it.
         fatal: the connection is over.

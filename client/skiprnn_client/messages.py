@@ -1,4 +1,4 @@
-"""The messages of docs/protocol.md in both encodings, as pure functions."""
+"""The messages of docs/reference/protocol.md in both encodings, as pure functions."""
 
 import json
 import struct

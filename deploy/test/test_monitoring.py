@@ -57,7 +57,7 @@ def test_it_counts_exactly_what_was_streamed(
     samples, updates = sum(map(len, recordings)), sum(map(len, expected))
     assert until(lambda: value(project, "sum(skiprnn_samples_total)") == samples)
     assert value(project, "sum(skiprnn_updates_total)") == updates
-    assert value(project, "sum(skiprnn_skipped_total)") == samples - updates
+    assert value(project, "sum(skiprnn_samples_skipped_total)") == samples - updates
 
 
 def test_a_server_that_is_gone_raises_an_alert(project: Project) -> None:

@@ -1,6 +1,6 @@
 """Bundles: the update step of a Skip RNN in one ONNX file, with all that a server needs to know about it.
 
-    read, parse, write         the file (docs/bundle.md)
+    read, parse, write         the file (docs/reference/bundle.md)
     skips, SkipTable           how many samples an update lets a stream skip
     unroll                     the offline reference that every server equals
 

@@ -1,7 +1,7 @@
 """The bundle: one .onnx file with the update step and all that a server needs to know about it.
 
-docs/bundle.md describes it byte by byte. The graph is the file's own (`graph.py` says what it must look like);
-everything else is JSON in the metadata property "skiprnn" (`metadata.py` is its schema). Reading checks all of it.
+docs/reference/bundle.md describes it byte by byte. The graph is the file's own (`graph.py` says what it must look
+like); everything else is JSON in the metadata property "skiprnn" (`metadata.py` is its schema).
 
 Errors: BundleError (a ValueError), its message names the file, what was expected and what was found.
 """
@@ -156,7 +156,7 @@ def pack(model: "onnx.ModelProto", info: BundleInfo, *, source: str = "bundle") 
     """A bundle in memory, checked as if it had been read.
 
     Args:
-        model: the update step (docs/bundle.md); left as it is.
+        model: the update step (docs/reference/bundle.md); left as it is.
         info: what to say about it.
         source: names it in messages.
 

@@ -1,4 +1,4 @@
-"""The schema of a bundle's description (docs/bundle.md): the JSON fields, their types and ranges.
+"""The schema of a bundle's description (docs/reference/bundle.md): the JSON fields, their types and ranges.
 
 What fields say of each other, and of the graph, is checked in `bundle.py`. Needs msgspec.
 """

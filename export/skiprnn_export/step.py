@@ -68,7 +68,7 @@ def export(run: Path, out: Path, *, samples: Sequence[NDArray[np.float32]] | Non
 
 
 def export_step(network: SkipNetwork) -> onnx.ModelProto:
-    """`network.step` as an ONNX model with a free batch dimension; names and shapes as in docs/bundle.md."""
+    """`network.step` as an ONNX model with a free batch dimension; names and shapes as in docs/reference/bundle.md."""
     config = network.config
     example = (torch.zeros(2, config.input_size), torch.zeros(2, config.state_size))
     rows = {0: torch.export.Dim("batch", min=1)}

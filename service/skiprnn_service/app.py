@@ -1,4 +1,4 @@
-"""The application: routes on a Service that lives as long as the application does.
+"""The application: routes on a ServerState that lives as long as the application does.
 
 uvicorn --factory skiprnn_service.app:create_app        settings from the environment
 skiprnn serve                                           the same with flags, and frames by `wire.py`
@@ -27,7 +27,7 @@ from skiprnn_service.routes import score as scoring_route
 from skiprnn_service.routes import stream as websocket
 from skiprnn_service.routes import tickets as tickets_route
 from skiprnn_service.settings import Settings
-from skiprnn_service.state import Service
+from skiprnn_service.state import ServerState
 from skiprnn_service.telemetry import traces
 
 _PAGE = Path(__file__).parent / "page"
@@ -47,8 +47,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            async with Service.opened(settings) as service:
-                app.state.service = service
+            async with ServerState.opened(settings) as server:
+                app.state.server = server
                 yield
         finally:
             await asyncio.to_thread(send_traces)
@@ -86,7 +86,7 @@ async def _page() -> FileResponse:
 
 async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SkipRnnServiceError)
-    request.app.state.service.stats.refusals[error.code] += 1
+    request.app.state.server.stats.rejected[error.code] += 1
     return JSONResponse({"error": str(error), "code": error.code}, error.status, error.headers)
 
 

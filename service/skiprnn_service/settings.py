@@ -1,18 +1,22 @@
 """Every setting of the server: by flag, by environment (`SKIPRNN_…`), by file (TOML), in that order of precedence.
 
-Last comes a file of its own in /run/secrets, where container engines put what nobody should see in an environment:
-/run/secrets/skiprnn_store holds the setting `store`.
+Last comes a file of its own in /run/secrets, where container engines put what must not stand in an environment:
+/run/secrets/skiprnn_store_url holds the setting `store_url`.
 
-docs/settings.md lists them; a test holds the page, the flags of `skiprnn serve` and this class together.
+docs/reference/settings.md lists them; a test holds the page, the flags of `skiprnn serve` and this class together.
 """
 
+import logging
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
@@ -20,12 +24,33 @@ from pydantic_settings import (
 SHIPPED_MODELS = Path(__file__).parent / "bundles"
 _SECRETS = Path("/run/secrets")
 
+# Names of version 0.1, which work in this release alone.
+RENAMED = {
+    "models": "models_dir",
+    "store": "store_url",
+    "api_keys": "api_keys_file",
+    "jwt_keys": "jwks_file",
+    "ticket_secret": "ticket_secret_file",
+    "tls_certificate": "ssl_certfile",
+    "tls_key": "ssl_keyfile",
+    "pinned_models": "allowed_digests",
+    "request_timeout_seconds": "read_timeout_seconds",
+    "max_unread_bytes": "write_high_water_bytes",
+    "slow_client_seconds": "slow_client_timeout_seconds",
+    "inline_below_us": "inline_step_below_us",
+    "threads": "intra_op_threads",
+    "websocket": "websocket_impl",
+}
+RENAMED_VALUES = {("websocket", "direct"): "fast"}
+
+_log = logging.getLogger(__name__)
+
 
 class Settings(BaseSettings):
     """What `skiprnn serve` can be told. Units are in the names.
 
     Raises:
-        pydantic.ValidationError: a value of the wrong kind or out of range; says which and why.
+        pydantic.ValidationError: a value of the wrong type or out of range; says which and why.
     """
 
     model_config = SettingsConfigDict(
@@ -38,130 +63,156 @@ class Settings(BaseSettings):
     # where
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
-    models: Path = Field(SHIPPED_MODELS, description="Folder of bundles: NAME.onnx or NAME/VERSION.onnx.")
+    models_dir: Path = Field(SHIPPED_MODELS, description="Folder of bundles: NAME.onnx or NAME/VERSION.onnx.")
     model_poll_seconds: float = Field(
-        0, ge=0, description="Between two looks for changed bundles; 0: only on SIGHUP and when asked to."
+        0,
+        ge=0,
+        description="Interval between checks for changed bundles; 0 checks on SIGHUP and request only.",
     )
 
-    tls_certificate: Path | None = Field(None, description="PEM file of the server's certificate chain.")
-    tls_key: Path | None = Field(None, description="PEM file of the certificate's private key.")
+    ssl_certfile: Path | None = Field(None, description="PEM file with the server's certificate chain.")
+    ssl_keyfile: Path | None = Field(None, description="PEM file with the private key of the certificate.")
 
-    pinned_models: Path | None = Field(
-        None, description="File with the digests of the bundles that may be served, one a line."
-    )
-
-    # who may come in
-    api_keys: Path | None = Field(None, description="File of API keys (skiprnn keys add); asks for one.")
-    jwt_keys: Path | None = Field(None, description="JWKS file; asks for a JSON Web Token or an API key.")
-    jwt_issuer: str | None = Field(None, description="What iss of a token must be.")
-    jwt_audience: str | None = Field(None, description="What aud of a token must be.")
-    ticket_secret: Path | None = Field(
+    allowed_digests: Path | None = Field(
         None,
-        description="File of 32 bytes or more that replicas share, so that each takes the others' tickets.",
+        description="File with the SHA-256 digests of the bundles that may be served, one a line, "
+        "as `sha256sum` prints them.",
+    )
+
+    # authentication and admission
+    api_keys_file: Path | None = Field(
+        None, description="File of API keys (`skiprnn keys add`). Clients must then send one."
+    )
+    jwks_file: Path | None = Field(
+        None, description="JWKS file. Clients must then send a JSON Web Token or an API key."
+    )
+    jwt_issuer: str | None = Field(None, description="Required `iss` of a token.")
+    jwt_audience: str | None = Field(None, description="Required `aud` of a token.")
+    ticket_secret_file: Path | None = Field(
+        None,
+        description="File of 32 bytes or more that replicas share, so that each accepts the others' tickets.",
     )
     allowed_origins: str = Field(
-        "", description="Origins of foreign pages that may connect, with commas between; * is any."
+        "", description="Origins of other sites whose pages may connect, separated by commas; * allows all."
     )
     allow_unauthenticated: bool = Field(
-        False, description="Listen on other addresses than loopback though nobody has to say who they are."
+        False, description="Allow non-loopback addresses without authentication."
     )
     max_streams_per_principal: int = Field(
-        1000, ge=1, description="Live streams of one principal; more are refused with 429."
+        1000, ge=1, description="Live streams of one principal; more are rejected with 429."
     )
     max_opens_per_minute: int = Field(
-        6000, ge=1, description="Streams that one principal may open; more are refused with 429."
+        6000, ge=1, description="Streams that one principal may open a minute; more are rejected with 429."
     )
-    max_connections: int = Field(20_000, ge=1, description="Connections of all kinds; more get 503.")
-    request_timeout_seconds: float = Field(
-        10, gt=0, description="For the head of a request, and between two pieces of its body."
+    max_connections: int = Field(
+        20_000, ge=1, description="Connections of all kinds; more are rejected with 503."
+    )
+    read_timeout_seconds: float = Field(
+        10, gt=0, description="Limit for the head of a request, and between two chunks of its body."
     )
 
     # the engine
-    max_streams: int = Field(10_000, ge=1, description="Live streams of a model; more are refused with 503.")
+    max_streams: int = Field(10_000, ge=1, description="Live streams of a model; more are rejected with 503.")
     max_batch: int = Field(256, ge=1, le=4096, description="Rows of one update step.")
     device: Literal["cpu", "cuda", "auto"] = Field(
         "cpu",
-        description="Where update steps run. cuda needs skiprnn[gpu] and a GPU; auto falls back to the CPU.",
+        description="Device of update steps. cuda needs the gpu extra and a GPU; auto falls back to the CPU.",
     )
-    threads: int = Field(1, ge=1, description="Threads of one update step; two pay from H = 256 on.")
-    inline_below_us: float | None = Field(
+    intra_op_threads: int = Field(
+        1, ge=1, description="Threads of one update step; two pay off from H = 256 on."
+    )
+    inline_step_below_us: float | None = Field(
         None,
         ge=0,
-        description="Update steps predicted to be quicker run on the event loop, others on a thread. "
+        description="Update steps predicted to take less run on the event loop, others on a thread. "
         "None: 200, or all on the loop where there is one core.",
     )
-    websocket: Literal["direct", "asgi"] = Field(
-        "direct", description="Frames by our protocol class for uvicorn, or by uvicorn's own (slower)."
+    websocket_impl: Literal["fast", "asgi"] = Field(
+        "fast",
+        description="fast: frames are parsed by the protocol class of this package. "
+        "asgi: by uvicorn's own (slower).",
     )
 
     # one connection
     max_message_bytes: int = Field(1_048_576, ge=1024, description="Longest websocket message.")
-    max_samples: int = Field(4096, ge=1, description="Samples in a message.")
+    max_samples: int = Field(4096, ge=1, description="Samples in one message.")
     max_pending_messages: int = Field(
-        64, ge=1, description="Messages of a connection that wait for an answer; then it is read no further."
+        64,
+        ge=1,
+        description="Unanswered messages of a connection; at more the server stops reading from it.",
     )
     max_queued_bytes: int = Field(
-        4_194_304, ge=1024, description="Bytes of messages that wait likewise; then it is read no further."
+        4_194_304,
+        ge=1024,
+        description="Bytes of unanswered messages of a connection; at more the server stops reading from it.",
     )
-    max_unread_bytes: int = Field(
-        1_048_576, ge=1024, description="Replies that a client has not taken; then it is read no further."
+    write_high_water_bytes: int = Field(
+        1_048_576,
+        ge=1024,
+        description="Bytes of replies that wait to be sent; at more the server stops reading from the connection.",
     )
-    slow_client_seconds: float = Field(
-        30, gt=0, description="How long a client may take to read its replies before it is closed."
+    slow_client_timeout_seconds: float = Field(
+        30, gt=0, description="Time a client may take to read waiting replies before it is closed with 4410."
     )
     idle_timeout_seconds: float = Field(
-        300, gt=0, description="A stream that sends nothing for so long is parked and its connection closed."
+        300,
+        gt=0,
+        description="Time without a message after which a stream is parked and its connection closed.",
     )
-    ping_interval_seconds: float = Field(30, gt=0, description="Between pings that find vanished clients.")
-    ping_timeout_seconds: float = Field(60, gt=0, description="How long a pong may take.")
+    ping_interval_seconds: float = Field(
+        30, gt=0, description="Interval between pings, which detect vanished clients."
+    )
+    ping_timeout_seconds: float = Field(60, gt=0, description="Time a pong may take.")
 
     # whole sequences
     max_json_bytes: int = Field(
         4_194_304,
         ge=1024,
-        description="JSON of a request: it is parsed at one go, and streams wait meanwhile.",
+        description="JSON of one request. It is parsed in one step, and streams wait meanwhile.",
     )
     max_request_bytes: int = Field(
-        67_108_864, ge=1024, description="A request's body, a sequence or an answer that is held in memory."
+        67_108_864, ge=1024, description="A request body, a sequence or an answer that is held in memory."
     )
     max_score_bytes: int = Field(
         1_073_741_824,
         ge=1024,
-        description="Sequences to score: what comes piece by piece, and waits on the disk.",
+        description="Sequences to score in one request: they are received in chunks and wait on disk.",
     )
     max_scoring: int = Field(
-        1, ge=1, description="Requests that are scored at once; each takes a core when streams leave one."
+        1, ge=1, description="Requests scored at the same time; each uses a core when streams leave one free."
     )
     scoring_priority: Literal["idle", "low", "normal"] = Field(
         "idle",
-        description="Large requests get what nothing else wants of the processor, a small share, or their share.",
+        description="Processor share of large requests: what is left over, a small share, or an equal share.",
     )
     max_scoring_waiting: int = Field(
-        16, ge=0, description="Requests that wait to be scored; more are refused with 503."
+        16, ge=0, description="Requests that wait to be scored; more are rejected with 503."
     )
 
-    # what survives
-    store: str = Field(
-        "memory", description="Where streams survive: memory, sqlite:///PATH or redis://HOST:PORT/DB."
+    # durability
+    store_url: str = Field(
+        "memory", description="Store of parked streams: memory, sqlite:///PATH or redis://HOST:PORT/DB."
     )
     snapshot_interval_seconds: float = Field(
-        1, gt=0, description="Between two rounds of writing changed streams to a durable store."
+        1, gt=0, description="Interval between two writes of changed streams to a durable store."
     )
     stream_ttl_seconds: float = Field(
-        600, gt=0, description="How long a parked stream waits for its client to come back."
+        600, gt=0, description="Time a parked stream waits for its client before it expires."
     )
     max_parked_streams: int = Field(
-        100_000, ge=1, description="Streams kept in memory or SQLite; then oldest go."
+        100_000, ge=1, description="Streams parked in memory or SQLite; beyond it the oldest are dropped."
     )
     drain_seconds: float = Field(
-        2, ge=0, description="Between the notice (go_away) and the close of connections at shutdown."
+        2, ge=0, description="Time between the notice (go_away) and the close of connections at shutdown."
     )
 
-    # what is said
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Of the log.")
-    log_format: Literal["text", "json"] = Field("text", description="Lines for people, or JSON for machines.")
+    # observability
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="Format of log lines.")
     otlp_endpoint: str | None = Field(
-        None, description="Where traces go, such as http://127.0.0.1:4318 (OpenTelemetry over HTTP)."
+        None, description="Collector of traces, such as http://127.0.0.1:4318 (OpenTelemetry over HTTP)."
     )
 
     @classmethod
@@ -173,8 +224,38 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then environment, then file, then secrets."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls), file_secret_settings
+        """Flags, then environment, then file, then secrets; each with the names of version 0.1."""
+        secrets = getattr(file_secret_settings, "secrets_dir", None)
+        env = EnvSettingsSource(_OldSettings)() | env_settings()
+        files = SecretsSettingsSource(_OldSettings, secrets)() | file_secret_settings()
+        return (
+            InitSettingsSource(settings_cls, _renamed(init_settings())),
+            InitSettingsSource(settings_cls, _renamed(env)),
+            _TomlSource(settings_cls),
+            InitSettingsSource(settings_cls, _renamed(files)),
+        )
+
+
+class _TomlSource(TomlConfigSettingsSource):
+    def __call__(self) -> dict[str, Any]:
+        return _renamed(super().__call__())
+
+
+_OldSettings = create_model(  # type: ignore[call-overload]  # the fields are RENAMED's
+    "_OldSettings", __base__=BaseSettings, **dict.fromkeys(RENAMED, (str | None, None))
+)
+_OldSettings.model_config["env_prefix"] = Settings.model_config["env_prefix"]
+
+
+def _renamed(given: dict[str, Any]) -> dict[str, Any]:
+    """Settings under their names of today; a new name wins over an old one."""
+    old = {name: value for name, value in given.items() if name in RENAMED}
+    for name in old:
+        _log.warning(
+            "setting %s is now %s; the old name goes in the release after this one", name, RENAMED[name]
+        )
+    moved = {RENAMED[name]: RENAMED_VALUES.get((name, str(value)), value) for name, value in old.items()}
+    return moved | {name: value for name, value in given.items() if name not in RENAMED}
 
 
 def load(config: Path | None = None, **flags: Any) -> Settings:
@@ -182,20 +263,20 @@ def load(config: Path | None = None, **flags: Any) -> Settings:
 
     Args:
         config: a TOML file of settings.
-        flags: what was said on the command line; None: nothing was.
+        flags: what was given on the command line; None: nothing was.
 
     Raises:
         pydantic.ValidationError: see `Settings`.
         FileNotFoundError: there is no such file.
         tomllib.TOMLDecodeError: it is not TOML.
     """
-    said = {name: value for name, value in flags.items() if value is not None}
+    given = {name: value for name, value in flags.items() if value is not None}
     if config is None:
-        return Settings(**said)
+        return Settings(**given)
     if not config.is_file():
         raise FileNotFoundError(f"--config: expected a TOML file, found none at {config}")
 
     class FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=config)
 
-    return FromFile(**said)
+    return FromFile(**given)

@@ -9,23 +9,24 @@ from functools import partial
 from skiprnn_service.auth.authenticator import Authenticator
 from skiprnn_service.engine.engine import Engine
 from skiprnn_service.engine.onnx_runtime import PROVIDERS
-from skiprnn_service.models.repository import ModelFolder, read_pins
+from skiprnn_service.models.repository import ModelRepository, read_digests
 from skiprnn_service.models.watcher import watching
 from skiprnn_service.oip.sequences import Sequences
 from skiprnn_service.oip.statistics import InferStats
 from skiprnn_service.scoring.scheduler import Scoring
 from skiprnn_service.settings import Settings
+from skiprnn_service.stats import ServiceStats
 from skiprnn_service.stores import open_store
 from skiprnn_service.stores.base import Store
-from skiprnn_service.streams.manager import Streams
+from skiprnn_service.streams.manager import StreamManager
 from skiprnn_service.streams.quotas import Quotas
-from skiprnn_service.telemetry.metrics import Metrics, ServiceStats
+from skiprnn_service.telemetry.metrics import Metrics
 
 _WORTH_A_THREAD_US = 200.0  # the hop costs about 80
 
 
-class Service:
-    """Made by `Service.opened`; routes find it as `app.state.service`.
+class ServerState:
+    """Made by `ServerState.opened`; routes find it as `app.state.server`.
 
     Attributes:
         models: what is served.
@@ -35,18 +36,18 @@ class Service:
         metrics: all counts, for a scrape; `stats` are those of the routes.
     """
 
-    def __init__(self, settings: Settings, models: ModelFolder, store: Store) -> None:
+    def __init__(self, settings: Settings, models: ModelRepository, store: Store) -> None:
         self.settings, self.models, self.store = settings, models, store
         self.auth = Authenticator.of(settings)
         self.scoring = Scoring(
             at_once=settings.max_scoring,
             waiting=settings.max_scoring_waiting,
             priority=settings.scoring_priority,
-            slow_seconds=settings.slow_client_seconds,
+            slow_client_timeout_seconds=settings.slow_client_timeout_seconds,
         )
         self.oip_stats = InferStats()
         self.metrics = Metrics(models.engines)
-        self.streams = Streams(
+        self.streams = StreamManager(
             models,
             store,
             self.stats,
@@ -67,41 +68,43 @@ class Service:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, settings: Settings) -> AsyncIterator["Service"]:
+    async def opened(cls, settings: Settings) -> AsyncIterator["ServerState"]:
         """A service for the length of the block; at its end live streams are parked and everything is closed.
 
         Raises:
             ModelError: the model folder cannot be read.
             ValueError, OSError: the store's address is none, or a file of keys is missing or not what it should be.
         """
-        build = partial(Engine, capacity=settings.max_streams, inline_below_us=_inline_below_us(settings))
-        models = ModelFolder(
-            settings.models,
+        build = partial(
+            Engine, capacity=settings.max_streams, inline_step_below_us=_inline_step_below_us(settings)
+        )
+        models = ModelRepository(
+            settings.models_dir,
             build=build,
             max_batch=settings.max_batch,
-            threads=settings.threads,
+            threads=settings.intra_op_threads,
             providers=PROVIDERS[settings.device],
-            pinned=read_pins(settings.pinned_models) if settings.pinned_models else None,
+            allowed_digests=read_digests(settings.allowed_digests) if settings.allowed_digests else None,
         )
         store = open_store(
-            settings.store, ttl_seconds=settings.stream_ttl_seconds, capacity=settings.max_parked_streams
+            settings.store_url, ttl_seconds=settings.stream_ttl_seconds, capacity=settings.max_parked_streams
         )
         models.load()
-        service = cls(settings, models, store)
+        server = cls(settings, models, store)
         try:
             async with (
-                service.streams.running(),
+                server.streams.running(),
                 watching(models, poll_seconds=settings.model_poll_seconds),
             ):
-                yield service
+                yield server
         finally:
-            await service.scoring.close()
+            await server.scoring.close()
             models.close()
             await store.close()
 
 
-def _inline_below_us(settings: Settings) -> float:
+def _inline_step_below_us(settings: Settings) -> float:
     """On one core a thread gains nothing, and its steps wait for a loop that is never done."""
-    if settings.inline_below_us is not None:
-        return settings.inline_below_us
+    if settings.inline_step_below_us is not None:
+        return settings.inline_step_below_us
     return _WORTH_A_THREAD_US if len(os.sched_getaffinity(0)) > 1 else math.inf

@@ -35,9 +35,7 @@ def test_the_dashboard_is_opened_in_a_browser_unless_no_open_is_given(
     opened = list[str]()
     monkeypatch.setattr("webbrowser.open", opened.append)
     monkeypatch.setattr("threading.Thread.start", lambda thread: thread.run())
-    monkeypatch.setattr(
-        "skiprnn_service.server.uvicorn_server.serve",
-        lambda settings, on_started: on_started(8123),  # noqa: ARG005
-    )
+    serve = "skiprnn_service.server.uvicorn_server.serve"
+    monkeypatch.setattr(serve, lambda settings, on_started: on_started(8123))  # noqa: ARG005
     demo(open_page=wanted, models_dir=None, port=0)
     assert opened == (["http://127.0.0.1:8123/"] if wanted else [])

@@ -1,4 +1,4 @@
-"""Every command explains itself: a sentence, an example that is one, and a place in docs/cli.md."""
+"""Every command explains itself: a sentence, an example that is one, and a place in docs/reference/cli.md."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from skiprnn_cli import app
 
-PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text()
 
 
 def commands(group: TyperGroup, path: str = "skiprnn") -> dict[str, Any]:

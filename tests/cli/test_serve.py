@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from skiprnn_cli import app
-from skiprnn_service.settings import Settings
+from skiprnn_service.settings import RENAMED, Settings
 from support.bundles import write_random_bundle
 from support.serve_command import address, start
 
@@ -25,7 +25,7 @@ def models(tmp_path: Path) -> Path:
 
 
 def test_it_prints_its_address_serves_and_drains_on_sigterm(models: Path) -> None:
-    process = start("--models", str(models), "--port", "0", "--drain-seconds", "0.1")
+    process = start("--models-dir", str(models), "--port", "0", "--drain-seconds", "0.1")
     try:
         http = address(process)
         assert httpx.get(f"{http}/v2/health/ready").json()["ready"]
@@ -56,7 +56,7 @@ def look():
     os.kill(os.getpid(), signal.SIGTERM)
 from skiprnn_service.server import uvicorn_server as server
 server.serve, serve = lambda s, on_started: serve(s, on_started=lambda port: look()), server.serve
-sys.argv = ["skiprnn", "serve", "--models", {str(models)!r}, "--port", "0", "--drain-seconds", "0"]
+sys.argv = ["skiprnn", "serve", "--models-dir", {str(models)!r}, "--port", "0", "--drain-seconds", "0"]
 skiprnn_cli.main()
 """
     environment = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
@@ -82,9 +82,9 @@ def test_every_setting_has_a_flag() -> None:
         (["--config", "no_such.toml"], "no_such.toml"),
         (["--host", "0.0.0.0"], "allow_unauthenticated"),
         (["--device", "cuda"], "skiprnn[gpu]"),
-        (["--store", "mysql://there"], "mysql"),
-        (["--api-keys", "no_such.json"], "no_such.json"),
-        (["--websocket", "fast"], "'direct' or 'asgi'"),
+        (["--store-url", "mysql://there"], "mysql"),
+        (["--api-keys-file", "no_such.json"], "no_such.json"),
+        (["--websocket-impl", "quick"], "'fast' or 'asgi'"),
     ],
 )
 def test_what_cannot_be_set_is_said_and_ends_with_2(flags: list[str], said: str) -> None:
@@ -93,33 +93,30 @@ def test_what_cannot_be_set_is_said_and_ends_with_2(flags: list[str], said: str)
     assert said in result.output
 
 
-def test_a_setting_under_its_old_name_is_a_hidden_flag_that_warns() -> None:
-    code = """
-import sys
-from skiprnn_service import settings
-settings.RENAMED = {"old_port_number": "port"}
-from skiprnn_cli import main
-sys.argv = ["skiprnn", "serve", *sys.argv[1:]]
-main()
-"""
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        [*command, "--old-port-number", "99999"], capture_output=True, text=True, check=False
-    )
-    warning, error = done.stderr.splitlines()
-    assert warning == (
-        "warning: --old-port-number is now --port; --old-port-number goes in the release after this one"
-    )
-    assert error.startswith("error: port: ")
-    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
-    assert "--old-port-number" not in shown.stdout
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_setting_under_its_old_name_is_a_hidden_flag_that_warns(old: str, new: str) -> None:
+    old, new = ("--" + name.replace("_", "-") for name in (old, new))
+    shown = CliRunner().invoke(app, ["serve", "--help"], env={"COLUMNS": "300"})
+    assert new in shown.stdout
+    assert f"{old} " not in shown.stdout
+    result = CliRunner().invoke(app, ["serve", old, "1", "--port", "99999"])
+    assert result.exit_code == 2
+    warning, error = result.stderr.splitlines()
+    assert warning == f"warning: {old} is now {new}; {old} goes in the release after this one"
+    assert error.startswith("error: ")
+
+
+def test_a_value_of_the_old_release_is_taken_for_the_new_one() -> None:
+    result = CliRunner().invoke(app, ["serve", "--websocket", "direct", "--port", "99999"])
+    assert "websocket_impl" not in result.stderr
+    assert "error: port: " in result.stderr
 
 
 def test_a_port_that_is_taken_ends_the_command(models: Path) -> None:
-    first = start("--models", str(models), "--port", "0")
+    first = start("--models-dir", str(models), "--port", "0")
     try:
         port = address(first).rpartition(":")[2]
-        second = start("--models", str(models), "--port", port)
+        second = start("--models-dir", str(models), "--port", port)
         output, _ = second.communicate(timeout=30)
         assert second.returncode
         assert "address already in use" in output
@@ -129,7 +126,7 @@ def test_a_port_that_is_taken_ends_the_command(models: Path) -> None:
 
 
 def test_a_model_folder_that_is_not_there_ends_the_command(tmp_path: Path) -> None:
-    process = start("--models", str(tmp_path / "none"), "--port", "0")
+    process = start("--models-dir", str(tmp_path / "none"), "--port", "0")
     output, _ = process.communicate(timeout=30)
     assert process.returncode
     assert "models: expected a folder" in output

@@ -1,4 +1,4 @@
-"""Encoding and decoding, with no connection: the layouts are written out here by hand, from docs/protocol.md."""
+"""Encoding and decoding, with no connection: the layouts are written out by hand, from docs/reference/protocol.md."""
 
 import json
 import struct

@@ -108,7 +108,10 @@ def test_connections_cut_in_the_middle_of_a_frame_cost_no_update(
 
 def test_a_server_that_is_killed_costs_no_update(models: Path, bundle: Bundle, tmp_path: Path) -> None:
     x, store = random_sequence(bundle, 600), f"sqlite:///{tmp_path / 'streams.db'}"
-    with ServerProcess(models, store=store, snapshot_interval_seconds=0.1) as server, ExitStack() as stack:
+    with (
+        ServerProcess(models, store_url=store, snapshot_interval_seconds=0.1) as server,
+        ExitStack() as stack,
+    ):
         replays = [stack.enter_context(replaying(form, server.url(), **options)) for form, options in FORMS]
         for replay in replays:
             replay.give(lines(x[:300]), until_printed=50)
@@ -238,7 +241,7 @@ def test_a_stream_that_is_left_early_is_parked(server: ServerProcess) -> None:
 
 
 def test_the_code_on_its_pages_runs(server: ServerProcess) -> None:
-    page = (ROOT / "docs" / "client-js.md").read_text()
+    page = (ROOT / "docs" / "reference" / "javascript-client.md").read_text()
     readme = (
         (CLIENT / "README.md").read_text().replace("```js\n", "```js\nconst samples = [[1, 2, 3, 4, 5, 6]];")
     )

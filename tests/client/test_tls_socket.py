@@ -150,7 +150,7 @@ def server(
 ) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("served")
     (folder / "watch.onnx").write_bytes(bundle.model)
-    tls = {"tls_certificate": certificate[0], "tls_key": certificate[1]}
+    tls = {"ssl_certfile": certificate[0], "ssl_keyfile": certificate[1]}
     with serving(folder, max_opens_per_minute=10_000, **tls) as server:
         yield server
 

@@ -89,7 +89,7 @@ def test_secrets_are_made_once_and_agree(tmp_path: Path) -> None:
     password = first["redis_auth.conf"].split()[1]
     assert re.fullmatch(r"[\w-]{48}", password)
     assert len(set(first.values())) == len(first)
-    assert first["skiprnn_store"] == f"redis://:{password}@redis:6379/0\n"
+    assert first["skiprnn_store_url"] == f"redis://:{password}@redis:6379/0\n"
     assert made() == first
 
 

@@ -88,6 +88,6 @@ def test_metrics_are_not_for_everybody(proxy: str) -> None:
 
 
 def test_it_waits_longer_than_the_server_takes_to_miss_a_client(server: Running) -> None:
-    settings = server.service.settings
+    settings = server.state.settings
     [seconds] = re.findall(r"proxy_read_timeout (\d+)s", CONF)
     assert int(seconds) > settings.ping_interval_seconds + settings.ping_timeout_seconds

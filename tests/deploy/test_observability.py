@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from skiprnn_service.engine.engine import Engine
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.telemetry.metrics import Metrics
 from support.bundles import write_random_bundle
 from support.docker import ROOT
@@ -38,7 +38,7 @@ def metrics_in(query: str) -> set[str]:
 @pytest.fixture
 def counted(tmp_path: Path) -> set[str]:
     """Names of all that a scrape shows."""
-    engine = Engine(StepSession(write_random_bundle(tmp_path / "m.onnx")), model="watch", version="1")
+    engine = Engine(StepRunner(write_random_bundle(tmp_path / "m.onnx")), model="watch", version="1")
     families = text_string_to_metric_families(Metrics(lambda: [engine]).render().decode())
     names = {sample.name for family in families for sample in family.samples}
     names |= {
@@ -64,7 +64,7 @@ def test_every_alert_is_tested_to_fire() -> None:
 
 
 def test_every_alert_has_its_place_in_the_runbook() -> None:
-    runbook = (ROOT / "docs/deploy.md").read_text()
+    runbook = (ROOT / "docs/how-to/deploy.md").read_text()
     assert [rule["alert"] for rule in RULES if f"### {rule['alert']}\n" not in runbook] == []
 
 

@@ -37,9 +37,9 @@ def recordings() -> list[Samples]:
     return [(x * rng.uniform(0.8, 1.2)).astype(np.float32) for x in rolled]
 
 
-@pytest.fixture(scope="module", params=["direct", "asgi"])
+@pytest.fixture(scope="module", params=["fast", "asgi"])
 def server(request: pytest.FixtureRequest) -> Iterator[Running]:
-    with serving(SHIPPED_MODELS, websocket=request.param) as running:
+    with serving(SHIPPED_MODELS, websocket_impl=request.param) as running:
         yield running
 
 
@@ -83,7 +83,7 @@ async def test_many_clients_at_once_each_get_the_bits_of_the_offline_unroll(
 def test_the_updates_that_the_server_counts_are_the_gates_that_opened(
     server: Running, bundle: Bundle, recordings: list[Samples]
 ) -> None:
-    engine = server.service.models.get("watch").engine
+    engine = server.state.models.get("watch").engine
     before, rows_before = engine.stats.updates, engine.stats.batch_size.total
     for x in recordings[:3]:
         list(stream_sync(server.url(), x))

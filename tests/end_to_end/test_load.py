@@ -14,12 +14,12 @@ import pytest
 
 from skiprnn_client import stream
 from skiprnn_export import Bundle, open_session, read, unroll
-from skiprnn_service.engine.slot import LiveStream
+from skiprnn_service.engine.slot import Slot
 from support.bundles import random_sequence, write_random_bundle
 from support.raw_websocket import BINARY, frame
 from support.servers import Running, serving
 
-both_classes = pytest.mark.parametrize("websocket", ["direct", "asgi"])
+both_classes = pytest.mark.parametrize("websocket", ["fast", "asgi"])
 MODELS: dict[str, dict[str, Any]] = {
     "lstm": {"hidden": 24, "layers": 2},
     "gru": {"cell": "gru", "hidden": 16, "features": 5, "gate_bias": -2.0},
@@ -48,7 +48,7 @@ def bundles(models: Path) -> dict[str, Bundle]:
     "settings",
     [
         {},
-        {"threads": 2, "inline_below_us": 0},
+        {"intra_op_threads": 2, "inline_step_below_us": 0},
         {"max_batch": 3},
         {"max_pending_messages": 1, "inline_below_us": 1e9},
     ],
@@ -71,7 +71,7 @@ def test_streams_of_several_models_get_the_bits_of_the_offline_unroll_whatever_t
     async def clients(server: Running) -> None:
         await asyncio.gather(*(client(number, server) for number in range(18)))
 
-    with serving(models, websocket=websocket, **settings) as server:
+    with serving(models, websocket_impl=websocket, **settings) as server:
         asyncio.run(clients(server))
 
 
@@ -111,16 +111,16 @@ def test_a_client_that_sends_faster_than_the_engine_runs_is_slowed_down(
     """Only so much of it is held here; the rest stays with TCP, and so with the client."""
     pending, gate = list[int](), threading.Event()
     limits = {"max_pending_messages": 8, "max_queued_bytes": 100_000}
-    with serving(models, websocket=websocket, inline_below_us=0, **limits) as server:
-        engine = server.service.models.get("all").engine
-        step = engine.session.run
+    with serving(models, websocket_impl=websocket, inline_step_below_us=0, **limits) as server:
+        engine = server.state.models.get("all").engine
+        step = engine.runner.run
 
         def held_up(n: int) -> None:
             pending.append(_pending(server))
             gate.wait(30)
             step(n)
 
-        engine.session.run = held_up  # type: ignore[method-assign]
+        engine.runner.run = held_up  # type: ignore[method-assign]
         _handshake(flood, server.port)
         flood.setblocking(False)
         message = frame(BINARY, struct.pack("<Q", 2**64 - 1) + bytes(12 * 1000))
@@ -133,7 +133,7 @@ def test_a_client_that_sends_faster_than_the_engine_runs_is_slowed_down(
 
 
 def _pending(server: Running) -> int:
-    streams: list[LiveStream] = [lease.stream for lease in server.service.streams]
+    streams: list[Slot] = [session.stream for session in server.state.streams]
     return max((stream.pending for stream in streams), default=0)
 
 
@@ -177,7 +177,7 @@ def test_a_server_at_rest_hardly_wakes_up(models: Path, bundles: dict[str, Bundl
     async def at_rest() -> None:
         x = random_sequence(bundles["all"], 300)
         others = _threads()
-        with serving(models, websocket=websocket, threads=2, inline_below_us=0) as server:
+        with serving(models, websocket_impl=websocket, intra_op_threads=2, inline_step_below_us=0) as server:
             socket = await _opened(server, x)
             ours = _threads() - others
             before = sum(map(_switches, ours))

@@ -123,7 +123,7 @@ def test_a_server_that_is_killed_twice_costs_no_update(models: Path, bundle: Bun
     heard: dict[str, list[Ready]] = {form: [] for form in FORMS}
     store = f"sqlite:///{tmp_path / 'streams.db'}"
     with (
-        ServerProcess(models, store=store, snapshot_interval_seconds=0.1) as server,
+        ServerProcess(models, store_url=store, snapshot_interval_seconds=0.1) as server,
         ThreadPoolExecutor(len(FORMS)) as pool,
     ):
         running = {
@@ -215,7 +215,7 @@ def test_a_server_that_stops_hands_its_streams_to_another(
     x, heard = random_sequence(bundle, SAMPLES), list[Ready]()
     stopped = Event()
     with RedisServer(tmp_path) as redis, ThreadPoolExecutor(1) as pool:
-        flags: dict[str, Any] = {"store": redis.url, "drain_seconds": 1}
+        flags: dict[str, Any] = {"store_url": redis.url, "drain_seconds": 1}
         with ServerProcess(models, **flags) as one, ServerProcess(models, **flags) as other:
             result = pool.submit(
                 gathered(stream),

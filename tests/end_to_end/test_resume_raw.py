@@ -1,4 +1,4 @@
-"""docs/protocol.md alone is enough: examples/raw_client.py, which shares no code with us, loses nothing."""
+"""docs/reference/protocol.md alone is enough: examples/raw_client.py, which shares no code with us, loses nothing."""
 
 import sys
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_a_client_written_from_the_page_loses_nothing_when_the_server_is_killed(
     write_random_bundle(models / "watch.onnx", features=3)
     bundle = read(models / "watch.onnx")
     x = random_sequence(bundle, 400)
-    flags = {"store": f"sqlite:///{tmp_path / 'streams.db'}" if store == "sqlite" else "memory"}
+    flags = {"store_url": f"sqlite:///{tmp_path / 'streams.db'}" if store == "sqlite" else "memory"}
     lines = ["a,b,c", *(",".join(map(repr, row)) for row in x.tolist())]
     with (
         ServerProcess(models, **flags, snapshot_interval_seconds=0.1) as server,

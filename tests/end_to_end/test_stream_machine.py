@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from skiprnn_export import Bundle, open_session, read, unroll
 from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import GapError, SkipRnnServiceError
-from skiprnn_service.models.repository import ModelFolder
+from skiprnn_service.models.repository import ModelRepository
+from skiprnn_service.stats import ServiceStats
 from skiprnn_service.stores.memory import MemoryStore
-from skiprnn_service.streams.manager import Streams
+from skiprnn_service.streams.manager import StreamManager
 from skiprnn_service.streams.quotas import Quotas
-from skiprnn_service.streams.session import Lease
-from skiprnn_service.telemetry.metrics import ServiceStats
+from skiprnn_service.streams.session import StreamSession
 from support.bundles import random_sequence, write_random_bundle
 
 TTL_SECONDS = 60.0
@@ -55,10 +55,10 @@ class StreamMachine(RuleBasedStateMachine):
         self.file, self.gate_bias = Path(self.folder.name) / "m.onnx", gate_bias
         write_random_bundle(self.file, seed=seed, gate_bias=gate_bias, name="m")
         self.seconds = 0.0
-        self.models = ModelFolder(self.file.parent, max_batch=8)
+        self.models = ModelRepository(self.file.parent, max_batch=8)
         self.models.load()
         self.store = MemoryStore(ttl_seconds=TTL_SECONDS, clock=lambda: self.seconds)
-        self.streams = Streams(
+        self.streams = StreamManager(
             self.models,
             self.store,
             ServiceStats(),
@@ -67,7 +67,7 @@ class StreamMachine(RuleBasedStateMachine):
             idle_timeout_seconds=1000,
             quotas=Quotas(max_streams=9, max_opens_per_minute=10_000),
         )
-        self.lease: Lease | None = None
+        self.session: StreamSession | None = None
         self.next_seed = seed
         self.forget()
 
@@ -88,30 +88,30 @@ class StreamMachine(RuleBasedStateMachine):
 
     # -- what clients do
 
-    @precondition(lambda self: self.lease is None)
+    @precondition(lambda self: self.session is None)
     @rule()
     def connect(self) -> None:
         self.listener = Listener()
-        self.lease = self.run(self.streams.open("m", self.listener, stream_id="s"))
-        assert self.lease.resumed == self.known
-        assert self.lease.stream.next == self.next
+        self.session = self.run(self.streams.open("m", self.listener, stream_id="s"))
+        assert self.session.resumed == self.known
+        assert self.session.stream.next == self.next
 
-    @precondition(lambda self: self.lease is not None)
+    @precondition(lambda self: self.session is not None)
     @rule()
     def take_over(self) -> None:
-        old, self.lease = self.listener, None
+        old, self.session = self.listener, None
         self.known = True
         self.connect()
         assert old.lost == 4409
 
     def send(self, t: int | None, n: int) -> Reply | SkipRnnServiceError:
-        assert self.lease
+        assert self.session
         first = self.next if t is None else t
         samples = self.x[first : first + n]
 
         async def ask() -> Reply | SkipRnnServiceError:
-            assert self.lease
-            self.lease.engine.submit(self.lease.stream, t, len(samples), samples.tobytes())
+            assert self.session
+            self.session.engine.submit(self.session.stream, t, len(samples), samples.tobytes())
             return await asyncio.wait_for(self.listener.answers.get(), ANSWER_SECONDS)
 
         answer: Reply | SkipRnnServiceError = self.run(ask())
@@ -121,20 +121,20 @@ class StreamMachine(RuleBasedStateMachine):
             self.known = True
         return answer
 
-    @precondition(lambda self: self.lease is not None and self.next < LONGEST - 40)
+    @precondition(lambda self: self.session is not None and self.next < LONGEST - 40)
     @rule(n=st.integers(1, 40), named=st.booleans())
     def send_chunk(self, n: int, named: bool) -> None:
         reply = self.send(self.next if named else None, n)
         assert isinstance(reply, Reply)
         assert reply.t == self.next - 1
 
-    @precondition(lambda self: self.lease is not None and self.lease.stream.wake < LONGEST)
+    @precondition(lambda self: self.session is not None and self.session.stream.wake < LONGEST)
     @rule()
     def leave_out_until_wake(self) -> None:
-        assert self.lease
-        assert isinstance(self.send(self.lease.stream.wake, 1), Reply)
+        assert self.session
+        assert isinstance(self.send(self.session.stream.wake, 1), Reply)
 
-    @precondition(lambda self: self.lease is not None and self.next > 0)
+    @precondition(lambda self: self.session is not None and self.next > 0)
     @rule(back=st.integers(1, 60), n=st.integers(1, 60))
     def replay(self, back: int, n: int) -> None:
         t = max(self.next - back, 0)
@@ -142,55 +142,55 @@ class StreamMachine(RuleBasedStateMachine):
         assert isinstance(reply, Reply)
         assert not reply.updates
 
-    @precondition(lambda self: self.lease is not None and self.lease.stream.wake < LONGEST - 10)
+    @precondition(lambda self: self.session is not None and self.session.stream.wake < LONGEST - 10)
     @rule(past=st.integers(1, 5))
     def leave_a_gap(self, past: int) -> None:
-        assert self.lease
+        assert self.session
         before = self.next
-        assert isinstance(self.send(self.lease.stream.wake + past, 1), GapError)
-        assert self.lease.stream.next == before
+        assert isinstance(self.send(self.session.stream.wake + past, 1), GapError)
+        assert self.session.stream.next == before
 
-    @precondition(lambda self: self.lease is not None)
+    @precondition(lambda self: self.session is not None)
     @rule()
     def reset(self) -> None:
-        assert self.lease
-        self.lease.reset()
-        self.known = self.known or self.lease.stream.samples > 0
+        assert self.session
+        self.session.reset()
+        self.known = self.known or self.session.stream.samples > 0
         self.begin_sequence()
 
-    @precondition(lambda self: self.lease is not None)
+    @precondition(lambda self: self.session is not None)
     @rule()
     def drop(self) -> None:
-        assert self.lease
-        self.known = self.lease.resumed or self.lease.stream.samples > 0
-        self.run(self.streams.park(self.lease))
-        self.lease = None
+        assert self.session
+        self.known = self.session.resumed or self.session.stream.samples > 0
+        self.run(self.streams.park(self.session))
+        self.session = None
         if not self.known:
             self.forget()
 
-    @precondition(lambda self: self.lease is not None)
+    @precondition(lambda self: self.session is not None)
     @rule()
     def end(self) -> None:
-        lease = self.lease
-        assert lease
+        session = self.session
+        assert session
 
         async def say_end() -> None:
-            lease.engine.end(lease.stream, lambda: self.streams.ended(lease))
+            session.engine.end(session.stream, lambda: self.streams.ended(session))
             await asyncio.gather(*self.streams._tasks)
 
         self.run(say_end())
-        self.lease = None
+        self.session = None
         self.forget()
 
     # -- what time and operators do
 
-    @precondition(lambda self: self.lease is None)
+    @precondition(lambda self: self.session is None)
     @rule()
     def expire(self) -> None:
         self.seconds += TTL_SECONDS + 1
         self.forget()
 
-    @precondition(lambda self: self.lease is not None)
+    @precondition(lambda self: self.session is not None)
     @rule(seed=st.integers(51, 99))
     def reload(self, seed: int) -> None:
         """Another network takes the file's place; the live stream stays on what it began with."""
@@ -201,7 +201,7 @@ class StreamMachine(RuleBasedStateMachine):
     def outputs_are_those_of_the_offline_unroll(self) -> None:
         if not hasattr(self, "x"):
             return
-        assert self.lease is None or self.lease.stream.next == self.next
+        assert self.session is None or self.session.stream.next == self.next
         expected = unroll(self.served, self.x[: self.next], session=self.session)
         assert [update.t for update in self.updates] == expected.t.tolist()
         assert b"".join(update.y for update in self.updates) == expected.y.tobytes()

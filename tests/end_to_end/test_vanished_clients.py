@@ -69,7 +69,7 @@ def test_a_client_whose_network_is_gone_is_noticed_parked_and_freed(
     link: Link, tmp_path: Path, flags: list[str]
 ) -> None:
     write_random_bundle(tmp_path / "watch.onnx", name="watch")
-    where = ["--host", link.here, "--port", "0", "--allow-unauthenticated", "--models", str(tmp_path)]
+    where = ["--host", link.here, "--port", "0", "--allow-unauthenticated", "--models-dir", str(tmp_path)]
     server = start(*where, *flags, "--drain-seconds", "0", "--log-level", "error")
     try:
         http = address(server)

@@ -68,7 +68,7 @@ def served(folder: Path, *flags: str) -> Iterator[Served]:
     write_random_bundle(folder / "watch.onnx", name="watch")
     with CutLink() as link:
         serve = ("-c", "from skiprnn_cli import main; main()", "serve", "--host=0.0.0.0", f"--port={_PORT}")
-        said = (f"--models={folder}", "--allow-unauthenticated", "--log-level=error", *flags)
+        said = (f"--models-dir={folder}", "--allow-unauthenticated", "--log-level=error", *flags)
         command = link.inside(link.server, *serve, *said)
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"}
@@ -116,6 +116,6 @@ def test_a_client_whose_link_is_cut_is_noticed_and_its_stream_waits_for_it(
             after = there.wait_until(skiprnn_streams_live=0, skiprnn_streams_parked=1)
             assert client.poll() is None, "the client still believes in its connection"
         assert (after["skiprnn_streams_live"], after["skiprnn_streams_parked"]) == (0, 1)
-        assert after["skiprnn_streams_idle_total"] == idle
+        assert after["skiprnn_stream_idle_timeouts_total"] == idle
         with there.client(there.link.server, "127.0.0.1", 0) as client:
             assert line(client) == f"True {_SAMPLES}"

@@ -142,15 +142,15 @@ def test_metrics_are_what_prometheus_reads(http: httpx.Client) -> None:
     assert {
         "skiprnn_streams_live",
         "skiprnn_updates",
-        "skiprnn_skipped",
-        "skiprnn_queue_delay_seconds",
+        "skiprnn_samples_skipped",
+        "skiprnn_queue_duration_seconds",
     } <= names
     assert response.headers["Content-Type"].startswith("text/plain")
 
 
 def test_what_the_store_forgot_or_refused_is_in_the_metrics(folder: Path) -> None:
     with serving(folder) as server:
-        server.service.store.expired, server.service.store.damaged = 5, 3
+        server.state.store.expired, server.state.store.damaged = 5, 3
         lines = httpx.get(f"{server.http}/metrics").text.splitlines()
     assert "skiprnn_streams_expired_total 5.0" in lines
     assert "skiprnn_snapshots_damaged_total 3.0" in lines

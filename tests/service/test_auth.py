@@ -20,7 +20,9 @@ from websockets.typing import Subprotocol
 from skiprnn_client import connect_sync
 from skiprnn_service.auth import api_keys
 from skiprnn_service.auth.api_keys import ApiKeys
-from skiprnn_service.auth.tokens import TICKET_SECONDS, Principal, Tickets, Tokens
+from skiprnn_service.auth.jwt import Tokens
+from skiprnn_service.auth.principal import Principal
+from skiprnn_service.auth.tickets import TICKET_SECONDS, Tickets
 from skiprnn_service.errors import QuotaError
 from skiprnn_service.streams.quotas import Quotas
 from support.bundles import write_random_bundle
@@ -231,14 +233,14 @@ def keys(files: Path) -> dict[str, str]:
     return {name: api_keys.add(files / "keys", name, scopes).text for name, scopes in given.items()}
 
 
-@pytest.fixture(scope="module", params=["direct", "asgi"])
+@pytest.fixture(scope="module", params=["fast", "asgi"])
 def server(request: pytest.FixtureRequest, files: Path, keys: dict[str, str]) -> Iterator[Running]:  # noqa: ARG001
     with serving(
         files / "models",
-        api_keys=files / "keys",
-        jwt_keys=files / "jwks",
+        api_keys_file=files / "keys",
+        jwks_file=files / "jwks",
         allowed_origins="https://friend.example",
-        websocket=request.param,
+        websocket_impl=request.param,
         max_streams_per_principal=3,
     ) as running:
         yield running
@@ -353,7 +355,7 @@ def test_the_page_comes_with_headers_that_keep_others_out(server: Running) -> No
 
 def test_a_certificate_makes_it_wss(files: Path, tmp_path: Path) -> None:
     certificate, key = write_certificate(tmp_path)
-    with serving(files / "models", tls_certificate=certificate, tls_key=key) as server:
+    with serving(files / "models", ssl_certfile=certificate, ssl_keyfile=key) as server:
         context = ssl.create_default_context(cafile=certificate)
         url = server.url().replace("ws://127.0.0.1", "wss://localhost")
         with connect_sync(url, ssl=context) as connection:

@@ -45,12 +45,12 @@ async def session(bundle: Bundle) -> Watched:
 
 @pytest.fixture
 async def inline(session: Watched) -> Engine:
-    return Engine(session, model="m", version="1", inline_below_us=1e9)
+    return Engine(session, model="m", version="1", inline_step_below_us=1e9)
 
 
 @pytest.fixture
 async def threaded(session: Watched) -> AsyncIterator[Engine]:
-    engine = Engine(session, model="m", version="1", inline_below_us=0)
+    engine = Engine(session, model="m", version="1", inline_step_below_us=0)
     yield engine
     engine.close()
 
@@ -154,7 +154,7 @@ async def test_a_stream_may_vanish_while_its_batch_runs(
 
 
 async def test_rows_of_vanished_streams_are_used_again(bundle: Bundle, session: Watched) -> None:
-    engine = Engine(session, model="m", version="1", inline_below_us=0, capacity=1)
+    engine = Engine(session, model="m", version="1", inline_step_below_us=0, capacity=1)
     x = random_sequence(bundle, 3)
     for _ in range(3):
         session.gate.clear()

@@ -24,11 +24,11 @@ def test_a_damaged_snapshot_is_refused_with_409_once_and_counted(tmp_path: Path)
     (tmp_path / "models").mkdir()
     write_random_bundle(tmp_path / "models" / "watch.onnx", name="watch")
     path = tmp_path / "streams.db"
-    with serving(tmp_path / "models", store=f"sqlite:///{path}") as server:
+    with serving(tmp_path / "models", store_url=f"sqlite:///{path}") as server:
         with connect_sync(server.url(), stream_id="s") as connection:
             connection.send(np.zeros((10, 3), np.float32))
-        server.call(server.service.streams.drain(0))
-        server.service.streams.draining = False
+        server.call(server.state.streams.drain(0))
+        server.state.streams.draining = False
         with closing(sqlite3.connect(path)) as database, database:
             changed = database.execute("UPDATE streams SET snapshot = ?", (b"rubbish",)).rowcount
         assert changed == 1

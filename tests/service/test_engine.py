@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from skiprnn_export import Bundle, open_session, unroll, write
 from skiprnn_service.engine.engine import Engine
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.engine.stream import RECENT_UPDATES, Reply
 from skiprnn_service.errors import (
     GapError,
@@ -37,19 +37,19 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def session(bundle: Bundle) -> StepSession:
-    return StepSession(bundle, max_batch=64)
+def runner(bundle: Bundle) -> StepRunner:
+    return StepRunner(bundle, max_batch=64)
 
 
 @pytest.fixture(scope="module")
-def sessions(bundle: Bundle, session: StepSession) -> list[StepSession]:
+def runners(bundle: Bundle, runner: StepRunner) -> list[StepRunner]:
     """On the caller's memory, and with memory apart as on a GPU."""
-    return [session, StepSession(bundle, max_batch=64, apart=True)]
+    return [runner, StepRunner(bundle, max_batch=64, apart=True)]
 
 
 @pytest.fixture
-def engine(session: StepSession) -> Iterator[Engine]:
-    engine = Engine(session.fork(), model="m", version="1", capacity=8)
+def engine(runner: StepRunner) -> Iterator[Engine]:
+    engine = Engine(runner.fork(), model="m", version="1", capacity=8)
     yield engine
     engine.close()
 
@@ -61,20 +61,20 @@ def engine(session: StepSession) -> Iterator[Engine]:
 @settings(max_examples=100)
 @given(
     lives=st.lists(lives, min_size=1, max_size=6),
-    inline_below_us=st.sampled_from([INLINE, WORKER, 30.0]),
+    inline_step_below_us=st.sampled_from([INLINE, WORKER, 30.0]),
     max_batch=st.sampled_from([1, 3, 64]),
 )
 def test_a_stream_gets_the_bits_of_the_offline_unroll_however_it_is_sent(
     bundle: Bundle,
-    sessions: list[StepSession],
+    runners: list[StepRunner],
     apart: bool,
     lives: list[Life],
-    inline_below_us: float,
+    inline_step_below_us: float,
     max_batch: int,
 ) -> None:
     async def serve() -> None:
-        shared = StepSession(bundle, max_batch=max_batch, shares=sessions[apart])
-        engine = Engine(shared, model="m", version="1", inline_below_us=inline_below_us)
+        shared = StepRunner(bundle, max_batch=max_batch, shares=runners[apart])
+        engine = Engine(shared, model="m", version="1", inline_step_below_us=inline_step_below_us)
         clients = [Client(engine, f"s{i}", threshold=life.threshold) for i, life in enumerate(lives)]
         sequences = [random_sequence(bundle, life.samples, seed=life.seed) for life in lives]
         await asyncio.gather(*map(play, clients, sequences, lives))
@@ -206,13 +206,13 @@ async def test_a_non_finite_sample_that_is_read_rolls_its_message_back(
     assert f"sample {expected.t[1 + update]}, feature 1: " in str(refused)
     await clients[1].ask(x[1:])
     assert all(client.equals(expected) for client in clients)
-    assert engine.stats.refusals == {"non_finite": 1}
+    assert engine.stats.rejected == {"non_finite": 1}
     assert leaves_no_row_behind(engine, clients)
 
 
 async def test_a_finite_sample_that_would_make_nan_of_the_state_is_refused(tmp_path: Path) -> None:
     bundle = write_random_bundle(tmp_path / "m.onnx", features=8)
-    engine = Engine(StepSession(bundle), model="m", version="1")
+    engine = Engine(StepRunner(bundle), model="m", version="1")
     clients, x = [Client(engine, f"s{i}") for i in range(3)], random_sequence(bundle, 60)
     expected = unroll(bundle, x)
     large, late = x.copy(), x.copy()
@@ -229,20 +229,20 @@ async def test_a_finite_sample_that_would_make_nan_of_the_state_is_refused(tmp_p
     engine.close()
 
 
-@pytest.mark.parametrize("inline_below_us", [INLINE, WORKER])
+@pytest.mark.parametrize("inline_step_below_us", [INLINE, WORKER])
 async def test_a_step_that_raises_fails_its_messages_and_the_engine_goes_on(
-    bundle: Bundle, inline_below_us: float, caplog: pytest.LogCaptureFixture
+    bundle: Bundle, inline_step_below_us: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    session = FaultySession(bundle)
-    engine = Engine(session, model="m", version="1", inline_below_us=inline_below_us)
+    runner = FaultySession(bundle)
+    engine = Engine(runner, model="m", version="1", inline_step_below_us=inline_step_below_us)
     clients, x = [Client(engine, f"s{i}") for i in range(3)], random_sequence(bundle, 100)
     for client in clients:
         await client.ask(x[:10])
-    session.before_run = broken
+    runner.before_run = broken
     failed = await asyncio.gather(*(client.send(x[10:50]) for client in clients))
     assert [type(answer) for answer in failed] == [InferenceError] * 3
     assert caplog.text.count("broken on purpose") == 1
-    session.before_run = lambda _: None
+    runner.before_run = lambda _: None
     await asyncio.gather(*(client.ask(x[10:]) for client in clients))
     assert all(client.equals(unroll(bundle, x)) for client in clients)
     assert leaves_no_row_behind(engine, clients)
@@ -324,7 +324,7 @@ async def test_detach_rolls_a_half_read_message_back_and_drops_what_waits(
     snapshot = engine.snapshot(client.stream)
     assert snapshot.state == unroll(bundle, x[:50]).state.tobytes()
     client.drop()
-    assert (client.stream.next, client.stream.wake) == (50, 50 + snapshot.left)
+    assert (client.stream.next, client.stream.wake) == (50, 50 + snapshot.skip_remaining)
     await client.ask(x[50:])
     assert client.equals(unroll(bundle, x))
     assert leaves_no_row_behind(engine, [client])
@@ -382,9 +382,9 @@ async def test_serves_padded_batches_alike_whatever_their_size(tmp_path: Path) -
     """Where batch sizes matter, every batch is padded: many streams get the bits that a lone one gets."""
     model, info = random_bundle()
     bundle = write(tmp_path / "m.onnx", depends_on_batch_size(model), info)
-    session = StepSession(bundle)
-    assert not session.self_test()
-    engine, x = Engine(session, model="m", version="1"), random_sequence(bundle, 50)
+    runner = StepRunner(bundle)
+    assert not runner.self_test()
+    engine, x = Engine(runner, model="m", version="1"), random_sequence(bundle, 50)
     lone, *many = [Client(engine, f"s{i}") for i in range(40)]
     await lone.ask(x)
     await asyncio.gather(*(client.ask(x) for client in many))

@@ -22,7 +22,7 @@ REQUEST = b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n\r\n"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder: Path = tmp_path_factory.mktemp("models")
     write_random_bundle(folder / "watch.onnx")
-    with serving(folder, request_timeout_seconds=0.3, max_connections=20) as running:
+    with serving(folder, read_timeout_seconds=0.3, max_connections=20) as running:
         yield running
 
 

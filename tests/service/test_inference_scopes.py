@@ -26,7 +26,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def server(keys: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     models: Path = tmp_path_factory.mktemp("models")
     write_random_bundle(models / "watch.onnx")
-    with serving(models, api_keys=keys["file"]) as running:
+    with serving(models, api_keys_file=keys["file"]) as running:
         yield running
 
 

@@ -75,7 +75,7 @@ def flags(sequence: int | str, *, start: bool = False, end: bool = False) -> dic
 
 def live(server: Running) -> tuple[int, int]:
     """Streams of the engine, sequences in the table."""
-    return server.service.models.get("watch").engine.live, len(server.service.sequences)
+    return server.state.models.get("watch").engine.live, len(server.state.sequences)
 
 
 @settings(max_examples=25)
@@ -160,7 +160,7 @@ async def test_many_sequences_at_once_by_the_asynchronous_client(
 def test_requests_of_a_sequence_that_come_at_once_are_read_in_their_order(
     server: Running, bundle: Bundle, x: Samples
 ) -> None:
-    sequences, ask = server.service.sequences, Ask("watch", None, "", "at-once")
+    sequences, ask = server.state.sequences, Ask("watch", None, "", "at-once")
 
     async def all_at_once() -> list[Any]:
         first = sequences.infer(ask._replace(start=True), x[:1])
@@ -268,7 +268,7 @@ async def test_the_websocket_takes_up_a_sequence_and_the_other_way_round(
     async with connect(server.url(), stream_id="both") as connection:
         assert connection.ready.resumed
         reply = await connection.send(x[100:200])
-    while server.service.models.get("watch").engine.live:
+    while server.state.models.get("watch").engine.live:
         await asyncio.sleep(0.01)  # until the socket's end is noticed, and the stream parked
     last = await aio.infer("watch", [tensor(x[np.newaxis, 200:])], **flags("both", end=True))
     wanted = unroll(bundle, x)
@@ -310,7 +310,7 @@ def test_an_expired_sequence_must_be_started_again(models: Path, x: Samples) -> 
         triton.InferenceServerClient(f"127.0.0.1:{server.port}") as client,
     ):
         client.infer("watch", [tensor(x[:1])], **flags(14, start=True))
-        while live(server) != (0, 0) or server.call(server.service.store.count()):
+        while live(server) != (0, 0) or server.call(server.state.store.count()):
             time.sleep(0.02)
         with pytest.raises(InferenceServerException, match=NO_START):
             client.infer("watch", [tensor(x[1:2])], **flags(14))

@@ -78,7 +78,14 @@ def test_a_server_says_who_came_and_went_in_json_and_no_secret(tmp_path: Path) -
     write_random_bundle(tmp_path / "models" / "watch.onnx", name="watch")
     key = api_keys.add(tmp_path / "keys", "alice", ("stream",)).text
     secret = key.rpartition("_")[2]
-    flags = ["--models", str(tmp_path / "models"), "--api-keys", str(tmp_path / "keys"), "--port", "0"]
+    flags = [
+        "--models-dir",
+        str(tmp_path / "models"),
+        "--api-keys-file",
+        str(tmp_path / "keys"),
+        "--port",
+        "0",
+    ]
     process = start(*flags, "--log-format", "json", "--log-level", "debug", "--drain-seconds", "0")
     try:
         http = address(process)
@@ -139,7 +146,7 @@ def test_a_collector_gets_the_traces(tmp_path: Path) -> None:
     thread.start()
     write_random_bundle(tmp_path / "watch.onnx", name="watch")
     endpoint = f"http://127.0.0.1:{collector.server_port}"
-    flags = ["--models", str(tmp_path), "--port", "0", "--drain-seconds", "0"]
+    flags = ["--models-dir", str(tmp_path), "--port", "0", "--drain-seconds", "0"]
     process = start(*flags, "--otlp-endpoint", endpoint)
     try:
         http = address(process)
@@ -173,4 +180,4 @@ def test_without_opentelemetry_an_endpoint_is_refused(
 
     monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.fastapi", None)
     with pytest.raises(ValueError, match=r"pip install 'skiprnn\[otel\]'"):
-        create_app(Settings(models=tmp_path, otlp_endpoint="http://127.0.0.1:4318"))
+        create_app(Settings(models_dir=tmp_path, otlp_endpoint="http://127.0.0.1:4318"))

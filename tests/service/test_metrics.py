@@ -9,8 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from skiprnn_export import Bundle
 from skiprnn_service.engine.engine import Engine
-from skiprnn_service.engine.step_runner import StepSession
-from skiprnn_service.telemetry.metrics import Histogram, Metrics
+from skiprnn_service.engine.step_runner import StepRunner
+from skiprnn_service.stats import Histogram
+from skiprnn_service.telemetry.metrics import Metrics
 from support.bundles import random_sequence, write_random_bundle
 from support.engines import Client
 
@@ -22,7 +23,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 @pytest.fixture
 def engine(bundle: Bundle) -> Iterator[Engine]:
-    engine = Engine(StepSession(bundle), model="watch", version="2")
+    engine = Engine(StepRunner(bundle), model="watch", version="2")
     yield engine
     engine.close()
 
@@ -55,10 +56,10 @@ async def test_counts_what_an_engine_did(bundle: Bundle, engine: Engine) -> None
     assert values["skiprnn_messages_total", *labels] == 2
     assert values["skiprnn_samples_total", *labels] == 200
     assert values["skiprnn_updates_total", *labels] == read
-    assert values["skiprnn_skipped_total", *labels] == 200 - read
-    assert values["skiprnn_refusals_total", "gap"] == values["skiprnn_refusals_total", "non_finite"] == 1
+    assert values["skiprnn_samples_skipped_total", *labels] == 200 - read
+    assert values["skiprnn_rejected_total", "gap"] == values["skiprnn_rejected_total", "non_finite"] == 1
     assert values["skiprnn_batch_size_sum", *labels] == read
-    for name in ("batch_size", "queue_delay_seconds", "update_seconds"):
+    for name in ("batch_size", "queue_duration_seconds", "update_duration_seconds"):
         assert values[f"skiprnn_{name}_count", *labels] == read
 
 
@@ -66,13 +67,28 @@ def test_counts_what_the_routes_did() -> None:
     metrics = Metrics(list)
     metrics.service.resumed += 3
     metrics.service.parked, metrics.service.expired, metrics.service.damaged = 7, 2, 3
-    metrics.service.refusals["overloaded"] += 1
+    metrics.service.rejected["overloaded"] += 1
     values = scrape(metrics)
     assert values["skiprnn_streams_resumed_total",] == 3
     assert values["skiprnn_streams_parked",] == 7
     assert values["skiprnn_streams_expired_total",] == 2
     assert values["skiprnn_snapshots_damaged_total",] == 3
+    assert values["skiprnn_rejected_total", "overloaded"] == 1
+
+
+def test_the_names_of_version_0_1_stand_beside_the_new_ones(engine: Engine) -> None:
+    metrics = Metrics(lambda: [engine])
+    metrics.service.rejected["overloaded"] += 1
+    metrics.service.idle += 2
+    values = scrape(metrics)
     assert values["skiprnn_refusals_total", "overloaded"] == 1
+    assert values["skiprnn_streams_idle_total",] == 2
+    assert ("skiprnn_skipped_total", "watch", "2") in values
+    assert ("skiprnn_queue_delay_seconds_count", "watch", "2") in values
+    text = metrics.render().decode()
+    assert "# HELP skiprnn_refusals_total Deprecated: use skiprnn_rejected_total." in text
+    assert 'skiprnn_refusals_total{reason="overloaded"} 1.0' in text
+    assert 'skiprnn_rejected_total{code="overloaded"} 1.0' in text
 
 
 def test_engines_that_come_later_are_scraped_too(engine: Engine) -> None:

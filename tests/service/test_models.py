@@ -1,5 +1,6 @@
 """The model folder: what is in it is served, what cannot be is explained, and nothing stops the rest."""
 
+import hashlib
 import logging
 from pathlib import Path
 
@@ -7,13 +8,13 @@ import pytest
 
 from skiprnn_export import write
 from skiprnn_service.errors import ModelError, UnknownModelError
-from skiprnn_service.models.repository import ModelFolder, read_pins
+from skiprnn_service.models.repository import ModelRepository, read_digests
 from support.bundles import random_bundle, write_random_bundle
 from support.graphs import depends_on_batch_size
 
 
-def loaded(path: Path) -> ModelFolder:
-    folder = ModelFolder(path, max_batch=8)
+def loaded(path: Path) -> ModelRepository:
+    folder = ModelRepository(path, max_batch=8)
     folder.load()
     return folder
 
@@ -107,7 +108,7 @@ def test_says_so_where_batches_must_be_padded(tmp_path: Path, caplog: pytest.Log
     write(tmp_path / "m.onnx", depends_on_batch_size(model), info)
     with caplog.at_level(logging.WARNING):
         folder = loaded(tmp_path)
-    assert folder.get("m").session.batching == "padded"
+    assert folder.get("m").runner.batching == "padded"
     assert "model 'm'" in caplog.text
     assert "padded" in caplog.text
 
@@ -125,19 +126,34 @@ def test_a_link_out_of_the_folder_is_not_followed_and_one_within_it_is(tmp_path:
     folder.close()
 
 
-def test_only_pinned_bundles_are_served(tmp_path: Path) -> None:
-    good = write_random_bundle(tmp_path / "good.onnx")
-    other = write_random_bundle(tmp_path / "other.onnx", seed=1)
-    pins = tmp_path / "pins"
-    pins.write_text(f"# what we trained\n\n{good.sha256}  good.onnx\n")
-    folder = ModelFolder(tmp_path, max_batch=8, pinned=read_pins(pins))
+def digest(file: Path) -> str:
+    """As `sha256sum FILE` prints it."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_only_files_with_an_allowed_digest_are_served(tmp_path: Path) -> None:
+    for name in ("good", "other"):
+        write_random_bundle(tmp_path / f"{name}.onnx", seed=len(name))
+    (tmp_path / "digests").write_text(f"# what we trained\n\n{digest(tmp_path / 'good.onnx')}  good.onnx\n")
+    folder = ModelRepository(tmp_path, max_batch=8, allowed_digests=read_digests(tmp_path / "digests"))
     folder.load()
     assert list(folder.models) == ["good"]
-    assert other.sha256 in folder.failures["other", "1"]
+    assert digest(tmp_path / "other.onnx") in folder.failures["other", "1"]
     folder.close()
 
 
-def test_a_file_of_pins_that_holds_something_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "pins").write_text("abc good.onnx\n")
-    with pytest.raises(ValueError, match=r"64|SHA-256.*'abc'"):
-        read_pins(tmp_path / "pins")
+def test_the_digest_of_version_0_1_works_and_the_new_one_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = write_random_bundle(tmp_path / "good.onnx")
+    folder = ModelRepository(tmp_path, max_batch=8, allowed_digests=frozenset({bundle.sha256}))
+    folder.load()
+    assert list(folder.models) == ["good"]
+    assert digest(tmp_path / "good.onnx") in caplog.text
+    folder.close()
+
+
+def test_a_file_of_digests_that_holds_something_else_is_rejected(tmp_path: Path) -> None:
+    (tmp_path / "digests").write_text("abc good.onnx\n")
+    with pytest.raises(ValueError, match=r"SHA-256.*'abc'"):
+        read_digests(tmp_path / "digests")

@@ -14,13 +14,13 @@ import pytest
 from skiprnn_export import read, unroll
 from skiprnn_service.engine.stream import Reply
 from skiprnn_service.errors import ModelError, SkipRnnServiceError, SnapshotError, UnknownModelError
-from skiprnn_service.models.repository import ModelFolder
+from skiprnn_service.models.repository import ModelRepository
 from skiprnn_service.models.watcher import watching
+from skiprnn_service.stats import ServiceStats
 from skiprnn_service.stores.memory import MemoryStore
-from skiprnn_service.streams.manager import Streams
+from skiprnn_service.streams.manager import StreamManager
 from skiprnn_service.streams.quotas import Quotas
-from skiprnn_service.streams.session import Lease
-from skiprnn_service.telemetry.metrics import ServiceStats
+from skiprnn_service.streams.session import StreamSession
 from support.bundles import random_sequence, write_random_bundle
 
 
@@ -35,17 +35,17 @@ class Heard:
     def on_go_away(self, seconds: float) -> None: ...
     def on_lost(self, code: int, reason: str) -> None: ...
 
-    async def send(self, lease: Lease, samples: np.ndarray) -> Reply:
-        lease.engine.submit(lease.stream, None, len(samples), samples.tobytes())
+    async def send(self, session: StreamSession, samples: np.ndarray) -> Reply:
+        session.engine.submit(session.stream, None, len(samples), samples.tobytes())
         answer = await self.replies.get()
         assert isinstance(answer, Reply), answer
         return answer
 
 
-def opened(path: Path) -> tuple[ModelFolder, Streams]:
-    folder = ModelFolder(path, max_batch=8)
+def opened(path: Path) -> tuple[ModelRepository, StreamManager]:
+    folder = ModelRepository(path, max_batch=8)
     folder.load()
-    return folder, Streams(
+    return folder, StreamManager(
         folder,
         MemoryStore(ttl_seconds=60),
         ServiceStats(),
@@ -66,7 +66,7 @@ async def test_a_new_version_is_served_and_what_is_loaded_stays_as_it_is(tmp_pat
     await folder.reload()
     assert folder.get("m").version == "2"
     assert folder.get("m", "1") is first
-    assert not folder.retired
+    assert not folder.draining
 
 
 async def test_a_live_stream_stays_on_the_file_that_it_began_with(tmp_path: Path) -> None:
@@ -74,13 +74,13 @@ async def test_a_live_stream_stays_on_the_file_that_it_began_with(tmp_path: Path
     folder, streams = opened(tmp_path)
     x = random_sequence(old, 60)
     heard = Heard()
-    lease = await streams.open("m", heard, stream_id="s")
-    replies = [await heard.send(lease, x[:20])]
+    session = await streams.open("m", heard, stream_id="s")
+    replies = [await heard.send(session, x[:20])]
     new = write_random_bundle(tmp_path / "m.onnx", seed=2)
     await folder.reload("m")
     assert folder.get("m").bundle.sha256 == new.sha256
-    replies.append(await heard.send(lease, x[20:40]))
-    await streams.park(lease)
+    replies.append(await heard.send(session, x[20:40]))
+    await streams.park(session)
     keeper = await streams.open("m", Heard(), stream_id="other")  # on the new one: does not hold the old one
     assert keeper.model.bundle.sha256 == new.sha256
     again = await streams.open("m", heard, stream_id="s")  # parked; its file is still held
@@ -95,12 +95,12 @@ async def test_a_parked_stream_is_told_when_its_file_is_gone(tmp_path: Path) -> 
     old = write_random_bundle(tmp_path / "m.onnx", seed=1)
     folder, streams = opened(tmp_path)
     heard = Heard()
-    lease = await streams.open("m", heard, stream_id="s")
-    await heard.send(lease, random_sequence(old, 20))
-    await streams.park(lease)
+    session = await streams.open("m", heard, stream_id="s")
+    await heard.send(session, random_sequence(old, 20))
+    await streams.park(session)
     write_random_bundle(tmp_path / "m.onnx", seed=2)
     await folder.reload()
-    folder.forget_retired()
+    folder.forget_drained()
     with pytest.raises(SnapshotError):
         await streams.open("m", heard, stream_id="s")
     (tmp_path / "m.onnx").unlink()
@@ -116,22 +116,22 @@ async def test_unload_refuses_new_streams_and_frees_the_engine_with_its_last_one
     folder, streams = opened(tmp_path)
     engine = weakref.ref(folder.get("m").engine)
     heard = Heard()
-    lease = await streams.open("m", heard)
+    session = await streams.open("m", heard)
     await folder.unload("m")
     with pytest.raises(UnknownModelError, match="model 'm' was unloaded"):
         await streams.open("m", Heard())
-    await heard.send(lease, random_sequence(bundle, 30))
-    folder.forget_retired()
-    assert [model.name for model in folder.retired] == ["m"]
-    assert folder.engines() == [lease.engine]
-    lease.engine.end(lease.stream, partial(streams.ended, lease))
+    await heard.send(session, random_sequence(bundle, 30))
+    folder.forget_drained()
+    assert [model.name for model in folder.draining] == ["m"]
+    assert folder.engines() == [session.engine]
+    session.engine.end(session.stream, partial(streams.ended, session))
     await asyncio.sleep(0)
-    folder.forget_retired()
-    del lease, heard
+    folder.forget_drained()
+    del session, heard
     for _ in range(3):
         await asyncio.sleep(0)
         gc.collect()
-    assert folder.retired == []
+    assert folder.draining == []
     assert engine() is None
 
 

@@ -1,4 +1,4 @@
-"""The server's messages against the client's reading of them, which was written from docs/protocol.md."""
+"""The server's messages against the client's reading of them, which was written from docs/reference/protocol.md."""
 
 import json
 import struct
@@ -13,7 +13,7 @@ from skiprnn_client.messages import Ready, decode_answer, encode_samples
 from skiprnn_client.messages import Reply as ClientReply
 from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import ClientError, GapError, MessageError, ShapeError
-from skiprnn_service.websocket import messages as protocol
+from skiprnn_service.websocket import messages
 
 F, K = 3, 2
 READY = Ready(stream_id="s", model="m", version="1", features=F, outputs=K)
@@ -30,9 +30,9 @@ def replies(draw: st.DrawFn) -> Reply:
     return Reply(draw(st.integers(-1, 2**53)), draw(indices), updates)
 
 
-@given(replies(), indices, st.sampled_from([protocol.JSON, protocol.BINARY]))
+@given(replies(), indices, st.sampled_from([messages.JSON, messages.BINARY]))
 def test_a_client_reads_every_reply_as_it_was_said(reply: Reply, saved: int, subprotocol: str) -> None:
-    read = decode_answer(protocol.codec(subprotocol, K).reply(reply, saved), READY)
+    read = decode_answer(messages.codec(subprotocol, K).reply(reply, saved), READY)
     assert isinstance(read, ClientReply)
     assert (read.t, read.wake, read.saved) == (reply.t, reply.wake, saved)
     assert [update.t for update in read.updates] == [update.t for update in reply.updates]
@@ -45,9 +45,9 @@ def test_both_encodings_of_samples_are_read_as_the_same_bytes(x: list[list[float
     for encoding in ("f32", "json"):
         message = encode_samples(t, samples, encoding)
         if isinstance(message, bytes):
-            read = protocol.decode_binary(message, 4 * F)
+            read = messages.decode_binary(message, 4 * F)
         else:
-            decoded = protocol.decode_text(message.encode(), F)
+            decoded = messages.decode_text(message.encode(), F)
             assert not isinstance(decoded, str)
             read = decoded
         begins, n, payload, start = read
@@ -58,7 +58,7 @@ def test_both_encodings_of_samples_are_read_as_the_same_bytes(x: list[list[float
 @given(st.binary(max_size=64))
 def test_any_bytes_are_samples_or_a_shape_error(payload: bytes) -> None:
     try:
-        t, n, _, start = protocol.decode_binary(payload, 4 * F)
+        t, n, _, start = messages.decode_binary(payload, 4 * F)
     except ShapeError:
         assert (len(payload) - 8) % (4 * F) or len(payload) < 8 + 4 * F
     else:
@@ -77,7 +77,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 def test_any_text_is_understood_or_refused_and_nothing_else_is_raised(text: str | bytes) -> None:
     payload = text.encode() if isinstance(text, str) else text
     try:
-        message = protocol.decode_text(payload, F)
+        message = messages.decode_text(payload, F)
     except ClientError:
         return  # its words are tested below and over a socket
     fields = json.loads(payload)
@@ -86,47 +86,47 @@ def test_any_text_is_understood_or_refused_and_nothing_else_is_raised(text: str 
 
 @pytest.mark.parametrize("control", ["end", "reset", "keepalive"])
 def test_control_messages_are_their_type(control: str) -> None:
-    assert protocol.decode_text(json.dumps({"type": control}).encode(), F) == control
+    assert messages.decode_text(json.dumps({"type": control}).encode(), F) == control
 
 
 @pytest.mark.parametrize("payload", [b'{"type": null}', b"null", b"1", b"", b'{"x": null}', b"\xff"])
 def test_what_is_neither_samples_nor_control_is_refused(payload: bytes) -> None:
     with pytest.raises((MessageError, ShapeError), match="expected"):
-        protocol.decode_text(payload, F)
+        messages.decode_text(payload, F)
 
 
 @pytest.mark.parametrize("depth", [10, 1_000, 100_000])
 def test_nesting_is_refused_at_any_depth(depth: int) -> None:
     for opening, closing in (("[", "]"), ('{"a":', "}")):
         with pytest.raises(ClientError):
-            protocol.decode_text(f'{{"x": {opening * depth}1{closing * depth}}}'.encode(), F)
+            messages.decode_text(f'{{"x": {opening * depth}1{closing * depth}}}'.encode(), F)
 
 
 @pytest.mark.parametrize("digits", [400, 5_000, 1_000_000])
 def test_numbers_of_any_number_of_digits_are_refused(digits: int) -> None:
     for text in (f'{{"x": [1, 2, {"9" * digits}]}}', f'{{"x": [1, 2, 3], "t": {"9" * digits}}}'):
         with pytest.raises(ClientError, match=r"out of range|Integer|bits"):
-            protocol.decode_text(text.encode(), F)
+            messages.decode_text(text.encode(), F)
 
 
 def test_an_index_is_one_that_a_reply_can_say() -> None:
     with pytest.raises(MessageError, match="index from 0 on"):
-        protocol.decode_text(b'{"x": [1, 2, 3], "t": 18446744073709551615}', F)
+        messages.decode_text(b'{"x": [1, 2, 3], "t": 18446744073709551615}', F)
 
 
 def test_an_error_says_where_the_stream_stands_and_a_gap_also_what_would_have_been_accepted() -> None:
-    said = json.loads(protocol.error(GapError(9, next=3, wake=5), fatal=False, next=3))
+    said = json.loads(messages.error(GapError(9, next=3, wake=5), fatal=False, next=3))
     assert said.pop("message")
     assert said == {"type": "error", "code": "gap", "fatal": False, "next": 3, "wake": 5}
 
 
 def test_the_first_subprotocol_that_both_speak_is_chosen() -> None:
-    assert protocol.choose(["mqtt", "skiprnn.f32", "skiprnn.json"]) == "skiprnn.f32"
-    assert protocol.choose(["mqtt"]) is None
-    assert protocol.choose([]) is None
+    assert messages.negotiate_subprotocol(["mqtt", "skiprnn.f32", "skiprnn.json"]) == "skiprnn.f32"
+    assert messages.negotiate_subprotocol(["mqtt"]) is None
+    assert messages.negotiate_subprotocol([]) is None
 
 
 @given(t=st.integers(0, 2**63), wake=st.integers(0, 2**63), saved=st.integers(0, 2**63))
 def test_a_skipped_message_is_answered_like_any_other(t: int, wake: int, saved: int) -> None:
-    for codec in (protocol.BinaryCodec(), protocol.JsonCodec(2)):
+    for codec in (messages.BinaryCodec(), messages.JsonCodec(2)):
         assert codec.skipped(t, wake, saved) == codec.reply(Reply(t, wake, ()), saved)

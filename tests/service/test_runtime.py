@@ -18,10 +18,10 @@ from skiprnn_export import Bundle, open_session, unroll
 from skiprnn_service.engine import step_graph
 from skiprnn_service.engine.engine import Engine
 from skiprnn_service.engine.onnx_runtime import CPU, PROVIDERS, Runtime
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import ModelError
 from skiprnn_service.settings import load
-from skiprnn_service.state import _inline_below_us
+from skiprnn_service.state import _inline_step_below_us
 from support.bundles import random_sequence, write_random_bundle
 from support.engines import Client
 from support.steps import random_input, step
@@ -33,7 +33,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 def test_memory_apart_gives_the_same_bits_in_every_batch_size(bundle: Bundle) -> None:
-    plain, apart = StepSession(bundle, max_batch=20), StepSession(bundle, max_batch=20, apart=True)
+    plain, apart = StepRunner(bundle, max_batch=20), StepRunner(bundle, max_batch=20, apart=True)
     for n in range(1, 21):
         x, state = random_input(plain, n, seed=n)
         for got, expected in zip(step(apart, x, state), step(plain, x, state), strict=True):
@@ -42,7 +42,7 @@ def test_memory_apart_gives_the_same_bits_in_every_batch_size(bundle: Bundle) ->
 
 def test_memory_apart_is_really_apart(bundle: Bundle) -> None:
     """Else the copies would go untested."""
-    apart = StepSession(bundle, max_batch=4, apart=True)
+    apart = StepRunner(bundle, max_batch=4, apart=True)
     kept = step(apart, *random_input(apart, 4)).y
     run = apart._plans[4].run
     assert run is not None
@@ -77,10 +77,10 @@ def test_the_graph_writes_to_the_arena_itself(bundle: Bundle, replayable: bool) 
     """A runtime that copied all of it would be as slow as the arena is large: 2 GB here, of which two rows are used."""
     size = bundle.info.state_size
     graph = step_graph.on_rows(bundle.model, state_size=size, replayable=replayable)
-    session = open_session(graph)
+    runner = open_session(graph)
     arena = np.zeros((2**31 // (4 * size), size), np.float32)
     before = resident_bytes()
-    binding, value = session.io_binding(), OrtValue.ortvalue_from_numpy(arena)
+    binding, value = runner.io_binding(), OrtValue.ortvalue_from_numpy(arena)
     binding.bind_cpu_input(step_graph.X, np.zeros((1, bundle.info.input_size), np.float32))
     binding.bind_cpu_input(step_graph.SOURCE, np.array([len(arena) - 1]))
     binding.bind_cpu_input(step_graph.TARGET, np.array([[len(arena) - 2]]))
@@ -88,44 +88,44 @@ def test_the_graph_writes_to_the_arena_itself(bundle: Bundle, replayable: bool) 
     binding.bind_ortvalue_output(step_graph.NEXT_ARENA, value)
     for name in (step_graph.UPDATE_PROB, step_graph.Y):
         binding.bind_output(name)
-    session.run_with_iobinding(binding)
+    runner.run_with_iobinding(binding)
     assert arena[-2].any()
     assert not arena[-1].any()
     assert resident_bytes() - before < 2**28
 
 
 def test_forks_share_a_session_from_two_threads(bundle: Bundle) -> None:
-    session = StepSession(bundle, max_batch=8, apart=True)
-    sessions = [session, session.fork()]
-    expected = [step(each, *random_input(each, 8, seed=seed)).y for seed, each in enumerate(sessions)]
+    runner = StepRunner(bundle, max_batch=8, apart=True)
+    runners = [runner, runner.fork()]
+    expected = [step(each, *random_input(each, 8, seed=seed)).y for seed, each in enumerate(runners)]
 
-    def run(each: StepSession) -> None:
+    def run(each: StepRunner) -> None:
         for _ in range(200):
             each.run(8)
 
-    threads = [threading.Thread(target=run, args=(each,)) for each in sessions]
+    threads = [threading.Thread(target=run, args=(each,)) for each in runners]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert all((each.y == y).all() for each, y in zip(sessions, expected, strict=True))
+    assert all((each.y == y).all() for each, y in zip(runners, expected, strict=True))
 
 
 def test_no_two_recorded_runs_have_the_same_number(bundle: Bundle) -> None:
     """A CUDA graph is replayed with the addresses it was recorded with: a fork's would be another's."""
-    session = StepSession(bundle, max_batch=8, apart=True)
-    sessions = [session, session.fork()]
-    for each in sessions:
+    runner = StepRunner(bundle, max_batch=8, apart=True)
+    runners = [runner, runner.fork()]
+    for each in runners:
         for n in range(1, 9):
             each.run(n)
-    runs = {plan.run for each in sessions for plan in each._plans[1:]}
+    runs = {plan.run for each in runners for plan in each._plans[1:]}
     numbers = {run._options.get_run_config_entry("gpu_graph_id") for run in runs}  # type: ignore[union-attr]
     assert len(numbers) == len(runs) == 16
 
 
 async def test_streams_get_the_bits_of_the_offline_unroll(bundle: Bundle) -> None:
     """Parked and resumed on the way: their states are read from memory apart, and written to it."""
-    engine = Engine(StepSession(bundle, max_batch=8, apart=True), model="m", version="1")
+    engine = Engine(StepRunner(bundle, max_batch=8, apart=True), model="m", version="1")
     clients = [Client(engine, f"s{i}") for i in range(12)]
     sequences = [random_sequence(bundle, 80, seed=i) for i in range(12)]
     await asyncio.gather(*(client.ask(x[:50]) for client, x in zip(clients, sequences, strict=True)))
@@ -178,4 +178,4 @@ def test_on_one_core_every_step_runs_on_the_loop_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch, cores: int, said: float | None, expected: float
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
-    assert _inline_below_us(load(inline_below_us=said)) == expected
+    assert _inline_step_below_us(load(inline_step_below_us=said)) == expected

@@ -1,4 +1,4 @@
-"""A client that waits for `saved` hears of it, whatever was said before (docs/protocol.md)."""
+"""A client that waits for `saved` hears of it, whatever was said before (docs/reference/protocol.md)."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def socket(tmp_path: Path) -> Iterator[ClientConnection]:
     (tmp_path / "models").mkdir()
     write_random_bundle(tmp_path / "models" / "watch.onnx", features=3)
     durable: dict[str, Any] = {
-        "store": f"sqlite:///{tmp_path / 'streams.db'}",
+        "store_url": f"sqlite:///{tmp_path / 'streams.db'}",
         "snapshot_interval_seconds": 0.1,
     }
     with serving(tmp_path / "models", **durable) as server, connect(server.url(), compression=None) as socket:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skiprnn_export import Bundle, open_session, unroll
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import NonFiniteError, ShapeError, ThresholdError
 from skiprnn_service.scoring.score import score
 from support.bundles import random_sequence, write_random_bundle
@@ -20,8 +20,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def session(bundle: Bundle) -> StepSession:
-    return StepSession(bundle, max_batch=64)
+def runner(bundle: Bundle) -> StepRunner:
+    return StepRunner(bundle, max_batch=64)
 
 
 @settings(max_examples=50)
@@ -31,10 +31,10 @@ def session(bundle: Bundle) -> StepSession:
     threshold=st.sampled_from([None, 0.9]),
 )
 def test_scores_have_the_bits_of_the_offline_unroll(
-    bundle: Bundle, session: StepSession, lengths: list[int], max_batch: int, threshold: float | None
+    bundle: Bundle, runner: StepRunner, lengths: list[int], max_batch: int, threshold: float | None
 ) -> None:
     sequences = [random_sequence(bundle, length, seed=i) for i, length in enumerate(lengths)]
-    shared, plain = StepSession(bundle, max_batch=max_batch, shares=session), open_session(bundle.model)
+    shared, plain = StepRunner(bundle, max_batch=max_batch, shares=runner), open_session(bundle.model)
     scores = score(shared, sequences, threshold=threshold)
     assert [scored.samples for scored in scores] == lengths
     for scored, x in zip(scores, sequences, strict=True):
@@ -43,17 +43,17 @@ def test_scores_have_the_bits_of_the_offline_unroll(
         np.testing.assert_array_equal(scored.y, expected.y, strict=True)
 
 
-def test_a_sequence_may_be_plain_lists(session: StepSession) -> None:
-    (scored,) = score(session, [[[0.0, 1.0, 2.0]]])
+def test_a_sequence_may_be_plain_lists(runner: StepRunner) -> None:
+    (scored,) = score(runner, [[[0.0, 1.0, 2.0]]])
     assert (scored.samples, scored.t.tolist(), scored.y.shape) == (1, [0], (1, 2))
 
 
 @pytest.mark.parametrize(
     "values", [np.zeros((4, 2)), np.zeros(3), np.zeros((0, 3)), [[1.0, 2.0], [1.0]], [["a", "b", "c"]], None]
 )
-def test_refuses_another_shape_and_says_which_sequence(session: StepSession, values: object) -> None:
+def test_refuses_another_shape_and_says_which_sequence(runner: StepRunner, values: object) -> None:
     with pytest.raises(ShapeError, match=r"sequence 1: expected .*\[T, 3\]"):
-        score(session, [np.zeros((5, 3)), values])  # type: ignore[list-item]
+        score(runner, [np.zeros((5, 3)), values])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, np.finfo(np.float32).max])
@@ -64,17 +64,17 @@ def test_refuses_samples_that_are_not_finite_or_make_the_state_so(tmp_path: Path
     broken = x.copy()
     broken[bad] = value
     with pytest.raises(NonFiniteError, match=f"sequence 1, sample {bad}: "):
-        score(StepSession(bundle), [x, broken])
+        score(StepRunner(bundle), [x, broken])
 
 
-def test_does_not_look_at_samples_that_are_skipped(bundle: Bundle, session: StepSession) -> None:
+def test_does_not_look_at_samples_that_are_skipped(bundle: Bundle, runner: StepRunner) -> None:
     x = random_sequence(bundle, 100)
     expected = unroll(bundle, x)
     x[np.setdiff1d(np.arange(100), expected.t)] = np.nan
-    (scored,) = score(session, [x])
+    (scored,) = score(runner, [x])
     np.testing.assert_array_equal(scored.y, expected.y)
 
 
-def test_refuses_a_threshold_out_of_range(session: StepSession) -> None:
+def test_refuses_a_threshold_out_of_range(runner: StepRunner) -> None:
     with pytest.raises(ThresholdError, match=r"got 1.5"):
-        score(session, [], threshold=1.5)
+        score(runner, [], threshold=1.5)

@@ -289,7 +289,7 @@ def test_an_error_in_the_middle_is_the_last_line_or_breaks_the_answer_off(
 
 
 def test_a_client_that_leaves_or_does_not_read_keeps_no_turn(models: Path, many: list[Samples]) -> None:
-    with serving(models, scoring_priority="normal", slow_client_seconds=0.3) as server:
+    with serving(models, scoring_priority="normal", slow_client_timeout_seconds=0.3) as server:
         body = as_arrow(nested(many * 4))
         head = (
             f"POST /v1/models/watch/score HTTP/1.1\r\nHost: h\r\nContent-Type: {ARROW}\r\n"

@@ -62,21 +62,21 @@ def test_reads_its_first_sample_then_leaves_out_what_the_gate_says() -> None:
 
 
 def test_consumes_a_skipped_message_without_reading() -> None:
-    stream = Stream("s", next=10, left=5)
+    stream = Stream("s", next=10, skip_remaining=5)
     assert stream.begin(None, 5) is None
     assert stream.finish() == (14, 15, ())
     assert stream.begin(None, 1) == 0
 
 
 def test_counts_left_out_samples_as_skipped() -> None:
-    stream = Stream("s", next=10, left=5)
+    stream = Stream("s", next=10, skip_remaining=5)
     assert play(stream, 1, t=15, skip=lambda _: 0) == [0]
     assert stream.finish().t == 15
     assert stream.samples == 6
 
 
 def test_refuses_a_gap_past_wake_and_says_where_to_go_on() -> None:
-    stream = Stream("s", next=10, left=5)
+    stream = Stream("s", next=10, skip_remaining=5)
     with pytest.raises(GapError, match=r"at most 15.*got 16.*from 10") as caught:
         stream.begin(16, 4)
     assert (caught.value.next, caught.value.wake) == (10, 15)
@@ -84,7 +84,7 @@ def test_refuses_a_gap_past_wake_and_says_where_to_go_on() -> None:
 
 
 def test_ignores_samples_that_were_consumed_already() -> None:
-    stream = Stream("s", next=10, left=0, samples=10)
+    stream = Stream("s", next=10, skip_remaining=0, samples=10)
     assert play(stream, 10, t=0, skip=lambda _: 0) == []
     assert stream.finish() == (9, 10, ())
     assert play(stream, 3, t=2, skip=lambda _: 0) == []
@@ -95,7 +95,7 @@ def test_ignores_samples_that_were_consumed_already() -> None:
 
 
 def test_abort_goes_back_to_where_begin_found_it() -> None:
-    stream = Stream("s", next=3, left=2, samples=8, updates=4, last_y=b"y")
+    stream = Stream("s", next=3, skip_remaining=2, samples=8, updates=4, last_y=b"y")
     stream.begin(4, 10)
     stream.advance(1, b"z")
     stream.abort()
@@ -106,13 +106,13 @@ def test_abort_goes_back_to_where_begin_found_it() -> None:
 
 
 def test_left_is_that_of_the_last_whole_message() -> None:
-    stream = Stream("s", next=3, left=2)
+    stream = Stream("s", next=3, skip_remaining=2)
     stream.begin(None, 10)
     stream.advance(4, b"")
-    assert stream.left == 2
+    assert stream.skip_remaining == 2
     stream.advance(40, b"")
     stream.finish()
-    assert stream.left == stream.wake - stream.next == 38
+    assert stream.skip_remaining == stream.wake - stream.next == 38
 
 
 def test_reset_starts_a_sequence_and_keeps_the_counts() -> None:
@@ -226,19 +226,28 @@ def test_what_is_kept_is_all_from_where_it_says(messages: list[tuple[int, int]],
         sent += updates
         latest = len(updates) or latest
         if resumed:
-            kept = {"recent": stream.recent, "recent_from": stream.recent_from}
-            stream = Stream("s", next=stream.next, left=stream.left, samples=stream.samples, **kept)  # type: ignore[arg-type]
+            stream = Stream(
+                "s",
+                next=stream.next,
+                skip_remaining=stream.skip_remaining,
+                samples=stream.samples,
+                recent=stream.recent,
+                recent_from=stream.recent_from,
+            )
         assert list(stream.recent) == [update for update in sent if update.t >= stream.recent_from]
         assert len(stream.recent) == min(len(sent), max(RECENT_UPDATES, latest))
 
 
 @given(
-    next=st.integers(0, 20), left=st.integers(0, 20), t=st.none() | st.integers(0, 50), n=st.integers(1, 30)
+    next=st.integers(0, 20),
+    skip_remaining=st.integers(0, 20),
+    t=st.none() | st.integers(0, 50),
+    n=st.integers(1, 30),
 )
 def test_skip_is_begin_and_finish_where_nothing_is_read_and_else_nothing(
-    next: int, left: int, t: int | None, n: int
+    next: int, skip_remaining: int, t: int | None, n: int
 ) -> None:
-    skipped, begun = [Stream("s", next=next, left=left, samples=next) for _ in range(2)]
+    skipped, begun = [Stream("s", next=next, skip_remaining=skip_remaining, samples=next) for _ in range(2)]
     try:
         all_skipped = begun.begin(t, n) is None
     except GapError:

@@ -20,13 +20,13 @@ from skiprnn_service.errors import (
     ThresholdError,
     UnknownModelError,
 )
-from skiprnn_service.models.repository import ModelFolder
+from skiprnn_service.models.repository import ModelRepository
+from skiprnn_service.stats import ServiceStats
 from skiprnn_service.stores.base import Claim, Key, Record
 from skiprnn_service.stores.memory import MemoryStore
-from skiprnn_service.streams.manager import IDLE, OWNED_ELSEWHERE, RESTART, Streams
+from skiprnn_service.streams.manager import IDLE, OWNED_ELSEWHERE, RESTART, StreamManager
 from skiprnn_service.streams.quotas import Quotas
-from skiprnn_service.streams.session import Lease
-from skiprnn_service.telemetry.metrics import ServiceStats
+from skiprnn_service.streams.session import StreamSession
 from support.bundles import random_sequence, write_random_bundle
 
 
@@ -61,7 +61,7 @@ class Client:
         self.answers: asyncio.Queue[Reply | SkipRnnServiceError] = asyncio.Queue()
         self.saved, self.going_away = 0, list[float]()
         self.lost: tuple[int, str] | None = None
-        self.lease: Lease
+        self.session: StreamSession
 
     def on_reply(self, reply: Reply) -> None:
         self.updates += reply.updates
@@ -80,7 +80,7 @@ class Client:
         self.lost = code, reason
 
     async def send(self, samples: "np.ndarray[Any, np.dtype[np.float32]]", t: int | None = None) -> Reply:
-        self.lease.engine.submit(self.lease.stream, t, len(samples), samples.tobytes())
+        self.session.engine.submit(self.session.stream, t, len(samples), samples.tobytes())
         answer = await self.answers.get()
         assert isinstance(answer, Reply), answer
         return answer
@@ -102,24 +102,24 @@ def store() -> DurableStore:
 
 @asynccontextmanager
 async def registry(folder: Path, store: MemoryStore, **settings: float) -> Any:
-    models = ModelFolder(folder)
+    models = ModelRepository(folder)
     models.load()
     calm = {"snapshot_interval_seconds": 1000.0, "ttl_seconds": 60.0, "idle_timeout_seconds": 1000.0}
     quotas = Quotas(max_streams=3, max_opens_per_minute=1000)
-    streams = Streams(models, store, ServiceStats(), quotas=quotas, **(calm | settings))
+    streams = StreamManager(models, store, ServiceStats(), quotas=quotas, **(calm | settings))
     async with streams.running():
         yield streams
     models.close()
 
 
-async def opened(streams: Streams, stream_id: str | None = "s", **options: Any) -> Client:
+async def opened(streams: StreamManager, stream_id: str | None = "s", **options: Any) -> Client:
     client = Client()
-    client.lease = await streams.open("m", client, stream_id=stream_id, **options)
+    client.session = await streams.open("m", client, stream_id=stream_id, **options)
     return client
 
 
 def bundle_of(client: Client) -> Bundle:
-    return client.lease.model.bundle
+    return client.session.model.bundle
 
 
 async def test_a_parked_stream_goes_on_bit_for_bit(folder: Path, store: DurableStore) -> None:
@@ -127,10 +127,10 @@ async def test_a_parked_stream_goes_on_bit_for_bit(folder: Path, store: DurableS
         first = await opened(streams)
         x = random_sequence(bundle_of(first), 100)
         await first.send(x[:37])
-        await streams.park(first.lease)
+        await streams.park(first.session)
         second = await opened(streams)
-        assert second.lease.resumed
-        assert second.lease.saved == 37
+        assert second.session.resumed
+        assert second.session.saved == 37
         await second.send(x[37:])
         expected = unroll(bundle_of(second), x)
     assert [update.t for update in first.updates + second.updates] == expected.t.tolist()
@@ -141,7 +141,7 @@ async def test_parking_twice_is_parking_once(folder: Path, store: DurableStore) 
     async with registry(folder, store) as streams:
         client = await opened(streams)
         await client.send(random_sequence(bundle_of(client), 5))
-        await asyncio.gather(streams.park(client.lease), streams.park(client.lease))
+        await asyncio.gather(streams.park(client.session), streams.park(client.session))
         assert await store.count() == 1
 
 
@@ -150,9 +150,9 @@ async def test_a_stream_that_nothing_was_sent_to_leaves_nothing_behind(
 ) -> None:
     async with registry(folder, store) as streams:
         client = await opened(streams)
-        await streams.park(client.lease)
+        await streams.park(client.session)
         assert list(streams) == []
-        assert not (await opened(streams)).lease.resumed
+        assert not (await opened(streams)).session.resumed
         assert await store.count() == 0
 
 
@@ -164,7 +164,7 @@ async def test_the_newest_owner_takes_a_live_stream_over(folder: Path, store: Du
         new = await opened(streams)
         assert old.lost is not None
         assert old.lost[0] == OWNED_ELSEWHERE
-        assert not old.lease.live
+        assert not old.session.live
         await new.send(x[20:])
         assert [u.t for u in old.updates + new.updates] == unroll(bundle_of(new), x).t.tolist()
 
@@ -172,10 +172,10 @@ async def test_the_newest_owner_takes_a_live_stream_over(folder: Path, store: Du
 async def test_of_owners_that_race_one_is_left(folder: Path, store: DurableStore) -> None:
     async with registry(folder, store) as streams:
         clients = await asyncio.gather(*[opened(streams) for _ in range(8)])
-        live = [client for client in clients if client.lease.live]
+        live = [client for client in clients if client.session.live]
         assert len(live) == 1
         assert len(list(streams)) == 1
-        assert all((client.lost is None) == client.lease.live for client in clients)
+        assert all((client.lost is None) == client.session.live for client in clients)
 
 
 async def test_a_write_of_an_owner_that_was_replaced_elsewhere_loses_it_the_stream(
@@ -186,7 +186,7 @@ async def test_a_write_of_an_owner_that_was_replaced_elsewhere_loses_it_the_stre
         await old.send(random_sequence(bundle_of(old), 20))
         await here.flush()
         new = await opened(there)
-        assert (new.lease.resumed, new.lease.stream.next) == (True, 20)
+        assert (new.session.resumed, new.session.stream.next) == (True, 20)
         await old.send(random_sequence(bundle_of(old), 5))
         await here.flush()
         assert old.lost is not None
@@ -200,28 +200,28 @@ async def test_streams_of_different_principals_never_meet(folder: Path, store: D
     async with registry(folder, store) as streams:
         alice, bob = await opened(streams, principal="alice"), await opened(streams, principal="bob")
         await alice.send(random_sequence(bundle_of(alice), 20))
-        await streams.park(alice.lease)
+        await streams.park(alice.session)
         assert bob.lost is None
         mallory = await opened(streams, principal="")
-        assert not mallory.lease.resumed
+        assert not mallory.session.resumed
         with pytest.raises(MessageError, match="stream_id"):
             await opened(streams, "alice/s")
         again = await opened(streams, principal="alice")
-        assert (again.lease.id, again.lease.resumed) == ("s", True)
+        assert (again.session.id, again.session.resumed) == ("s", True)
 
 
 async def test_saved_moves_when_the_store_says_so_and_not_before(folder: Path, store: DurableStore) -> None:
     async with registry(folder, store) as streams:
         client = await opened(streams)
         await client.send(random_sequence(bundle_of(client), 20))
-        assert client.lease.saved == 0
+        assert client.session.saved == 0
         store.down = True
         await streams.flush()
-        assert (client.lease.saved, client.saved) == (0, 0)
+        assert (client.session.saved, client.saved) == (0, 0)
         assert streams.store_problem == "down on purpose"
         store.down = False
         await streams.flush()
-        assert (client.lease.saved, client.saved) == (20, 1)
+        assert (client.session.saved, client.saved) == (20, 1)
         assert streams.store_problem is None
         await streams.flush()
         assert client.saved == 1, "what did not change is not written again"
@@ -232,13 +232,13 @@ async def test_a_reset_sets_saved_back(folder: Path, store: DurableStore) -> Non
         client = await opened(streams)
         await client.send(random_sequence(bundle_of(client), 20))
         await streams.flush()
-        client.lease.reset()
-        assert client.lease.saved == 0
+        client.session.reset()
+        assert client.session.saved == 0
         await streams.flush()
-        assert client.lease.saved == 0
+        assert client.session.saved == 0
         await client.send(random_sequence(bundle_of(client), 7))
         await streams.flush()
-        assert client.lease.saved == 7
+        assert client.session.saved == 7
 
 
 async def test_samples_that_came_while_the_store_wrote_are_not_called_saved(
@@ -261,9 +261,9 @@ async def test_samples_that_came_while_the_store_wrote_are_not_called_saved(
         await client.send(random_sequence(bundle_of(client), 9))
         proceed.set()
         await flush
-        assert client.lease.saved == 20
+        assert client.session.saved == 20
         await streams.flush()
-        assert client.lease.saved == 29
+        assert client.session.saved == 29
 
 
 async def test_a_stream_parked_while_the_store_is_down_is_kept_and_written_later(
@@ -273,13 +273,13 @@ async def test_a_stream_parked_while_the_store_is_down_is_kept_and_written_later
         client = await opened(streams)
         await client.send(random_sequence(bundle_of(client), 20))
         store.down = True
-        await streams.park(client.lease)
+        await streams.park(client.session)
         with pytest.raises(StoreError):
             await opened(streams)
         store.down = False
         await streams.flush()
         assert await store.count() == 1
-        assert (await opened(streams)).lease.stream.next == 20
+        assert (await opened(streams)).session.stream.next == 20
 
 
 async def test_new_streams_open_while_the_store_is_down_and_named_ones_do_not(
@@ -293,9 +293,9 @@ async def test_new_streams_open_while_the_store_is_down_and_named_ones_do_not(
         await client.send(random_sequence(bundle_of(client), 20))
         store.down = False
         await streams.flush()
-        assert client.lease.saved == 20
-        await streams.park(client.lease)
-        assert (await opened(streams, client.lease.id)).lease.resumed
+        assert client.session.saved == 20
+        await streams.park(client.session)
+        assert (await opened(streams, client.session.id)).session.resumed
 
 
 async def test_a_drain_tells_saves_and_closes_everybody_and_opens_nothing_more(
@@ -327,11 +327,11 @@ async def test_a_silent_stream_is_parked_and_one_that_is_heard_is_not(
         silent, heard = await opened(streams, "silent"), await opened(streams, "heard")
         await silent.send(random_sequence(bundle_of(silent), 3))
         while silent.lost is None:
-            heard.lease.quiet = 0
+            heard.session.quiet = 0
             await asyncio.sleep(0.01)
         assert silent.lost[0] == IDLE
         assert heard.lost is None
-        assert (await opened(streams, "silent")).lease.stream.next == 3
+        assert (await opened(streams, "silent")).session.stream.next == 3
 
 
 async def test_what_is_live_but_stands_still_does_not_expire(folder: Path) -> None:
@@ -341,30 +341,30 @@ async def test_what_is_live_but_stands_still_does_not_expire(folder: Path) -> No
         await client.send(random_sequence(bundle_of(client), 20))
         await asyncio.sleep(2.2)
         async with registry(folder, store) as elsewhere:
-            assert (await opened(elsewhere)).lease.stream.next == 20
+            assert (await opened(elsewhere)).session.stream.next == 20
 
 
 async def test_a_stream_stays_on_the_version_it_began_with(folder: Path, store: DurableStore) -> None:
     async with registry(folder, store) as streams:
         client = await opened(streams, version="1")
         await client.send(random_sequence(bundle_of(client), 20))
-        await streams.park(client.lease)
+        await streams.park(client.session)
         with pytest.raises(SnapshotError, match="version 1"):
             await opened(streams, version="2")
-        assert (await opened(streams)).lease.model.version == "1"
-        assert (await opened(streams, "fresh")).lease.model.version == "2"
+        assert (await opened(streams)).session.model.version == "1"
+        assert (await opened(streams, "fresh")).session.model.version == "2"
 
 
 async def test_a_stream_whose_version_is_gone_is_told_so_and_kept(folder: Path, store: DurableStore) -> None:
     async with registry(folder, store) as streams:
         client = await opened(streams, version="1")
         await client.send(random_sequence(bundle_of(client), 20))
-        await streams.park(client.lease)
+        await streams.park(client.session)
         version_1 = streams._models.models["m"].pop("1")
         with pytest.raises(SnapshotError, match=r"version 1 .* is gone"):
             await opened(streams)
         streams._models.models["m"]["1"] = version_1
-        assert (await opened(streams)).lease.stream.next == 20
+        assert (await opened(streams)).session.stream.next == 20
 
 
 async def test_what_cannot_be_opened_is_refused_with_the_reason(folder: Path, store: DurableStore) -> None:
@@ -383,10 +383,10 @@ async def test_a_full_engine_takes_no_stream_away_from_its_owner(folder: Path, s
     async with registry(folder, store) as streams:
         parked = await opened(streams)
         await parked.send(random_sequence(bundle_of(parked), 20))
-        await streams.park(parked.lease)
-        engine = parked.lease.engine
+        await streams.park(parked.session)
+        engine = parked.session.engine
         engine.capacity, kept = 0, engine.capacity
         with pytest.raises(OverloadError):
             await opened(streams)
         engine.capacity = kept
-        assert (await opened(streams)).lease.stream.next == 20
+        assert (await opened(streams)).session.stream.next == 20

@@ -38,9 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["direct", "asgi"])
+@pytest.fixture(scope="module", params=["fast", "asgi"])
 def server(request: pytest.FixtureRequest, folder: Path) -> Iterator[Running]:
-    with serving(folder, websocket=request.param, **LIMITS) as running:
+    with serving(folder, websocket_impl=request.param, **LIMITS) as running:
         yield running
 
 
@@ -408,7 +408,9 @@ def test_skipped_samples_cause_no_inference(server: Running, bundle: Bundle) -> 
     opened_gates = len(unroll(bundle, x).t)
     assert after["skiprnn_updates_total"] - before["skiprnn_updates_total"] == opened_gates
     assert after["skiprnn_batch_size_sum"] - before["skiprnn_batch_size_sum"] == opened_gates
-    assert after["skiprnn_skipped_total"] - before["skiprnn_skipped_total"] == 100 - opened_gates
+    assert (
+        after["skiprnn_samples_skipped_total"] - before["skiprnn_samples_skipped_total"] == 100 - opened_gates
+    )
 
 
 def _metrics(server: Running) -> dict[str, float]:
@@ -442,7 +444,7 @@ def test_a_full_server_refuses_and_says_when_to_come_again(folder: Path) -> None
 
 
 def test_a_client_that_does_not_read_is_paused_then_dropped_and_costs_bounded_memory(folder: Path) -> None:
-    limits = {"max_unread_bytes": 20_000, "slow_client_seconds": 0.5}
+    limits = {"write_high_water_bytes": 20_000, "slow_client_timeout_seconds": 0.5}
     with serving(folder, **limits) as server, opened(server, "?stream_id=slow") as socket:
         client = Raw(socket)
         client.ask(x=[0.0] * 3)
@@ -459,4 +461,4 @@ def _send_often(socket: ClientConnection, message: bytes, *, times: int) -> None
 
 
 async def _parked(server: Running) -> int:
-    return await server.service.store.count()
+    return await server.state.store.count()

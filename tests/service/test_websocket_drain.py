@@ -19,16 +19,19 @@ from support.raw_websocket import serving as raw_serving
 from support.servers import serving
 
 
-@pytest.mark.parametrize("websocket", ["direct", "asgi"])
+@pytest.mark.parametrize("websocket", ["fast", "asgi"])
 def test_a_message_during_the_write_changes_nothing_and_the_close_is_1012(
     tmp_path: Path, websocket: str
 ) -> None:
     write_random_bundle(tmp_path / "watch.onnx")
-    with serving(tmp_path, websocket=websocket) as server, connect(server.url(), compression=None) as socket:
+    with (
+        serving(tmp_path, websocket_impl=websocket) as server,
+        connect(server.url(), compression=None) as socket,
+    ):
         socket.recv(10)
         socket.send('{"x": [0, 0, 0]}')
         socket.recv(10)
-        store = server.service.store
+        store = server.state.store
         save, begun, go_on = store.save, asyncio.Event(), asyncio.Event()
         records: list[Record] = []
 
@@ -39,7 +42,7 @@ def test_a_message_during_the_write_changes_nothing_and_the_close_is_1012(
             return await save(batch)
 
         store.save = slow  # type: ignore[assignment]
-        drain = asyncio.run_coroutine_threadsafe(server.service.streams.drain(0), server.loop)
+        drain = asyncio.run_coroutine_threadsafe(server.state.streams.drain(0), server.loop)
         server.call(begun.wait())
         socket.send('{"x": [1, 1, 1]}')
         server.call(asyncio.sleep(0.2))

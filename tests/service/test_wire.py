@@ -124,10 +124,10 @@ async def test_a_client_that_negotiates_compression_is_understood(ws: type) -> N
 
 
 async def test_a_refusal_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    async def refuse(websocket: WebSocket) -> None:
+    async def reject(websocket: WebSocket) -> None:
         await websocket.send_denial_response(PlainTextResponse("full", 503))
 
-    async with serving(refuse, StreamProtocol) as served:
+    async with serving(reject, StreamProtocol) as served:
         client = await served.connect()
         assert b" 503 " in client.response
         assert await client.reader.read() == b"full"

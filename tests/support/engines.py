@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from skiprnn_export import Unrolled
 from skiprnn_service.engine.arena import INITIAL
 from skiprnn_service.engine.engine import Engine
-from skiprnn_service.engine.slot import LiveStream
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.slot import Slot
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import InferenceError, SkipRnnServiceError
 from skiprnn_service.stores.snapshot import dumps, loads
@@ -33,7 +33,7 @@ class Client:
         self.engine = engine
         self.answers: asyncio.Queue[Answer] = asyncio.Queue()
         self.updates: list[Update] = []
-        self.stream: LiveStream = engine.open(
+        self.stream: Slot = engine.open(
             stream_id, on_reply=self._on_reply, on_error=self.answers.put_nowait, **options
         )
 
@@ -77,10 +77,10 @@ class Client:
 def leaves_no_row_behind(engine: Engine, clients: "list[Client]") -> bool:
     """Nothing is being read: has every stream the row of its state, or none before its first update, and no more?"""
     rows = [client.stream.row for client in clients if client.stream.open and client.stream.row != INITIAL]
-    return len(set(rows)) == len(rows) == engine.session.arena.used
+    return len(set(rows)) == len(rows) == engine.runner.arena.used
 
 
-class FaultySession(StepSession):
+class FaultySession(StepRunner):
     """A session that calls `before_run(n)` first, on the thread that runs; what that raises, `run` raises."""
 
     before_run: Callable[[int], None] = staticmethod(lambda _: None)

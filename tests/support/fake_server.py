@@ -115,7 +115,7 @@ def fake_server(
     *,
     every: int = 5,
     ready: Frame | None = None,
-    refuse: Refusal | None = None,
+    reject: Refusal | None = None,
     **facts: Any,
 ) -> Iterator[FakeServer]:
     """A server on a free port of this machine, for the length of the block.
@@ -139,7 +139,7 @@ def fake_server(
 
     protocols = [Subprotocol("skiprnn.f32"), Subprotocol("skiprnn.json")]
     with (
-        serve(handle, "127.0.0.1", 0, subprotocols=protocols, process_request=refuse) as server,
+        serve(handle, "127.0.0.1", 0, subprotocols=protocols, process_request=reject) as server,
         running(server),
     ):
         port = server.socket.getsockname()[1]

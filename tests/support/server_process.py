@@ -25,7 +25,7 @@ class ServerProcess:
         self.port = _free_port()
         said = {"host": "127.0.0.1", "log_level": "error"} | flags
         self._command = [sys.executable, "-c", "from skiprnn_cli import main; main()", "serve"]
-        self._command += [f"--models={models}", f"--port={self.port}"]
+        self._command += [f"--models-dir={models}", f"--port={self.port}"]
         self._command += [f"--{name.replace('_', '-')}={value}" for name, value in said.items()]
         self._process: subprocess.Popen[bytes] | None = None
 

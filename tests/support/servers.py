@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 
 from skiprnn_service.server.uvicorn_server import Server, make_server
 from skiprnn_service.settings import load
-from skiprnn_service.state import Service
+from skiprnn_service.state import ServerState
 
 
 class Running(NamedTuple):
     """A server that is up.
 
     Attributes:
-        service: what it serves; touch it by `call` alone: it belongs to the server's thread.
+        state: what it serves; touch it by `call` alone: it belongs to the server's thread.
     """
 
     port: int
-    service: Service
+    state: ServerState
     loop: asyncio.AbstractEventLoop
 
     @property
@@ -47,14 +47,14 @@ def serving(models: Path, **settings: Any) -> Iterator[Running]:
         started.set()
 
     loops: list[asyncio.AbstractEventLoop] = []
-    server = make_server(load(models=models, **(fast | settings)), on_started=on_started)
+    server = make_server(load(models_dir=models, **(fast | settings)), on_started=on_started)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     thread = Thread(target=_run, args=(server, started))
     thread.start()
     try:
         started.wait(30)
         assert found, "the server did not start"
-        yield Running(found[0], server.config.app.state.service, loops[0])  # type: ignore[union-attr]
+        yield Running(found[0], server.config.app.state.server, loops[0])  # type: ignore[union-attr]
     finally:
         server.should_exit = True
         thread.join(30)

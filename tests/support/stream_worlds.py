@@ -14,11 +14,11 @@ from websockets.sync.client import connect
 
 from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import SkipRnnServiceError
-from skiprnn_service.models.repository import ModelFolder
-from skiprnn_service.streams.manager import Streams
+from skiprnn_service.models.repository import ModelRepository
+from skiprnn_service.stats import ServiceStats
+from skiprnn_service.streams.manager import StreamManager
 from skiprnn_service.streams.quotas import Quotas
-from skiprnn_service.streams.session import Lease
-from skiprnn_service.telemetry.metrics import ServiceStats
+from skiprnn_service.streams.session import StreamSession
 from support.servers import Running
 from support.stores import TTL_SECONDS, StoreCase
 
@@ -86,7 +86,7 @@ def _versions(folder: Path) -> int:
     return len(list((folder / MODEL).iterdir()))
 
 
-async def settled(streams: Streams) -> None:
+async def settled(streams: StreamManager) -> None:
     """Streams that ended are forgotten in the background: wait until that is done."""
     while streams._tasks:
         await asyncio.gather(*streams._tasks)
@@ -109,19 +109,19 @@ class _Listener:
 
 
 class _LocalSession:
-    def __init__(self, world: "LocalWorld", lease: Lease, listener: _Listener) -> None:
-        self._world, self._lease, self._listener = world, lease, listener
-        stream = lease.stream
+    def __init__(self, world: "LocalWorld", session: StreamSession, listener: _Listener) -> None:
+        self._world, self._session, self._listener = world, session, listener
+        stream = session.stream
         recent = _pairs(stream.recent)
         self.hello = Hello(
-            lease.resumed, stream.sequence, stream.next, stream.wake, recent, stream.recent_from
+            session.resumed, stream.sequence, stream.next, stream.wake, recent, stream.recent_from
         )
 
     def send(self, x: Samples, t: int) -> Answer | str:
         return self._world.run(self._send(x, t))  # type: ignore[no-any-return]
 
     async def _send(self, x: Samples, t: int) -> Answer | str:
-        self._lease.engine.submit(self._lease.stream, t, len(x), x.tobytes())
+        self._session.engine.submit(self._session.stream, t, len(x), x.tobytes())
         answer = await self._listener.answers.get()
         if isinstance(answer, Reply):
             return Answer(answer.t, answer.wake, _pairs(answer.updates))
@@ -131,27 +131,27 @@ class _LocalSession:
         self._world.run(self._reset())
 
     async def _reset(self) -> None:
-        self._lease.reset()
+        self._session.reset()
 
     def end(self) -> None:
         self._world.run(self._end())
 
     async def _end(self) -> None:
-        self._lease.engine.end(self._lease.stream, lambda: self._world.streams.ended(self._lease))
+        self._session.engine.end(self._session.stream, lambda: self._world.streams.ended(self._session))
         await settled(self._world.streams)
 
     def drop(self) -> None:
         self._world.run(self._drop())
 
     async def _drop(self) -> None:
-        await self._world.streams.park(self._lease)
+        await self._world.streams.park(self._session)
         await settled(self._world.streams)
 
     def close_code(self) -> int | None:
         return self._listener.code
 
     def saved(self) -> int:
-        return self._lease.saved
+        return self._session.saved
 
 
 class LocalWorld:
@@ -164,7 +164,7 @@ class LocalWorld:
     def __init__(self, folder: Path, case: StoreCase, write: Callable[[Path, int], object]) -> None:
         self._runner, self._folder, self._case, self._write = asyncio.Runner(), folder, case, write
         write(folder, 1)
-        self._models = ModelFolder(folder)
+        self._models = ModelRepository(folder)
         self._models.load()
         case.store.durable = True
         self.streams = self._registry()
@@ -192,15 +192,15 @@ class LocalWorld:
 
     def crash(self) -> None:
         """The process is gone, and another one begins with the same store: nothing is written on the way."""
-        for lease in self.streams:
-            lease.engine.detach(lease.stream)
+        for session in self.streams:
+            session.engine.detach(session.stream)
         self.streams = self._registry()
 
     def expire(self) -> None:
         """All records are forgotten; live streams are written again, as twice in that time they would be."""
         self.run(self._case.pass_time(TTL_SECONDS + 1))
-        for lease in self.streams:
-            lease.written = None
+        for session in self.streams:
+            session.written = None
 
     def close(self) -> None:
         self.crash()
@@ -208,8 +208,8 @@ class LocalWorld:
         self.run(self._case.close())
         self._runner.close()
 
-    def _registry(self) -> Streams:
-        return Streams(
+    def _registry(self) -> StreamManager:
+        return StreamManager(
             self._models,
             self._case.store,
             ServiceStats(),
@@ -266,9 +266,9 @@ class _RemoteSession:
         self._stack.close()
 
     async def _gone(self) -> None:
-        streams = self._world.server.service.streams
+        streams = self._world.server.state.streams
         async with asyncio.timeout(20):
-            while any(lease.id == self._id for lease in streams):
+            while any(session.id == self._id for session in streams):
                 await asyncio.sleep(0.001)
             await settled(streams)
 
@@ -303,11 +303,11 @@ class RemoteWorld:
         return self._sessions[-1]
 
     def flush(self) -> None:
-        self.server.call(self.server.service.streams.flush())
+        self.server.call(self.server.state.streams.flush())
 
     def reload(self) -> None:
         self._write(self._folder, self.version + 1)
-        self.server.call(self.server.service.models.reload())
+        self.server.call(self.server.state.models.reload())
 
     def close(self) -> None:
         for session in self._sessions:

@@ -46,7 +46,7 @@ def bench(
     With --sample-rate, latency counts from when a message was due. The load is plain Python: where client_cpu is near
     1, it and not the server was the limit; run several at once then.
 
-    Example: skiprnn bench ws://127.0.0.1:8000/v1/models/watch/stream --streams 100
+    Example: skiprnn bench ws://127.0.0.1:8000/v1/models/watch/stream --streams 100 --sample-rate 20
     """
     from skiprnn_cli.bench.load import Load, run
     from skiprnn_client import ClientError

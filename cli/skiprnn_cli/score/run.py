@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from skiprnn_export import Bundle
-    from skiprnn_service.engine.step_runner import StepSession
+    from skiprnn_service.engine.step_runner import StepRunner
     from skiprnn_service.scoring.formats import Item, Said
     from skiprnn_service.scoring.job import Totals
     from skiprnn_service.scoring.writers import Scored
@@ -32,7 +32,7 @@ class Run:
         OSError, BundleError, ContentTypeError: a file cannot be read, or its format is not known.
     """
 
-    session: "StepSession"
+    runner: "StepRunner"
 
     def __init__(
         self, model: Path, data: Path, out: Path, *, updates: bool, threshold: float | None, max_bytes: int
@@ -51,12 +51,12 @@ class Run:
     def prepare(self, threads: int, batch: int, *, anew: bool) -> None:
         """Load the model and find the parts of a stopped run; `anew` removes them."""
         from skiprnn_cli.score.parts import Parts
-        from skiprnn_service.engine.step_runner import StepSession
+        from skiprnn_service.engine.step_runner import StepRunner
 
         if not self.out.parent.is_dir():
             raise FileNotFoundError(f"--out: expected a folder at {self.out.parent}, found none")
-        self.session = StepSession(self.bundle, threads=threads, max_batch=batch)
-        self.session.self_test()  # pads batches where exactness needs it
+        self.runner = StepRunner(self.bundle, threads=threads, max_batch=batch)
+        self.runner.self_test()  # pads batches where exactness needs it
         self._parts = Parts(self.out, self._plan())
         if anew:
             self._parts.remove()
@@ -113,7 +113,7 @@ class Run:
         from skiprnn_service.scoring.job import score_chunk
 
         started = time.perf_counter()
-        scored = score_chunk(self.session, chunk, threshold=threshold, first=first)
+        scored = score_chunk(self.runner, chunk, threshold=threshold, first=first)
         self.seconds += time.perf_counter() - started
         self.samples += sum(one.score.samples for one in scored)
         return scored

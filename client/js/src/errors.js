@@ -8,7 +8,7 @@
  * ├── StreamClosed    the connection ended before the stream did
  * ├── StreamLost      the server does not know the stream any more, and what is kept here does not reach back far enough
  * ├── Unsaved         too much is kept that the server has not saved (whenFull: "raise")
- * └── ProtocolError   what came is not what docs/protocol.md promises
+ * └── ProtocolError   what came is not what docs/reference/protocol.md promises
  */
 export class ClientError extends Error {
   constructor(message) {

@@ -1,4 +1,4 @@
-"""Your own sensors: a folder of CSV or Parquet files with a column of labels (docs/training.md).
+"""Your own sensors: a folder of CSV or Parquet files with a column of labels (docs/how-to/train.md).
 
 One file is one recording, sampled evenly; one row is one sample. Whole recordings are held out for judging, or whole
 groups of them (people, machines) where a column names the group.

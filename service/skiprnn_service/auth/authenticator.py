@@ -4,7 +4,7 @@
     Sec-WebSocket-Protocol: skiprnn.token.…     browsers, with a key or token that may be seen by the page
     ?ticket=…                                   browsers, with a ticket from POST /v1/tickets
 
-A key is one of ours (`api_keys.py`), a token a JSON Web Token (`tokens.py`). Where neither is set up nobody has to say
+A key is one of ours (`api_keys.py`), a token a JSON Web Token (`jwt.py`). Where neither is set up nobody has to say
 who they are. A page of a foreign origin is refused either way: its visitor's browser would let it in (RFC 6455
 section 10.2).
 """
@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from skiprnn_service.auth.api_keys import PREFIX, ApiKeys
-from skiprnn_service.auth.tokens import Principal, Tickets, Tokens
+from skiprnn_service.auth.jwt import Tokens
+from skiprnn_service.auth.principal import Principal
+from skiprnn_service.auth.tickets import Tickets
 from skiprnn_service.errors import AuthenticationError, ForbiddenError
 from skiprnn_service.settings import Settings
 
@@ -48,11 +50,11 @@ class Authenticator:
     @classmethod
     def of(cls, settings: Settings) -> "Authenticator":
         """As the settings say. Raises OSError and ValueError when a file is missing or not what it should be."""
-        keys = ApiKeys(settings.api_keys) if settings.api_keys else None
+        keys = ApiKeys(settings.api_keys_file) if settings.api_keys_file else None
         tokens = None
-        if settings.jwt_keys:
-            tokens = Tokens(settings.jwt_keys, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
-        secret = _secret(settings.ticket_secret) if settings.ticket_secret else None
+        if settings.jwks_file:
+            tokens = Tokens(settings.jwks_file, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+        secret = _secret(settings.ticket_secret_file) if settings.ticket_secret_file else None
         origins = frozenset(
             origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()
         )

@@ -21,13 +21,13 @@ from time import perf_counter
 import numpy as np
 
 from skiprnn_export import SkipTable
-from skiprnn_service.engine.slot import LiveStream
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.slot import Slot
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.engine.stream import Reply
 from skiprnn_service.errors import InferenceError, NonFiniteError, SkipRnnServiceError
-from skiprnn_service.telemetry.metrics import EngineStats
+from skiprnn_service.stats import EngineStats
 
-Answer = tuple[LiveStream, Reply | SkipRnnServiceError]
+Answer = tuple[Slot, Reply | SkipRnnServiceError]
 
 # Seconds that a due sample waits for the loop's turn to end. Where thousands of sockets are ready at once, libuv reads
 # tens of thousands of messages before it ends.
@@ -47,33 +47,33 @@ class Batcher:
         stats: where batches are counted.
         finish: commits a message that has been read to its end; calls nobody.
         answer: gives a message its answer; may call the batcher.
-        inline_below_us: a batch predicted to take less runs on the loop: there a hop to the thread costs more.
+        inline_step_below_us: a batch predicted to take less runs on the loop: there a hop to the thread costs more.
     """
 
     def __init__(
         self,
-        session: StepSession,
+        runner: StepRunner,
         *,
         table: SkipTable,
         stats: EngineStats,
-        finish: Callable[[LiveStream], Reply],
-        answer: Callable[[LiveStream, Reply | SkipRnnServiceError], None],
-        inline_below_us: float,
+        finish: Callable[[Slot], Reply],
+        answer: Callable[[Slot, Reply | SkipRnnServiceError], None],
+        inline_step_below_us: float,
     ) -> None:
-        self._session, self._arena, self._table, self._stats = session, session.arena, table, stats
+        self._runner, self._arena, self._table, self._stats = runner, runner.arena, table, stats
         self._finish, self._answer = finish, answer
-        self._inline_below_us = inline_below_us
-        self._sample_bytes, self._output_bytes = session.x[0].nbytes, session.y[0].nbytes
+        self._inline_step_below_us = inline_step_below_us
+        self._sample_bytes, self._output_bytes = runner.x[0].nbytes, runner.y[0].nbytes
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="skiprnn-step")  # starts a thread when used
-        self._due: list[LiveStream] = []  # in order of becoming due
-        self._running: list[LiveStream] = []  # the batch in the update step
+        self._due: list[Slot] = []  # in order of becoming due
+        self._running: list[Slot] = []  # the batch in the update step
         self._started = 0.0  # perf_counter of that batch
         self._left_behind: list[int] = []  # rows that it writes to for streams that closed
         self._busy = False  # a flush is scheduled or a batch is running
         self._scheduled = False  # the former
         self._crowded = False  # the latest batch held several streams
 
-    def add(self, stream: LiveStream, offset: int) -> None:
+    def add(self, stream: Slot, offset: int) -> None:
         """The sample at `offset` of the stream's message must be read."""
         stream.offset, stream.due_at = offset, perf_counter()
         self._due.append(stream)
@@ -83,7 +83,7 @@ class Batcher:
         elif self._scheduled and stream.due_at - self._due[0].due_at > _PATIENCE:
             self._flush()
 
-    def release(self, stream: LiveStream) -> None:
+    def release(self, stream: Slot) -> None:
         """A stream closed: its rows are free, one that a batch writes to as soon as it has."""
         self._arena.release(stream.row)
         if stream.ahead is not None and stream in self._running:
@@ -91,7 +91,7 @@ class Batcher:
         else:
             self.drop(stream)
 
-    def drop(self, stream: LiveStream) -> None:
+    def drop(self, stream: Slot) -> None:
         """A message failed: what it read has not happened."""
         if stream.ahead is not None:
             self._arena.release(stream.ahead)
@@ -114,7 +114,7 @@ class Batcher:
         if not self._scheduled:  # the turn came late, and this was done already
             return
         self._scheduled = False
-        limit = self._session.max_batch
+        limit = self._runner.max_batch
         taken, self._due = self._due[:limit], self._due[limit:]
         batch = self._gather([stream for stream in taken if stream.open])
         if not batch:
@@ -125,24 +125,24 @@ class Batcher:
         self._stats.batch_size.observe(n)
         self._stats.queue_delay.observe(self._started - batch[0].due_at)
         self._place(batch)
-        if self._session.predicted_us(n) < self._inline_below_us:
+        if self._runner.predicted_us(n) < self._inline_step_below_us:
             self._settle(self._step(n))
         else:
             self._worker.submit(self._work, n, asyncio.get_running_loop())
 
-    def _gather(self, batch: list[LiveStream]) -> list[LiveStream]:
+    def _gather(self, batch: list[Slot]) -> list[Slot]:
         """Put each stream's due sample into the session. Returns those whose sample is finite."""
         size, n = self._sample_bytes, len(batch)
         samples = [
             stream.payload[(begin := stream.start + stream.offset * size) : begin + size]  # type: ignore[index]
             for stream in batch  # a due stream has a payload
         ]
-        self._session.x_bytes[: n * size] = b"".join(samples)
-        if np.isfinite(self._session.x[:n]).all():
+        self._runner.x_bytes[: n * size] = b"".join(samples)
+        if np.isfinite(self._runner.x[:n]).all():
             return batch
         return self._gather(self._refuse_non_finite(batch))
 
-    def _place(self, batch: list[LiveStream]) -> None:
+    def _place(self, batch: list[Slot]) -> None:
         """Tell the session which rows to read and to write: a message that reads on stays in the row it is ahead in."""
         source, target = [], []
         for stream in batch:
@@ -151,10 +151,10 @@ class Batcher:
             if row is None:
                 row = stream.ahead = self._arena.acquire()
             target.append(row)
-        self._session.source[: len(batch)], self._session.target[: len(batch)] = source, target
+        self._runner.source[: len(batch)], self._runner.target[: len(batch)] = source, target
 
-    def _refuse_non_finite(self, batch: list[LiveStream]) -> list[LiveStream]:
-        samples = self._session.x[: len(batch)].copy()
+    def _refuse_non_finite(self, batch: list[Slot]) -> list[Slot]:
+        samples = self._runner.x[: len(batch)].copy()
         good = []
         for stream, sample in zip(batch, samples, strict=True):
             finite = np.isfinite(sample)
@@ -168,7 +168,7 @@ class Batcher:
 
     def _step(self, n: int) -> InferenceError | None:
         try:
-            self._session.run(n)
+            self._runner.run(n)
         except InferenceError as error:
             return error
         return None
@@ -194,12 +194,12 @@ class Batcher:
                 self._answer(stream, answer)
         self._next_turn()
 
-    def _advance(self, batch: list[LiveStream], answers: list[Answer]) -> list[Answer]:
+    def _advance(self, batch: list[Slot], answers: list[Answer]) -> list[Answer]:
         """Take the results: streams go to their next sample, or to the end of their message and its state."""
-        session, n, width = self._session, len(batch), self._output_bytes
-        update_prob = session.update_prob[:n]
+        runner, n, width = self._runner, len(batch), self._output_bytes
+        update_prob = runner.update_prob[:n]
         skips: list[int] = self._table(update_prob).tolist()
-        outputs, now = session.y[:n].tobytes(), perf_counter()
+        outputs, now = runner.y[:n].tobytes(), perf_counter()
         ys = [outputs[begin : begin + width] for begin in range(0, n * width, width)]
         for i, stream, skip, y in zip(range(n), batch, skips, ys, strict=True):
             if not stream.open:
@@ -215,16 +215,16 @@ class Batcher:
                 self._due.append(stream)
         return answers
 
-    def _set_apart_unstable(self, batch: list[LiveStream]) -> tuple[list[LiveStream], list[Answer]]:
+    def _set_apart_unstable(self, batch: list[Slot]) -> tuple[list[Slot], list[Answer]]:
         """Finite samples can be large enough to make NaN of a state: refuse them; close the gaps they leave."""
-        session, n = self._session, len(batch)
-        finite = np.isfinite(session.update_prob[:n])
+        runner, n = self._runner, len(batch)
+        finite = np.isfinite(runner.update_prob[:n])
         if finite.all():
             return batch, []
         error = NonFiniteError("a sample is too large: the network's state would no longer be finite")
         answers: list[Answer] = [(batch[i], error) for i in np.flatnonzero(~finite)]
         keep = np.flatnonzero(finite)
-        for array in (session.update_prob, session.y):
+        for array in (runner.update_prob, runner.y):
             array[: len(keep)] = array[keep]
         return [batch[i] for i in keep], answers
 

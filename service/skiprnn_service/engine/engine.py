@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from skiprnn_export import SkipTable, skip_table
 from skiprnn_service.engine.arena import INITIAL
 from skiprnn_service.engine.batcher import Batcher
-from skiprnn_service.engine.slot import LiveStream, Message, OnError, OnReply
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.slot import Message, OnError, OnReply, Slot
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.engine.stream import Reply, Snapshot
 from skiprnn_service.errors import (
     ClientError,
@@ -34,20 +34,30 @@ from skiprnn_service.errors import (
     StreamStateError,
     ThresholdError,
 )
-from skiprnn_service.telemetry.metrics import EngineStats
+from skiprnn_service.stats import EngineStats
 
 # Fields of a Snapshot that are arguments of a stream.
-_POSITION = ("next", "left", "samples", "updates", "last_y", "principal", "sequence", "recent", "recent_from")
+_POSITION = (
+    "next",
+    "skip_remaining",
+    "samples",
+    "updates",
+    "last_y",
+    "principal",
+    "sequence",
+    "recent",
+    "recent_from",
+)
 
 
 class Engine:
     """Streams of one model. All methods belong to the event loop's thread and return at once.
 
     Args:
-        session: the update step; the engine is its only user (scoring takes `session.fork()`).
+        session: the update step; the engine is its only user (scoring takes `runner.fork()`).
         model, version: what snapshots say.
         capacity: live streams, at most.
-        inline_below_us: a batch predicted to take less runs on the loop, others on a worker thread.
+        inline_step_below_us: a batch predicted to take less runs on the loop, others on a worker thread.
 
     Attributes:
         stats: counts, for metrics.
@@ -56,28 +66,28 @@ class Engine:
 
     def __init__(
         self,
-        session: StepSession,
+        runner: StepRunner,
         *,
         model: str,
         version: str,
         capacity: int = 10_000,
-        inline_below_us: float = 200.0,
+        inline_step_below_us: float = 200.0,
     ) -> None:
-        info = session.bundle.info
-        self.session, self.model, self.version, self.capacity = session, model, version, capacity
+        info = runner.bundle.info
+        self.runner, self.model, self.version, self.capacity = runner, model, version, capacity
         self.stats = EngineStats()
         self.live = 0
-        self._sample_bytes = session.x[0].nbytes
+        self._sample_bytes = runner.x[0].nbytes
         # Two rows a stream with a message in progress, and those that the current batch writes for closed ones.
-        session.reserve(2 * capacity + session.max_batch)
-        self._arena = session.arena
+        runner.reserve(2 * capacity + runner.max_batch)
+        self._arena = runner.arena
         self._batcher = Batcher(
-            session,
+            runner,
             table=skip_table(info.threshold, info.max_skip),
             stats=self.stats,
             finish=self._finish,
             answer=self._answer,
-            inline_below_us=inline_below_us,
+            inline_step_below_us=inline_step_below_us,
         )
 
     # -- what routes call
@@ -91,7 +101,7 @@ class Engine:
         snapshot: Snapshot | None = None,
         threshold: float | None = None,
         principal: str = "",
-    ) -> LiveStream:
+    ) -> Slot:
         """Start a stream, or go on with a parked one.
 
         Args:
@@ -106,7 +116,7 @@ class Engine:
             ThresholdError: threshold is out of range.
             SnapshotError: the snapshot is of another model, or of another file of it.
         """
-        info, position = self.session.bundle.info, dict[str, Any](principal=principal)
+        info, position = self.runner.bundle.info, dict[str, Any](principal=principal)
         if snapshot:
             position = self._resumed(snapshot)
             threshold = snapshot.threshold if threshold is None else threshold
@@ -119,7 +129,7 @@ class Engine:
         if snapshot:
             row = self._arena.acquire()
             self._arena.write(row, np.frombuffer(snapshot.state, "<f4"))
-        return LiveStream(
+        return Slot(
             stream_id,
             row=row,
             threshold=own,
@@ -132,12 +142,12 @@ class Engine:
     def check_threshold(self, threshold: float) -> SkipTable:
         """The table of a threshold; may be called from any thread. Raises ThresholdError."""
         try:
-            return skip_table(threshold, self.session.bundle.info.max_skip)
+            return skip_table(threshold, self.runner.bundle.info.max_skip)
         except ValueError as error:
             raise ThresholdError(str(error)) from error
 
     def submit(
-        self, stream: LiveStream, t: int | None, n: int, payload: bytes | memoryview, start: int = 0
+        self, stream: Slot, t: int | None, n: int, payload: bytes | memoryview, start: int = 0
     ) -> None:
         """Take a message of n samples. Exactly one callback answers it, in order, perhaps before this returns:
         `on_reply`, or `on_error` (ShapeError, GapError, NonFiniteError, InferenceError), and then nothing changed.
@@ -151,42 +161,42 @@ class Engine:
         else:
             self._wait(stream, "submit", (t, n, payload, start))
 
-    def refuse(self, stream: LiveStream, error: ClientError) -> None:
+    def reject(self, stream: Slot, error: ClientError) -> None:
         """Answer what was no message of samples, in its turn."""
-        self._wait(stream, "refuse", partial(self._refuse, stream, error))
+        self._wait(stream, "reject", partial(self._reject, stream, error))
 
-    def after(self, stream: LiveStream, action: Callable[[], None]) -> None:
+    def after(self, stream: Slot, action: Callable[[], None]) -> None:
         """Call `action` when everything submitted so far has been answered: now, if it has."""
         self._wait(stream, "after", action)
 
-    def reset(self, stream: LiveStream) -> None:
+    def reset(self, stream: Slot) -> None:
         """Start a new sequence, after everything submitted so far."""
         self._wait(stream, "reset", partial(self._reset, stream))
 
-    def end(self, stream: LiveStream, on_ended: Callable[[], None]) -> None:
+    def end(self, stream: Slot, on_ended: Callable[[], None]) -> None:
         """After everything submitted so far: free the stream, then call `on_ended`. Its counts stay readable."""
         self._wait(stream, "end", partial(self._end, stream, on_ended))
 
-    def snapshot(self, stream: LiveStream) -> Snapshot:
+    def snapshot(self, stream: Slot) -> Snapshot:
         """The stream as it stood after the last message that was answered."""
         return self.snapshots([stream])[0]
 
-    def snapshots(self, streams: Sequence[LiveStream]) -> list[Snapshot]:
+    def snapshots(self, streams: Sequence[Slot]) -> list[Snapshot]:
         """The same of many: their states are fetched together, which matters where they are on a GPU."""
         if not all(stream.open for stream in streams):
             raise StreamStateError("snapshot", "closed")
         states = self._arena.read([stream.row for stream in streams]).astype("<f4")
         return [self._snapshot(stream, state) for stream, state in zip(streams, states, strict=True)]
 
-    def _snapshot(self, stream: LiveStream, state: NDArray[np.float32]) -> Snapshot:
+    def _snapshot(self, stream: Slot, state: NDArray[np.float32]) -> Snapshot:
         return Snapshot(
             model=self.model,
             version=self.version,
-            bundle_sha256=self.session.bundle.sha256,
+            bundle_sha256=self.runner.bundle.sha256,
             stream_id=stream.id,
             threshold=stream.threshold,
             next=stream.next,
-            left=stream.left,
+            skip_remaining=stream.skip_remaining,
             samples=stream.samples,
             updates=stream.updates,
             state=state.tobytes(),
@@ -197,7 +207,7 @@ class Engine:
             recent_from=stream.recent_from,
         )
 
-    def detach(self, stream: LiveStream) -> Snapshot:
+    def detach(self, stream: Slot) -> Snapshot:
         """Free the stream at once and return its snapshot. What is not answered yet never will be."""
         snapshot = self.snapshot(stream)
         self._close(stream)
@@ -209,7 +219,7 @@ class Engine:
 
     # -- one message after the other
 
-    def _wait(self, stream: LiveStream, event: str, action: Message | Callable[[], None]) -> None:
+    def _wait(self, stream: Slot, event: str, action: Message | Callable[[], None]) -> None:
         """Act when everything submitted before has been answered: now, if it has."""
         if not stream.open:
             raise StreamStateError(event, "closed")
@@ -220,15 +230,13 @@ class Engine:
         else:
             stream.waiting.append(action)
 
-    def _act(self, stream: LiveStream, action: Message | Callable[[], None]) -> None:
+    def _act(self, stream: Slot, action: Message | Callable[[], None]) -> None:
         if isinstance(action, tuple):
             self._begin(stream, *action)
         else:
             action()
 
-    def _begin(
-        self, stream: LiveStream, t: int | None, n: int, payload: bytes | memoryview, start: int
-    ) -> None:
+    def _begin(self, stream: Slot, t: int | None, n: int, payload: bytes | memoryview, start: int) -> None:
         before = stream.next
         try:
             if len(payload) - start != n * self._sample_bytes:
@@ -239,7 +247,7 @@ class Engine:
                 return
             offset = stream.begin(t, n)
         except ClientError as error:
-            self._refuse(stream, error)
+            self._reject(stream, error)
             return
         if offset is None:
             self._reply(stream, self._finish(stream))
@@ -247,7 +255,7 @@ class Engine:
             stream.payload, stream.start = payload, start
             self._batcher.add(stream, offset)
 
-    def _skipped(self, stream: LiveStream, before: int) -> None:
+    def _skipped(self, stream: Slot, before: int) -> None:
         """Nothing of a message was read: count and answer it."""
         stats = self.stats
         stats.messages += 1
@@ -257,7 +265,7 @@ class Engine:
         except Exception as raised:
             self._report(stream, raised)
 
-    def _finish(self, stream: LiveStream) -> Reply:
+    def _finish(self, stream: Slot) -> Reply:
         """Commit the message and count it."""
         before, stats = stream.next, self.stats
         reply = stream.finish()
@@ -266,56 +274,56 @@ class Engine:
         stats.updates += len(reply.updates)
         return reply
 
-    def _refuse(self, stream: LiveStream, error: SkipRnnServiceError) -> None:
+    def _reject(self, stream: Slot, error: SkipRnnServiceError) -> None:
         """Answer a message, begun or not, with an error; the stream is as the message found it."""
         if stream.payload is not None:
             stream.abort()
             stream.payload = None
             self._batcher.drop(stream)
-        self.stats.refusals[error.code] += 1
+        self.stats.rejected[error.code] += 1
         try:
             stream.on_error(error)
         except Exception as raised:
             self._report(stream, raised)
 
-    def _reply(self, stream: LiveStream, reply: Reply) -> None:
+    def _reply(self, stream: Slot, reply: Reply) -> None:
         try:
             stream.on_reply(reply)
         except Exception as raised:
             self._report(stream, raised)
 
-    def _report(self, stream: LiveStream, raised: Exception) -> None:
+    def _report(self, stream: Slot, raised: Exception) -> None:
         """One stream's callback that raises must not cost the other streams of the batch their answers."""
         message = f"model {self.model!r}, stream {stream.id!r}: a callback raised"
         asyncio.get_running_loop().call_exception_handler({"message": message, "exception": raised})
 
-    def _answer(self, stream: LiveStream, answer: Reply | SkipRnnServiceError) -> None:
+    def _answer(self, stream: Slot, answer: Reply | SkipRnnServiceError) -> None:
         """A message that was due has been read to its end, or failed."""
         if isinstance(answer, Reply):
             stream.payload = None
             self._reply(stream, answer)
         else:
-            self._refuse(stream, answer)
+            self._reject(stream, answer)
         if stream.waiting:
             self._go_on(stream)
 
-    def _go_on(self, stream: LiveStream) -> None:
+    def _go_on(self, stream: Slot) -> None:
         """Take what waits behind the message that was just answered, up to the next one that must be read."""
         while stream.waiting and stream.payload is None:
             self._act(stream, stream.waiting.popleft())
         if not stream.waiting:
             stream.waiting = None  # an empty deque is 600 bytes
 
-    def _reset(self, stream: LiveStream) -> None:
+    def _reset(self, stream: Slot) -> None:
         stream.reset()
         self._arena.release(stream.row)
         stream.row = INITIAL
 
-    def _end(self, stream: LiveStream, on_ended: Callable[[], None]) -> None:
+    def _end(self, stream: Slot, on_ended: Callable[[], None]) -> None:
         self._close(stream)
         on_ended()
 
-    def _close(self, stream: LiveStream) -> None:
+    def _close(self, stream: Slot) -> None:
         stream.open = False
         stream.payload = stream.waiting = None
         self.live -= 1
@@ -323,7 +331,7 @@ class Engine:
 
     def _resumed(self, snapshot: Snapshot) -> dict[str, Any]:
         """The stream's position in a snapshot of this model."""
-        ours = (self.model, self.version, self.session.bundle.sha256)
+        ours = (self.model, self.version, self.runner.bundle.sha256)
         theirs = (snapshot.model, snapshot.version, snapshot.bundle_sha256)
         if ours != theirs:
             raise SnapshotError(f"stream {snapshot.stream_id!r}: expected one of {ours}, got {theirs}")

@@ -15,7 +15,7 @@ Message = tuple[
 ]  # t, n, payload, start: arguments of `Engine.submit`
 
 
-class LiveStream(Stream):
+class Slot(Stream):
     """A stream in an engine: made by `Engine.open`, handed back to its methods. Only the engine writes here, but for
     `on_skipped`.
 

@@ -5,7 +5,7 @@
 Row source[i] holds the state before, row target[i] gets the one after. `next_arena` must be bound to the memory of
 `arena` itself: then nothing but the target rows is written. In memory of its own it would be a copy of all of it.
 
-A bundle holds the step alone (docs/bundle.md); what is added here is the server's own.
+A bundle holds the step alone (docs/reference/bundle.md); what is added here is the server's own.
 """
 
 from typing import TYPE_CHECKING

@@ -29,7 +29,7 @@ _PROBES = 32  # rows that the self-test computes one by one, to compare with
 _RISE = 0.02  # how much of a slower run enters the estimate; a faster one enters whole
 
 
-class StepSession:
+class StepRunner:
     """One bundle's update step. For one thread at a time; `fork` for another.
 
     Args:
@@ -59,7 +59,7 @@ class StepSession:
         threads: int = 1,
         providers: Sequence[str] = CPU,
         max_batch: int = 256,
-        shares: "StepSession | None" = None,
+        shares: "StepRunner | None" = None,
         apart: bool = False,
     ) -> None:
         info = bundle.info
@@ -87,9 +87,9 @@ class StepSession:
         }
         self._make_arena(FIRST)
 
-    def fork(self) -> "StepSession":
+    def fork(self) -> "StepRunner":
         """The same weights with buffers and an arena of their own: for another thread."""
-        twin = StepSession(self.bundle, max_batch=self.max_batch, shares=self)
+        twin = StepRunner(self.bundle, max_batch=self.max_batch, shares=self)
         if self.batching != "exact":
             twin.batching = self.batching
             twin._use(self._sizes)

@@ -55,7 +55,7 @@ class Snapshot(NamedTuple):
         bundle_sha256: of the file whose state this is; another file of the same name cannot go on with it.
         threshold: of the gate.
         next: index of the first sample not yet consumed.
-        left: samples still to skip before the next is read: wake − next.
+        skip_remaining: samples still to skip before the next is read: wake − next.
         samples, updates: totals, over all sequences of the stream.
         state: S little-endian float32.
         last_y: K little-endian float32; None before the first update of a sequence.
@@ -72,7 +72,7 @@ class Snapshot(NamedTuple):
     stream_id: str
     threshold: float
     next: int
-    left: int
+    skip_remaining: int
     samples: int
     updates: int
     state: bytes
@@ -132,7 +132,7 @@ class Stream:
         stream_id: str,
         *,
         next: int = 0,
-        left: int = 0,
+        skip_remaining: int = 0,
         samples: int = 0,
         updates: int = 0,
         last_y: bytes | None = None,
@@ -141,7 +141,7 @@ class Stream:
         recent_from: int = 0,
     ) -> None:
         self.id = stream_id
-        self.next, self.wake = next, next + left
+        self.next, self.wake = next, next + skip_remaining
         self.updates, self.last_y = updates, last_y
         self.sequence, self.recent_from = sequence, recent_from
         self._recent: list[Update] | None = (
@@ -158,7 +158,7 @@ class Stream:
         return self._before + self.next
 
     @property
-    def left(self) -> int:
+    def skip_remaining(self) -> int:
         """Samples to skip before the next is read, as `begin` found it if a message is in progress."""
         return (self.wake if self.state is _IDLE else self._found_wake) - self.next
 

@@ -11,6 +11,7 @@ served changes nothing but the log and `stale`.
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from typing import NamedTuple
 from skiprnn_export import Bundle, read
 from skiprnn_service.engine.engine import Engine
 from skiprnn_service.engine.onnx_runtime import CPU
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import ModelError, UnknownModelError
 
 _log = logging.getLogger(__name__)
@@ -34,23 +35,23 @@ _Stamp = tuple[int, int, int]  # what changes with a file: time, size, inode
 
 
 class LoadedModel(NamedTuple):
-    """One version of a model, ready to serve. `engine` is for streams, `session.fork()` for scoring."""
+    """One version of a model, ready to serve. `engine` is for streams, `runner.fork()` for scoring."""
 
     name: str
     version: str
     bundle: Bundle
-    session: StepSession
+    runner: StepRunner
     engine: Engine
 
 
-class ModelFolder:
+class ModelRepository:
     """The models of a folder. All but `load` belongs to the event loop's thread.
 
     Args:
         path: the folder.
         build: makes the engine of a session: build(session, model=…, version=…).
         max_batch, threads, providers: of the sessions.
-        pinned: digests of the bundles that may be served (`skiprnn inspect` prints a bundle's); None: all may.
+        allowed_digests: SHA-256 of the files that may be served, as `sha256sum` prints them; None: all may.
 
     Attributes:
         models: name → version → model, versions ascending.
@@ -68,14 +69,14 @@ class ModelFolder:
         max_batch: int = 256,
         threads: int = 1,
         providers: Sequence[str] = CPU,
-        pinned: frozenset[str] | None = None,
+        allowed_digests: frozenset[str] | None = None,
     ) -> None:
-        self.path, self._pinned = Path(path), pinned
+        self.path, self._allowed_digests = Path(path), allowed_digests
         self.models: dict[str, dict[str, LoadedModel]] = {}
         self.failures: dict[_Key, str] = {}
         self.stale: dict[_Key, str] = {}
         self.unloaded: set[str] = set()
-        self.retired: list[LoadedModel] = []
+        self.draining: list[LoadedModel] = []
         self._stamps: dict[Path, _Stamp] = {}  # of the files as they were last looked at
         self._build = build
         self._max_batch, self._threads, self._providers = max_batch, threads, providers
@@ -120,7 +121,7 @@ class ModelFolder:
             if name not in self.models:
                 raise self._unknown(name)
             self.unloaded.add(name)
-            self._retire(self.models.pop(name).values())
+            self._drain(self.models.pop(name).values())
             for known in (self.failures, self.stale):
                 for key in [key for key in known if key[0] == name]:
                     del known[key]
@@ -145,7 +146,7 @@ class ModelFolder:
             ModelError: it is, but could not be loaded; says why.
         """
         began_with = (name, version, sha256)
-        for model in self.retired:
+        for model in self.draining:
             if (model.name, model.version, model.bundle.sha256) == began_with:
                 return model
         versions = self.models.get(name, {})
@@ -168,22 +169,22 @@ class ModelFolder:
 
     def engines(self) -> list[Engine]:
         """One engine of every name and version: of those served, and of retired ones that nothing replaced."""
-        found = {(model.name, model.version): model.engine for model in (*reversed(self.retired), *self)}
+        found = {(model.name, model.version): model.engine for model in (*reversed(self.draining), *self)}
         return list(found.values())
 
-    def forget_retired(self) -> None:
+    def forget_drained(self) -> None:
         """Let go of retired models whose last stream has ended.
 
         Their engines are not closed: a stream that is being opened right now may still get one. With the last
         reference to it go its worker thread, its session and its states.
         """
-        for model in [model for model in self.retired if not model.engine.live]:
-            self.retired.remove(model)
+        for model in [model for model in self.draining if not model.engine.live]:
+            self.draining.remove(model)
             _log.info("model %r, version %s: its last stream ended", model.name, model.version)
 
     def close(self) -> None:
         """Close every engine."""
-        for model in (*self, *self.retired):
+        for model in (*self, *self.draining):
             model.engine.close()
 
     def _unknown(self, name: str) -> UnknownModelError:
@@ -197,10 +198,10 @@ class ModelFolder:
         """Serve what was found; retire what it does not keep."""
         before, kept = list(self), {id(model) for model in found.loaded}
         self.models, self.failures, self.stale, self._stamps = found[:4]
-        self._retire(model for model in before if id(model) not in kept)
+        self._drain(model for model in before if id(model) not in kept)
 
-    def _retire(self, models: Iterable[LoadedModel]) -> None:
-        self.retired.extend(models)
+    def _drain(self, models: Iterable[LoadedModel]) -> None:
+        self.draining.extend(models)
 
     def _look(self, only: str | None) -> "_Found":
         """Blocking: everything that is to be served from now on."""
@@ -242,19 +243,26 @@ class ModelFolder:
         if not file.resolve().is_relative_to(self.path.resolve()):
             raise ModelError(f"expected a file in the model folder, got a link to {file.resolve()}")
         bundle = read(file)
-        if self._pinned is not None and bundle.sha256 not in self._pinned:
-            raise ModelError(f"its digest {bundle.sha256} is not one of those that are pinned")
+        self._check_digest(file, bundle)
         if served is not None and served.bundle.sha256 == bundle.sha256:
             return served
-        session = StepSession(
+        runner = StepRunner(
             bundle, threads=self._threads, providers=self._providers, max_batch=self._max_batch
         )
-        engine = self._build(session, model=name, version=version)
-        if not session.self_test():  # in the arena of the engine: what it prepares there is used
-            _log.warning(
-                "model %r: a result depends on its batch on this machine: %s", name, session.batching
-            )
-        return LoadedModel(name, version, bundle, session, engine)
+        engine = self._build(runner, model=name, version=version)
+        if not runner.self_test():  # in the arena of the engine: what it prepares there is used
+            _log.warning("model %r: a result depends on its batch on this machine: %s", name, runner.batching)
+        return LoadedModel(name, version, bundle, runner, engine)
+
+    def _check_digest(self, file: Path, bundle: Bundle) -> None:
+        if self._allowed_digests is None:
+            return
+        digest = hashlib.sha256(bundle.model).hexdigest()
+        if digest in self._allowed_digests:
+            return
+        if bundle.sha256 not in self._allowed_digests:
+            raise ModelError(f"sha256: expected one of the allowed digests, got {digest}")
+        _log.warning("%s: allowed_digests wants what sha256sum prints, %s, in the next release", file, digest)
 
     def _files(self) -> Iterator[_File]:
         """Hidden files are passed over: an export in progress is one."""
@@ -278,7 +286,7 @@ class ModelFolder:
         return stamps
 
 
-def read_pins(path: Path) -> frozenset[str]:
+def read_digests(path: Path) -> frozenset[str]:
     """The digests in a file: the first word of every line that is neither empty nor begins with #.
 
     Raises:
@@ -294,7 +302,7 @@ def read_pins(path: Path) -> frozenset[str]:
 
 
 class _Found(NamedTuple):
-    """What a look at the folder found; fields as those of ModelFolder."""
+    """What a look at the folder found; fields as those of ModelRepository."""
 
     models: dict[str, dict[str, LoadedModel]]
     failures: dict[_Key, str]

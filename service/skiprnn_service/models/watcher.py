@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from skiprnn_service.errors import SkipRnnServiceError
-from skiprnn_service.models.repository import ModelFolder
+from skiprnn_service.models.repository import ModelRepository
 
 _SWEEP_SECONDS = 1.0  # between two looks at retired models
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def watching(models: ModelFolder, *, poll_seconds: float) -> AsyncIterator[None]:
+async def watching(models: ModelRepository, *, poll_seconds: float) -> AsyncIterator[None]:
     """Reload on SIGHUP, and every `poll_seconds` if files changed (0: never), while the block runs."""
     hangup = asyncio.Event()
     tasks = [asyncio.create_task(_sweep(models)), asyncio.create_task(_reload_on(hangup, models))]
@@ -45,7 +45,7 @@ def _signalled(hangup: asyncio.Event) -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGHUP)
 
 
-async def _reload_on(hangup: asyncio.Event, models: ModelFolder) -> None:
+async def _reload_on(hangup: asyncio.Event, models: ModelRepository) -> None:
     while await hangup.wait():
         hangup.clear()
         _log.info("SIGHUP: looking at the model folder")
@@ -53,7 +53,7 @@ async def _reload_on(hangup: asyncio.Event, models: ModelFolder) -> None:
             await models.reload()
 
 
-async def _poll(models: ModelFolder, seconds: float) -> None:
+async def _poll(models: ModelRepository, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
         with _logged():
@@ -61,10 +61,10 @@ async def _poll(models: ModelFolder, seconds: float) -> None:
                 _log.info("the model folder changed: serving %s", sorted(models.models))
 
 
-async def _sweep(models: ModelFolder) -> None:
+async def _sweep(models: ModelRepository) -> None:
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
-        models.forget_retired()
+        models.forget_drained()
 
 
 @contextmanager

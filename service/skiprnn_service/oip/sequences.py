@@ -28,8 +28,8 @@ from skiprnn_service.errors import (
 )
 from skiprnn_service.oip.outputs import Reading
 from skiprnn_service.settings import Settings
-from skiprnn_service.streams.manager import RESTART, Streams
-from skiprnn_service.streams.session import Lease
+from skiprnn_service.streams.manager import RESTART, StreamManager
+from skiprnn_service.streams.session import StreamSession
 
 NO_START = (  # the end in Triton's words: clients look for them
     "inference request for sequence {id} to model {model!r} "
@@ -41,7 +41,7 @@ class Ask(NamedTuple):
     """One request of a sequence.
 
     Attributes:
-        model, version, principal, threshold: as `Streams.open` takes them.
+        model, version, principal, threshold: as `StreamManager.open` takes them.
         id: of the sequence.
         start, end: whether it is the first, the last.
         restart: with `start`: begin anew even if the sequence is in progress.
@@ -64,7 +64,7 @@ class Ask(NamedTuple):
 class Sequences:
     """The live ones among the sequences of this process."""
 
-    def __init__(self, streams: Streams, settings: Settings) -> None:
+    def __init__(self, streams: StreamManager, settings: Settings) -> None:
         self._streams, self._settings = streams, settings
         self._live: dict[tuple[str, str, str], _Sequence] = {}
         self._locks = WeakValueDictionary[tuple[str, str, str], asyncio.Lock]()
@@ -72,7 +72,7 @@ class Sequences:
     def __len__(self) -> int:
         return len(self._live)
 
-    async def infer(self, ask: Ask, x: NDArray[np.float32] | None) -> tuple[Lease, Reading]:
+    async def infer(self, ask: Ask, x: NDArray[np.float32] | None) -> tuple[StreamSession, Reading]:
         """Read a piece of a sequence.
 
         Args:
@@ -82,7 +82,7 @@ class Sequences:
             SequenceError: not started; or started and in progress.
             SnapshotError: it is parked and cannot go on here; or somebody else took it over meanwhile.
             ShapeError, MessageError, NonFiniteError: of x. The sequence is where it was.
-            OverloadError: too many requests of it wait; or what `Streams.open` raises.
+            OverloadError: too many requests of it wait; or what `StreamManager.open` raises.
         """
         async with self._locks.setdefault(ask.key, asyncio.Lock()):
             sequence = await self._find(ask)
@@ -91,27 +91,29 @@ class Sequences:
                 raise ShapeError("inputs: expected x, got none")
             answer = sequence.standing() if piece is None else sequence.submit(piece)
         reading = await answer
-        if ask.end and sequence.lease.live:
-            lease = sequence.lease
+        if ask.end and sequence.session.live:
+            session = sequence.session
             self._live.pop(ask.key, None)
-            lease.engine.end(lease.stream, lambda: self._streams.ended(lease))
-        return sequence.lease, reading
+            session.engine.end(session.stream, lambda: self._streams.ended(session))
+        return sequence.session, reading
 
     async def _find(self, ask: Ask) -> "_Sequence":
         """The sequence, live."""
         sequence = self._live.get(ask.key)
-        if sequence is None or not sequence.lease.live:
+        if sequence is None or not sequence.session.live:
             return await self._open(ask)
         if ask.start:
             self._restart(ask, sequence)
-        lease = sequence.lease
-        if ask.version not in (None, lease.model.version):
-            raise SnapshotError(f"the sequence runs on version {lease.model.version}, not on {ask.version!r}")
+        session = sequence.session
+        if ask.version not in (None, session.model.version):
+            raise SnapshotError(
+                f"the sequence runs on version {session.model.version}, not on {ask.version!r}"
+            )
         return sequence
 
     async def _open(self, ask: Ask) -> "_Sequence":
         sequence = _Sequence()
-        lease = sequence.lease = await self._streams.open(
+        session = sequence.session = await self._streams.open(
             ask.model,
             sequence,
             stream_id=ask.id,
@@ -119,25 +121,25 @@ class Sequences:
             threshold=ask.threshold,
             principal=ask.principal,
         )
-        if not ask.start and not lease.resumed:
-            lease.engine.end(lease.stream, lambda: self._streams.ended(lease))
+        if not ask.start and not session.resumed:
+            session.engine.end(session.stream, lambda: self._streams.ended(session))
             raise SequenceError(NO_START.format(id=ask.id, model=ask.model))
-        if ask.start and lease.resumed:
-            lease.reset()
-        sequence.y = lease.stream.last_y
+        if ask.start and session.resumed:
+            session.reset()
+        sequence.y = session.stream.last_y
         self._live[ask.key] = sequence
         sequence.forget = lambda: self._forget(ask.key, sequence)
         return sequence
 
     def _restart(self, ask: Ask, sequence: "_Sequence") -> None:
-        stream = sequence.lease.stream
+        stream = sequence.session.stream
         if not ask.restart and (stream.next or stream.pending):  # else nothing would be lost
             at = f"sequence {ask.id} of model {ask.model!r} is in progress at sample {stream.next}"
             raise SequenceError(
                 f"{at}: end it with sequence_end, or start it anew with the parameter restart"
             )
-        sequence.lease.reset()
-        sequence.lease.engine.after(stream, sequence.start_anew)
+        sequence.session.reset()
+        sequence.session.engine.after(stream, sequence.start_anew)
 
     def _forget(self, key: tuple[str, str, str], sequence: "_Sequence") -> None:
         if self._live.get(key) is sequence:
@@ -151,7 +153,7 @@ class Sequences:
             raise ShapeError(f"x: expected [1, {F}] or [1, n, {F}] of a sequence, got shape {list(x.shape)}")
         if len(piece) > limits.max_samples:
             raise MessageError(f"x: expected {limits.max_samples} samples at most, got {len(piece)}")
-        if sequence.lease.stream.pending >= limits.max_pending_messages:
+        if sequence.session.stream.pending >= limits.max_pending_messages:
             raise OverloadError(f"sequence: {limits.max_pending_messages} requests of it wait already")
         return piece
 
@@ -164,7 +166,7 @@ class _Sequence:
         forget: called when the stream is no longer here.
     """
 
-    lease: Lease
+    session: StreamSession
 
     def __init__(self) -> None:
         self.y: bytes | None = None
@@ -175,27 +177,27 @@ class _Sequence:
     @property
     def features(self) -> int:
         """F."""
-        return self.lease.model.bundle.info.input_size
+        return self.session.model.bundle.info.input_size
 
     def submit(self, piece: NDArray[np.float32]) -> asyncio.Future[Reading]:
         """Hand samples [n, F] to the engine; the future is what it read of them."""
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((len(piece), answer))
-        self.lease.quiet = 0
+        self.session.quiet = 0
         payload = piece.astype("<f4", copy=False).tobytes()
-        self.lease.engine.submit(self.lease.stream, None, len(piece), payload)
+        self.session.engine.submit(self.session.stream, None, len(piece), payload)
         return answer
 
     def standing(self) -> asyncio.Future[Reading]:
         """Where the sequence is when everything submitted so far has been answered."""
-        answer, stream = asyncio.get_running_loop().create_future(), self.lease.stream
+        answer, stream = asyncio.get_running_loop().create_future(), self.session.stream
 
         def stand() -> None:
             if not answer.done():
                 answer.set_result(self._reading(0, Reply(stream.next - 1, stream.wake, ())))
 
         self._standing.append(answer)
-        self.lease.engine.after(stream, stand)
+        self.session.engine.after(stream, stand)
         return answer
 
     def start_anew(self) -> None:
@@ -204,12 +206,12 @@ class _Sequence:
     def on_reply(self, reply: Reply) -> None:
         steps, answer = self._waiting.popleft()
         reading = self._reading(steps, reply)
-        self.y = self.lease.stream.last_y
+        self.y = self.session.stream.last_y
         if not answer.done():  # the client may have gone
             answer.set_result(reading)
 
     def _reading(self, steps: int, reply: Reply) -> Reading:
-        K = self.lease.model.bundle.info.outputs
+        K = self.session.model.bundle.info.outputs
         return Reading(
             first=reply.t + 1 - steps,
             steps=steps,

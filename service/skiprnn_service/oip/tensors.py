@@ -1,4 +1,6 @@
-"""Requests and answers of the Open Inference Protocol v2 as bytes, with its binary tensor extension (docs/oip.md).
+"""Requests and answers of the Open Inference Protocol v2 as bytes, with its binary tensor extension.
+
+docs/reference/oip.md describes them.
 
 A body is JSON, or JSON and behind it the raw little-endian bytes of tensors in their order; then the header
 Inference-Header-Content-Length says how long the JSON is, in requests and in answers.

@@ -128,7 +128,7 @@ export class Player {
   stop() {
     this.#stopped = true;
     this.#wakeUp?.();
-    if (this.#lostAt !== null) this.#abort.abort(); // nobody is there to say goodbye to
+    if (this.#lostAt !== null) this.#abort.abort(); // the server has gone
   }
 
   /** One stream from its first sample on; false: it was lost, and another one can take its place. */

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 
 from skiprnn_service.engine.stream import Snapshot
 from skiprnn_service.errors import StoreError
-from skiprnn_service.state import Service
-from skiprnn_service.streams.session import Lease
+from skiprnn_service.state import ServerState
+from skiprnn_service.streams.session import StreamSession
 
 router = APIRouter()
 
@@ -32,8 +32,8 @@ _ID_SHOWN = 8  # characters: whoever knows an id that the server made can take t
 @router.get("/v1/counters")
 async def counters(request: Request) -> dict[str, Any]:
     """Counts since the server started, model by model; `parked` is null while the store does not answer."""
-    service: Service = request.app.state.service
-    service.auth.principal(request, "stream")
+    server: ServerState = request.app.state.server
+    server.auth.principal(request, "stream")
     return {
         "models": [
             {
@@ -44,36 +44,41 @@ async def counters(request: Request) -> dict[str, Any]:
                 "samples": engine.stats.samples,
                 "updates": engine.stats.updates,
             }
-            for engine in (model.engine for model in service.models)
+            for engine in (model.engine for model in server.models)
         ],
-        "parked": await _parked(service),
-        "resumed": service.stats.resumed,
-        "expired": service.store.expired,
-        "draining": service.streams.draining,
+        "parked": await _parked(server),
+        "resumed": server.stats.resumed,
+        "expired": server.store.expired,
+        "draining": server.streams.draining,
     }
 
 
 @router.get("/v1/streams")
 async def streams(request: Request) -> dict[str, Any]:
     """For an admin: the streams that are live here, the longest first, then the parked ones, the latest first."""
-    service: Service = request.app.state.service
-    service.auth.principal(request, "admin")
-    live = sorted(service.streams, key=lambda lease: -lease.stream.samples)
-    rows = [_live(lease) for lease in live[:MOST_STREAMS]]
+    server: ServerState = request.app.state.server
+    server.auth.principal(request, "admin")
+    live = sorted(server.streams, key=lambda session: -session.stream.samples)
+    rows = [_live(session) for session in live[:MOST_STREAMS]]
     with suppress(StoreError):  # the live ones are still worth showing
-        rows += [_parked_row(snapshot) for snapshot in await service.store.parked(MOST_STREAMS - len(rows))]
-    return {"streams": rows, "live": len(live), "parked": await _parked(service)}
+        rows += [_parked_row(snapshot) for snapshot in await server.store.parked(MOST_STREAMS - len(rows))]
+    return {"streams": rows, "live": len(live), "parked": await _parked(server)}
 
 
-def _live(lease: Lease) -> dict[str, Any]:
-    stream = lease.stream
-    row = {"state": "live", "model": lease.model.name, "version": lease.model.version, "wake": stream.wake}
+def _live(session: StreamSession) -> dict[str, Any]:
+    stream = session.stream
+    row = {
+        "state": "live",
+        "model": session.model.name,
+        "version": session.model.version,
+        "wake": stream.wake,
+    }
     return row | _said(stream.id, stream.samples, stream.updates, stream.next)
 
 
 def _parked_row(snapshot: Snapshot) -> dict[str, Any]:
     row = {"state": "parked", "model": snapshot.model, "version": snapshot.version}
-    wake = snapshot.next + snapshot.left
+    wake = snapshot.next + snapshot.skip_remaining
     return row | {"wake": wake} | _said(snapshot.stream_id, snapshot.samples, snapshot.updates, snapshot.next)
 
 
@@ -83,8 +88,8 @@ def _said(stream_id: str, samples: int, updates: int, next: int) -> dict[str, An
     return {"id": shown, "owner": unquote(owner), "samples": samples, "updates": updates, "next": next}
 
 
-async def _parked(service: Service) -> int | None:
+async def _parked(server: ServerState) -> int | None:
     try:
-        return await service.store.count()
+        return await server.store.count()
     except StoreError:
         return None

@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from skiprnn_service.errors import StoreError
 from skiprnn_service.models.repository import LoadedModel
-from skiprnn_service.state import Service
+from skiprnn_service.state import ServerState
 
 router = APIRouter()
 
@@ -25,16 +25,16 @@ async def ready(request: Request) -> JSONResponse:
 
     A store that is down is told (`saving`), but streams go on, so the server stays ready.
     """
-    service: Service = request.app.state.service
-    failed = {f"{name}/{version}": why for (name, version), why in service.models.failures.items()}
-    inexact = [_name(model) for model in service.models if model.session.batching != "exact"]
-    is_ready = not failed and not service.streams.draining and any(True for _ in service.models)
+    server: ServerState = request.app.state.server
+    failed = {f"{name}/{version}": why for (name, version), why in server.models.failures.items()}
+    inexact = [_name(model) for model in server.models if model.runner.batching != "exact"]
+    is_ready = not failed and not server.streams.draining and any(True for _ in server.models)
     report = {
         "ready": is_ready,
-        "draining": service.streams.draining,
+        "draining": server.streams.draining,
         "failed": failed,
         "padded_or_inexact": inexact,
-        "saving": service.streams.store_problem or "ok",
+        "saving": server.streams.store_problem or "ok",
     }
     return JSONResponse(report, 200 if is_ready else 503)
 
@@ -42,31 +42,31 @@ async def ready(request: Request) -> JSONResponse:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Counts as Prometheus reads them."""
-    service: Service = request.app.state.service
+    server: ServerState = request.app.state.server
     try:
-        service.stats.parked = await service.store.count()
+        server.stats.parked = await server.store.count()
     except StoreError:
-        service.stats.store_failures += 1
-    service.stats.expired, service.stats.damaged = service.store.expired, service.store.damaged
-    return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+        server.stats.store_failures += 1
+    server.stats.expired, server.stats.damaged = server.store.expired, server.store.damaged
+    return Response(server.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/v1/models")
 async def models(request: Request) -> dict[str, Any]:
     """What is served, and what is not and why."""
-    service: Service = request.app.state.service
+    server: ServerState = request.app.state.server
     failed = [
         {"name": name, "version": version, "reason": why}
-        for (name, version), why in service.models.failures.items()
+        for (name, version), why in server.models.failures.items()
     ]
-    return {"models": [facts(model) for model in service.models], "failed": failed}
+    return {"models": [facts(model) for model in server.models], "failed": failed}
 
 
 @router.get("/v1/models/{model}")
 async def model(request: Request, model: str, version: str | None = None) -> dict[str, Any]:
     """One model; its latest version where none is asked for."""
-    service: Service = request.app.state.service
-    return facts(service.models.get(model, version))
+    server: ServerState = request.app.state.server
+    return facts(server.models.get(model, version))
 
 
 def facts(model: LoadedModel) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def facts(model: LoadedModel) -> dict[str, Any]:
         "version": model.version,
         **{name: said[name] for name in (*named, *gate)},
         "sha256": model.bundle.sha256,
-        "batching": model.session.batching,
+        "batching": model.runner.batching,
         "live_streams": model.engine.live,
     }
 

@@ -1,4 +1,4 @@
-"""`POST /v2/models/M[/versions/V]/infer`: the Open Inference Protocol v2 as its clients send it (docs/oip.md).
+"""`POST /v2/models/M[/versions/V]/infer`: the Open Inference Protocol v2 as its clients send it: docs/reference/oip.md.
 
 Without a sequence_id a request is a batch of whole sequences, scored beside the streams; with one it is the next piece
 of a live sequence, on the engine of the websocket's streams.
@@ -27,10 +27,10 @@ from skiprnn_service.oip import outputs as oip_outputs
 from skiprnn_service.oip.outputs import OUTPUTS, Reading
 from skiprnn_service.oip.sequences import Ask
 from skiprnn_service.oip.tensors import LENGTH_HEADER, Array, InferRequest, decode, encode, json_length
-from skiprnn_service.routes import request_body as http_body
+from skiprnn_service.routes import request_body
 from skiprnn_service.scoring.score import score_padded
 from skiprnn_service.settings import Settings
-from skiprnn_service.state import Service
+from skiprnn_service.state import ServerState
 
 _WORTH_COMPRESSING = 1024  # bytes
 _MAX_ID = 2**64  # sequence ids are uint64, or strings
@@ -67,33 +67,33 @@ _BODY = {
 @router.post("/v2/models/{model}/versions/{version}/infer", openapi_extra={"requestBody": _BODY})
 async def infer(request: Request, model: str, version: str | None = None) -> Response:
     """Score a batch of sequences, or read the next piece of a live one."""
-    service: Service = request.app.state.service
-    _check_known(request, service)
-    asked = await _asked(request, service.settings)
+    server: ServerState = request.app.state.server
+    _check_known(request, server)
+    asked = await _asked(request, server.settings)
     ask = _sequence(asked, model, version)
     started = time.perf_counter_ns()
     try:
         if ask is None:
-            served, answer = await _batch(request, service, asked, model, version)
+            served, answer = await _batch(request, server, asked, model, version)
         else:
-            served, answer = await _piece(request, service, asked, ask)
+            served, answer = await _piece(request, server, asked, ask)
     except SkipRnnServiceError:
-        service.oip_stats.of(service.models.get(model, version)).failed += 1
+        server.oip_stats.of(server.models.get(model, version)).failed += 1
         raise
-    service.oip_stats.add(served, rows=_rows(asked), nanoseconds=time.perf_counter_ns() - started)
+    server.oip_stats.add(served, rows=_rows(asked), nanoseconds=time.perf_counter_ns() - started)
     return await _respond(request, *answer)
 
 
-def _check_known(request: Request, service: Service) -> None:
+def _check_known(request: Request, server: ServerState) -> None:
     """Nobody sends a body for nothing: only it tells which scope is needed, and who has neither is refused before."""
     try:
-        service.auth.principal(request, "score")
+        server.auth.principal(request, "score")
     except ForbiddenError:
-        service.auth.principal(request, "stream")
+        server.auth.principal(request, "stream")
 
 
 async def _asked(request: Request, settings: Settings) -> InferRequest:
-    body = await http_body.read(request, limit=settings.max_request_bytes, setting="max_request_bytes")
+    body = await request_body.read(request, limit=settings.max_request_bytes, setting="max_request_bytes")
     length = json_length(request.headers.get(LENGTH_HEADER), body)
     if length > settings.max_json_bytes:
         expected = f"{settings.max_json_bytes} bytes of JSON at most (max_json_bytes)"
@@ -142,10 +142,10 @@ def _threshold(parameters: Mapping[str, Any]) -> float | None:
 
 
 async def _batch(
-    request: Request, service: Service, asked: InferRequest, model: str, version: str | None
+    request: Request, server: ServerState, asked: InferRequest, model: str, version: str | None
 ) -> tuple[LoadedModel, tuple[bytes, int | None]]:
-    service.auth.principal(request, "score")
-    served = service.models.get(model, version)
+    server.auth.principal(request, "score")
+    served = server.models.get(model, version)
     x, lengths = _input(asked, "x", np.float32), asked.inputs.get("lengths")
     if x is None:
         raise ShapeError("inputs: expected x, got none")
@@ -155,17 +155,17 @@ async def _batch(
     if x.ndim == 3:
         N, T, _ = x.shape
         K = served.bundle.info.outputs
-        limit = service.settings.max_request_bytes
+        limit = server.settings.max_request_bytes
         oip_outputs.check_size(names, sequences=N, steps=T, outputs=K, limit=limit)
 
     def work() -> tuple[bytes, int | None]:
-        scores = score_padded(served.session.fork(), x, lengths, threshold=_threshold(asked.parameters))
+        scores = score_padded(served.runner.fork(), x, lengths, threshold=_threshold(asked.parameters))
         columns = zip(*scores, strict=True)
         _, t, y, wake = (list(column) for column in columns)
         reading = Reading(first=0, steps=x.shape[1], t=t, y=y, before=None, wake=np.array(wake, np.int64))
         return _answer(served, asked, reading, names)
 
-    return served, await service.scoring.run(work)
+    return served, await server.scoring.run(work)
 
 
 def _input(asked: InferRequest, name: str, dtype: type[np.generic]) -> NDArray[Any] | None:
@@ -179,14 +179,14 @@ def _input(asked: InferRequest, name: str, dtype: type[np.generic]) -> NDArray[A
 
 
 async def _piece(
-    request: Request, service: Service, asked: InferRequest, ask: Ask
+    request: Request, server: ServerState, asked: InferRequest, ask: Ask
 ) -> tuple[LoadedModel, tuple[bytes, int | None]]:
-    ask = ask._replace(principal=service.auth.principal(request, "stream"))
+    ask = ask._replace(principal=server.auth.principal(request, "stream"))
     if "lengths" in asked.inputs:
         raise ShapeError("inputs: expected x alone in a sequence, got lengths")
-    lease, reading = await service.sequences.infer(ask, _input(asked, "x", np.float32))
+    session, reading = await server.sequences.infer(ask, _input(asked, "x", np.float32))
     names = [wanted.name for wanted in asked.outputs] or list(OUTPUTS)
-    return lease.model, _answer(lease.model, asked, reading, names)
+    return session.model, _answer(session.model, asked, reading, names)
 
 
 # -- answers

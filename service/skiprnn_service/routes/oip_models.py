@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol v2 says of a server and its models, and the model repository (docs/oip.md)."""
+"""Metadata and readiness of the Open Inference Protocol v2, and its model repository (docs/reference/oip.md)."""
 
 from importlib.metadata import version as version_of
 from typing import Any, TypeVar
@@ -10,10 +10,10 @@ from fastapi.responses import Response
 from skiprnn_service.errors import MessageError, SkipRnnServiceError
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.oip.outputs import OUTPUTS
-from skiprnn_service.routes import request_body as http_body
+from skiprnn_service.routes import request_body
 from skiprnn_service.settings import Settings
-from skiprnn_service.state import Service
-from skiprnn_service.telemetry.metrics import Histogram
+from skiprnn_service.state import ServerState
+from skiprnn_service.stats import Histogram
 
 EXTENSIONS = (
     "binary_tensor_data",
@@ -43,23 +43,23 @@ async def server() -> dict[str, Any]:
 @router.get("/v2/models/{model}/versions/{version}/stats")
 async def stats(request: Request, model: str | None = None, version: str | None = None) -> dict[str, Any]:
     """What was inferred since the start: of one version, of all versions of a model, or of everything."""
-    service: Service = request.app.state.service
+    server: ServerState = request.app.state.server
     if model is None:
-        found = list(service.models)
+        found = list(server.models)
     elif version is None:
-        service.models.get(model)
-        found = list(service.models.models[model].values())
+        server.models.get(model)
+        found = list(server.models.models[model].values())
     else:
-        found = [service.models.get(model, version)]
-    return {"model_stats": [_stats(service, served) for served in found]}
+        found = [server.models.get(model, version)]
+    return {"model_stats": [_stats(server, served) for served in found]}
 
 
 @router.get("/v2/models/{model}")
 @router.get("/v2/models/{model}/versions/{version}")
 async def metadata(request: Request, model: str, version: str | None = None) -> dict[str, Any]:
     """Inputs and outputs of a model."""
-    service: Service = request.app.state.service
-    served = service.models.get(model, version)
+    server: ServerState = request.app.state.server
+    served = server.models.get(model, version)
     inputs = [
         {"name": "x", "datatype": "FP32", "shape": [-1, -1, served.bundle.info.input_size]},
         {"name": "lengths", "datatype": "INT64", "shape": [-1]},
@@ -70,7 +70,7 @@ async def metadata(request: Request, model: str, version: str | None = None) -> 
     ]
     return {
         "name": served.name,
-        "versions": list(service.models.models.get(served.name, {})),
+        "versions": list(server.models.models.get(served.name, {})),
         "platform": "skiprnn",
         "inputs": inputs,
         "outputs": outputs,
@@ -81,8 +81,8 @@ async def metadata(request: Request, model: str, version: str | None = None) -> 
 @router.get("/v2/models/{model}/versions/{version}/ready")
 async def ready(request: Request, model: str, version: str | None = None) -> Response:
     """200 where the model takes requests; else an error."""
-    service: Service = request.app.state.service
-    service.models.get(model, version)
+    server: ServerState = request.app.state.server
+    server.models.get(model, version)
     return Response()
 
 
@@ -90,9 +90,9 @@ async def ready(request: Request, model: str, version: str | None = None) -> Res
 @router.get("/v2/models/{model}/versions/{version}/config")
 async def config(request: Request, model: str, version: str | None = None) -> dict[str, Any]:
     """A model's configuration in Triton's terms: load generators read there that it takes sequences."""
-    service: Service = request.app.state.service
-    served = service.models.get(model, version)
-    idle = round(service.settings.idle_timeout_seconds * 1e6)
+    server: ServerState = request.app.state.server
+    served = server.models.get(model, version)
+    idle = round(server.settings.idle_timeout_seconds * 1e6)
     x = {"name": "x", "data_type": "TYPE_FP32", "dims": [-1, served.bundle.info.input_size]}
     lengths = {"name": "lengths", "data_type": "TYPE_INT64", "dims": [1], "optional": True}
     outputs = [
@@ -103,10 +103,10 @@ async def config(request: Request, model: str, version: str | None = None) -> di
         "name": served.name,
         "platform": "",
         "backend": "skiprnn",
-        "max_batch_size": service.settings.max_batch,
+        "max_batch_size": server.settings.max_batch,
         "input": [x, lengths],
         "output": outputs,
-        "sequence_batching": {"max_sequence_idle_microseconds": idle, "oldest": _oldest(service.settings)},
+        "sequence_batching": {"max_sequence_idle_microseconds": idle, "oldest": _oldest(server.settings)},
     }
 
 
@@ -122,8 +122,8 @@ def _dims(dims: tuple[int | str, ...], served: LoadedModel) -> list[int]:
 # -- statistics
 
 
-def _stats(service: Service, served: LoadedModel) -> dict[str, Any]:
-    counts, engine = service.oip_stats.of(served), served.engine.stats
+def _stats(server: ServerState, served: LoadedModel) -> dict[str, Any]:
+    counts, engine = server.oip_stats.of(served), served.engine.stats
     nothing = {"count": 0, "ns": 0}
     return {
         "name": served.name,
@@ -180,19 +180,19 @@ def _body_of(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
 )
 async def index(request: Request) -> list[dict[str, str]]:
     """All models of the folder; with `{"ready": true}` those that are served."""
-    service: Service = request.app.state.service
-    service.auth.principal(request, "admin")
-    only_ready = (await _body(request, _Index, service.settings)).ready
-    models = service.models
+    server: ServerState = request.app.state.server
+    server.auth.principal(request, "admin")
+    only_ready = (await _body(request, _Index, server.settings)).ready
+    models = server.models
     found = {
         (served.name, served.version): ("READY", models.stale.get((served.name, served.version), ""))
         for served in models
     }
     if not only_ready:
-        retired = {(served.name, served.version): ("UNAVAILABLE", "unloaded") for served in models.retired}
+        draining = {(served.name, served.version): ("UNAVAILABLE", "unloaded") for served in models.draining}
         unloaded = {(name, ""): ("UNAVAILABLE", "unloaded") for name in models.unloaded}
         failed = {key: ("UNAVAILABLE", why) for key, why in models.failures.items()}
-        found = failed | retired | unloaded | found
+        found = failed | draining | unloaded | found
     fields = ("name", "version", "state", "reason")
     return [dict(zip(fields, (*key, *said), strict=True)) for key, said in found.items()]
 
@@ -200,15 +200,15 @@ async def index(request: Request) -> list[dict[str, str]]:
 @router.post("/v2/repository/models/{model}/load", openapi_extra=_body_of(_NOTHING, {}))
 async def load(request: Request, model: str) -> Response:
     """Serve a model as it stands in the folder now: its new versions, and changed files in place of old ones."""
-    service: Service = request.app.state.service
-    service.auth.principal(request, "admin")
-    change = await _body(request, _Change, service.settings)
+    server: ServerState = request.app.state.server
+    server.auth.principal(request, "admin")
+    change = await _body(request, _Change, server.settings)
     if change.parameters:
         raise MessageError(
             "parameters: expected none: models come from the folder, with what is in their files"
         )
     try:
-        await service.models.reload(model)
+        await server.models.reload(model)
     except SkipRnnServiceError as error:
         raise MessageError(f"failed to load {model!r}: {error}") from None
     return Response()
@@ -217,15 +217,15 @@ async def load(request: Request, model: str) -> Response:
 @router.post("/v2/repository/models/{model}/unload", openapi_extra=_body_of(_NOTHING, {}))
 async def unload(request: Request, model: str) -> Response:
     """Serve a model no more: live streams of it go on until they end, new ones are refused."""
-    service: Service = request.app.state.service
-    service.auth.principal(request, "admin")
-    await _body(request, _Change, service.settings)
-    await service.models.unload(model)
+    server: ServerState = request.app.state.server
+    server.auth.principal(request, "admin")
+    await _body(request, _Change, server.settings)
+    await server.models.unload(model)
     return Response()
 
 
 async def _body(request: Request, kind: type[T], settings: Settings) -> T:
-    data = await http_body.read(request, limit=settings.max_json_bytes, setting="max_json_bytes")
+    data = await request_body.read(request, limit=settings.max_json_bytes, setting="max_json_bytes")
     try:
         return msgspec.json.decode(data or b"{}", type=kind)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""`POST /v1/models/{model}/score`: whole sequences at once, beside the streams (docs/rest.md)."""
+"""`POST /v1/models/{model}/score`: whole sequences at once, beside the streams (docs/reference/rest.md)."""
 
 import contextlib
 import io
@@ -12,13 +12,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.types import Send
 
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import SkipRnnServiceError
-from skiprnn_service.routes import request_body as http_body
+from skiprnn_service.routes import request_body
 from skiprnn_service.scoring.formats import KINDS, kind_of_answer, kind_of_body
 from skiprnn_service.scoring.job import Job, run
 from skiprnn_service.scoring.worker import problem
-from skiprnn_service.state import Service
+from skiprnn_service.state import ServerState
 
 SMALL = 1 << 20  # bytes of a body that is scored on a thread of the server
 
@@ -68,9 +68,9 @@ async def score_sequences(
     Answer, of the kind that Accept asks for: for every sequence its number of samples, its final output, and its
     updates with their outputs unless `updates=false`.
     """
-    service: Service = request.app.state.service
-    service.auth.principal(request, "score")
-    served = service.models.get(model, version)
+    server: ServerState = request.app.state.server
+    server.auth.principal(request, "score")
+    served = server.models.get(model, version)
     kind = kind_of_body(request.headers.get("content-type"))
     answer = kind_of_answer(request.headers.get("accept"))
     if threshold is not None:
@@ -82,31 +82,31 @@ async def score_sequences(
         answer,
         threshold,
         updates,
-        max_bytes=service.settings.max_request_bytes,
+        max_bytes=server.settings.max_request_bytes,
     )
     media_type = KINDS[answer].types[0]
-    source = await _received(request, kind, service)
+    source = await _received(request, kind, server)
     if isinstance(source, io.BytesIO):
-        body = await service.scoring.run(lambda: _whole(job, served.session.fork(), source))
+        body = await server.scoring.run(lambda: _whole(job, served.runner.fork(), source))
         return Response(body, media_type=media_type)
-    pieces = service.scoring.stream(job, served.session, source)
+    pieces = server.scoring.stream(job, served.runner, source)
     first = await anext(pieces)  # what goes wrong before is refused as it should be
     return _Streamed(_rest(first, pieces, answer), media_type=media_type)
 
 
-async def _received(request: Request, kind: str, service: Service) -> BinaryIO:
+async def _received(request: Request, kind: str, server: ServerState) -> BinaryIO:
     """The body: in memory while it is small, else in a file without a name."""
     setting = "max_request_bytes" if KINDS[kind].whole else "max_score_bytes"
-    limit = getattr(service.settings, setting)
+    limit = getattr(server.settings, setting)
     held, size, file = list[bytes](), 0, None
     with contextlib.ExitStack() as unless_received:
-        async for piece in http_body.pieces(request, limit=limit, setting=setting):
+        async for piece in request_body.pieces(request, limit=limit, setting=setting):
             held.append(piece)
             size += len(piece)
             if size > (SMALL if file is None else _SPOOLED_AT_ONCE):
                 file = file or unless_received.enter_context(tempfile.TemporaryFile())
                 await to_thread(file.writelines, held)
-                await service.scoring.pace(size if len(service.streams) else 0)
+                await server.scoring.pace(size if len(server.streams) else 0)
                 held, size = [], 0
         if file is None:
             return io.BytesIO(b"".join(held))
@@ -116,9 +116,9 @@ async def _received(request: Request, kind: str, service: Service) -> BinaryIO:
     return file
 
 
-def _whole(job: Job, session: StepSession, source: BinaryIO) -> bytes:
+def _whole(job: Job, runner: StepRunner, source: BinaryIO) -> bytes:
     sink = io.BytesIO()
-    run(job, session, source, sink)
+    run(job, runner, source, sink)
     return sink.getvalue()
 
 

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request
 
-from skiprnn_service.auth.tokens import TICKET_SECONDS
-from skiprnn_service.state import Service
+from skiprnn_service.auth.tickets import TICKET_SECONDS
+from skiprnn_service.state import ServerState
 
 router = APIRouter()
 
@@ -14,5 +14,5 @@ _EXAMPLE = {"ticket": "eyJhbGciOiJIUzI1NiJ9…", "expires_in_seconds": TICKET_SE
 @router.post("/v1/tickets", responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}})
 async def make_ticket(request: Request) -> dict[str, str | int]:
     """A ticket that opens one stream within a minute: `…/stream?ticket=…`. Needs the scope `stream`."""
-    service: Service = request.app.state.service
-    return {"ticket": service.auth.ticket(request), "expires_in_seconds": TICKET_SECONDS}
+    server: ServerState = request.app.state.server
+    return {"ticket": server.auth.ticket(request), "expires_in_seconds": TICKET_SECONDS}

@@ -1,4 +1,4 @@
-"""The kinds of files and bodies that whole sequences come in and scores go out in (docs/rest.md).
+"""The kinds of files and bodies that whole sequences come in and scores go out in (docs/reference/rest.md).
 
 json      {"sequences": [[[F numbers], …], …]}                       held in memory
 ndjson    {"id": …, "x": [[F numbers], …]} a line

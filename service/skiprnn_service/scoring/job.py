@@ -6,7 +6,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from skiprnn_export import BundleInfo
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import MessageError
 from skiprnn_service.scoring.formats import Item, Layout, Said
 from skiprnn_service.scoring.readers import read
@@ -55,7 +55,7 @@ class Totals(NamedTuple):
 
 def run(
     job: Job,
-    session: StepSession,
+    runner: StepRunner,
     source: BinaryIO,
     sink: BinaryIO,
     *,
@@ -71,7 +71,7 @@ def run(
         MessageError, ShapeError, TooLargeError, ContentTypeError: of the input.
         NonFiniteError, ThresholdError, InferenceError: as `score`.
     """
-    info = session.bundle.info
+    info = runner.bundle.info
     said = Said(job.model, job.version, output_names(info), job.updates)
     found, out, totals = (
         read(job.kind, source, layout(info, job.max_bytes)),
@@ -80,7 +80,7 @@ def run(
     )
     threshold = found.threshold if job.threshold is None else job.threshold
     for chunk in chunks(found.items):
-        scored = score_chunk(session, chunk, threshold=threshold, first=totals.sequences)
+        scored = score_chunk(runner, chunk, threshold=threshold, first=totals.sequences)
         out.write(scored)
         totals = totals.plus(scored)
         on_chunk(totals)
@@ -101,10 +101,10 @@ def output_names(info: BundleInfo) -> tuple[str, ...]:
 
 
 def score_chunk(
-    session: StepSession, chunk: Sequence[Item], *, threshold: float | None, first: int
+    runner: StepRunner, chunk: Sequence[Item], *, threshold: float | None, first: int
 ) -> list[Scored]:
     """Score sequences together; `first` is the number of the first one, for messages."""
-    scores = score(session, [item.x for item in chunk], threshold=threshold, first=first)
+    scores = score(runner, [item.x for item in chunk], threshold=threshold, first=first)
     return [Scored(item.id, one) for item, one in zip(chunk, scores, strict=True)]
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO, TypeVar
 
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import OverloadError, TooLargeError
 from skiprnn_service.scoring.job import Job
 from skiprnn_service.scoring.worker import ScoreProcess, step_back
@@ -31,13 +31,17 @@ class Scoring:
         at_once: pieces of work that run at a time.
         waiting: further ones that wait for their turn; more are refused.
         priority: of processes, as `ScoreProcess`. Threads are "low" where those are "idle": they hold locks of streams.
-        slow_seconds: how long the reader of an answer may take for a piece of it: others are waiting.
+        slow_client_timeout_seconds: how long the reader of an answer may take for a piece of it: others are waiting.
     """
 
     def __init__(
-        self, *, at_once: int, waiting: int, priority: str = "idle", slow_seconds: float = 30
+        self, *, at_once: int, waiting: int, priority: str = "idle", slow_client_timeout_seconds: float = 30
     ) -> None:
-        self._limit, self._waiting, self._slow_seconds = waiting, 0, slow_seconds
+        self._limit, self._waiting, self._slow_client_timeout_seconds = (
+            waiting,
+            0,
+            slow_client_timeout_seconds,
+        )
         self._turns = asyncio.Semaphore(at_once)
         threads = "low" if priority == "idle" else priority
         self._threads = ThreadPoolExecutor(
@@ -67,7 +71,7 @@ class Scoring:
         finally:
             self._turns.release()
 
-    async def stream(self, job: Job, session: StepSession, source: BinaryIO) -> AsyncIterator[bytes]:
+    async def stream(self, job: Job, runner: StepRunner, source: BinaryIO) -> AsyncIterator[bytes]:
         """The answer to a job in pieces, by a process, in its turn.
 
         Args:
@@ -78,8 +82,8 @@ class Scoring:
             OverloadError: too many wait already.
             SkipRnnServiceError: as `score_job.run`; behind the first pieces, if it goes wrong in the middle.
         """
-        pieces = _Pieces(asyncio.get_running_loop(), self._slow_seconds)
-        task = asyncio.create_task(self.run(partial(self._in_process, job, session, source, pieces)))
+        pieces = _Pieces(asyncio.get_running_loop(), self._slow_client_timeout_seconds)
+        task = asyncio.create_task(self.run(partial(self._in_process, job, runner, source, pieces)))
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
         task.add_done_callback(pieces.end)
@@ -90,13 +94,13 @@ class Scoring:
         finally:
             pieces.leave()  # and do not wait: whoever leaves is cancelled at every await
 
-    def _in_process(self, job: Job, session: StepSession, source: BinaryIO, pieces: "_Pieces") -> None:
+    def _in_process(self, job: Job, runner: StepRunner, source: BinaryIO, pieces: "_Pieces") -> None:
         """On a thread. There is a process for each turn."""
         process = self._processes.pop()
         try:
             pieces.stop = process.stop
             pieces.check()
-            process.run(job, session, source, pieces.put)
+            process.run(job, runner, source, pieces.put)
         finally:
             pieces.stop = _nothing
             self._processes.append(process)
@@ -123,16 +127,16 @@ class _Pieces:
         stop: ends what the thread waits for.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, slow_seconds: float) -> None:
-        self._loop, self._slow_seconds = loop, slow_seconds
+    def __init__(self, loop: asyncio.AbstractEventLoop, slow_client_timeout_seconds: float) -> None:
+        self._loop, self._slow_client_timeout_seconds = loop, slow_client_timeout_seconds
         self._room, self._left = threading.Semaphore(_PIECES_AHEAD), False
         self._queue = asyncio.Queue[bytes | BaseException | None]()
         self.stop: Callable[[], None] = _nothing
 
     def put(self, piece: bytes) -> None:
         """On the thread: wait for room. Raises TooLargeError: the answer is not read; BrokenPipeError: nobody will."""
-        if not self._room.acquire(timeout=self._slow_seconds):
-            seconds = f"{self._slow_seconds:g} s (slow_client_seconds)"
+        if not self._room.acquire(timeout=self._slow_client_timeout_seconds):
+            seconds = f"{self._slow_client_timeout_seconds:g} s (slow_client_timeout_seconds)"
             raise TooLargeError(f"the answer: expected to be read, nobody did for {seconds}")
         self.check()
         self._loop.call_soon_threadsafe(self._queue.put_nowait, piece)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skiprnn_export import SkipTable, skip_table
 from skiprnn_service.engine.arena import FIRST, INITIAL
-from skiprnn_service.engine.step_runner import StepSession
+from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import NonFiniteError, ShapeError, ThresholdError
 
 
@@ -26,13 +26,13 @@ class Score(NamedTuple):
 
 
 def score(
-    session: StepSession,
+    runner: StepRunner,
     sequences: Sequence[ArrayLike],
     *,
     threshold: float | None = None,
     first: int = 0,
 ) -> list[Score]:
-    """Score sequences. Blocking: for a thread of its own, with a session of its own (`StepSession.fork`).
+    """Score sequences. Blocking: for a thread of its own, with a session of its own (`StepRunner.fork`).
 
     Args:
         sequences: each [T_i, F], T_i ≥ 1, raw units; taken as float32.
@@ -45,17 +45,17 @@ def score(
         ThresholdError: threshold is out of range.
         InferenceError: the update step raised.
     """
-    table = _table(session, threshold)
+    table = _table(runner, threshold)
     if not len(sequences):
         return []
-    samples = [_samples(i, values, session.x.shape[1]) for i, values in enumerate(sequences, first)]
+    samples = [_samples(i, values, runner.x.shape[1]) for i, values in enumerate(sequences, first)]
     lengths = np.array([len(values) for values in samples])
     starts = lengths.cumsum() - lengths
-    return _read(session, table, np.concatenate(samples), starts, lengths, first=first)
+    return _read(runner, table, np.concatenate(samples), starts, lengths, first=first)
 
 
 def score_padded(
-    session: StepSession,
+    runner: StepRunner,
     x: NDArray[np.float32],
     lengths: NDArray[np.int64] | None = None,
     *,
@@ -67,7 +67,7 @@ def score_padded(
         x: [N, T, F], raw units.
         lengths: [N], samples of each sequence, 1 to T; what lies behind is not looked at. None: all are T long.
     """
-    table, features = _table(session, threshold), session.x.shape[1]
+    table, features = _table(runner, threshold), runner.x.shape[1]
     if x.ndim != 3 or x.shape[2] != features or not x.shape[0] or not x.shape[1]:
         raise ShapeError(f"x: expected [N, T, {features}] with N ≥ 1 and T ≥ 1, got shape {list(x.shape)}")
     N, T, _ = x.shape
@@ -76,11 +76,11 @@ def score_padded(
         raise ShapeError(f"lengths: expected [{N}] whole numbers from 1 to {T}, got {str(lengths)[:100]}")
     # Aligned, or every `take` would copy all of it: tensors begin anywhere in a request's body.
     flat = np.require(x, np.float32, ["C_CONTIGUOUS", "ALIGNED"]).reshape(N * T, features)
-    return _read(session, table, flat, np.arange(N) * T, lengths.reshape(N).astype(np.int64))
+    return _read(runner, table, flat, np.arange(N) * T, lengths.reshape(N).astype(np.int64))
 
 
 def _read(
-    session: StepSession,
+    runner: StepRunner,
     table: SkipTable,
     flat: NDArray[np.float32],
     starts: NDArray[np.int64],
@@ -92,21 +92,21 @@ def _read(
 
     The longest go first, and whoever is done makes room for the next: only the last few batches are not full.
     """
-    session.reserve(len(lengths))
+    runner.reserve(len(lengths))
     own = FIRST + np.arange(len(lengths))  # rows of the arena
     source = np.full(len(lengths), INITIAL)
     wake = np.zeros(len(lengths), np.int64)
     rounds: list[_Round] = []
     active = np.argsort(-lengths, kind="stable")  # with something left to read; the first are the next batch
     while len(active):
-        now, later = active[: session.max_batch], active[session.max_batch :]
+        now, later = active[: runner.max_batch], active[runner.max_batch :]
         n = len(now)
-        flat.take(starts[now] + wake[now], axis=0, out=session.x[:n], mode="clip")
-        session.source[:n], session.target[:n] = source[now], own[now]
-        _step(session, now + first, wake[now])
-        rounds.append(_Round(now, wake[now], session.y[:n].copy()))
+        flat.take(starts[now] + wake[now], axis=0, out=runner.x[:n], mode="clip")
+        runner.source[:n], runner.target[:n] = source[now], own[now]
+        _step(runner, now + first, wake[now])
+        rounds.append(_Round(now, wake[now], runner.y[:n].copy()))
         source[now] = own[now]
-        wake[now] += 1 + table(session.update_prob[:n])
+        wake[now] += 1 + table(runner.update_prob[:n])
         active = np.concatenate([now[wake[now] < lengths[now]], later])
     return _collect(rounds, lengths, wake)
 
@@ -119,8 +119,8 @@ class _Round(NamedTuple):
     y: NDArray[np.float32]  # [B, K]
 
 
-def _table(session: StepSession, threshold: float | None) -> SkipTable:
-    info = session.bundle.info
+def _table(runner: StepRunner, threshold: float | None) -> SkipTable:
+    info = runner.bundle.info
     try:
         return skip_table(info.threshold if threshold is None else threshold, info.max_skip)
     except ValueError as error:
@@ -138,15 +138,15 @@ def _samples(i: int, values: ArrayLike, features: int) -> NDArray[np.float32]:
     return samples
 
 
-def _step(session: StepSession, sequence: NDArray[np.int64], t: NDArray[np.int64]) -> None:
+def _step(runner: StepRunner, sequence: NDArray[np.int64], t: NDArray[np.int64]) -> None:
     """Step what was filled in, which must be finite before and after."""
     n = len(sequence)
-    good = np.isfinite(session.x[:n]).all(axis=1)
+    good = np.isfinite(runner.x[:n]).all(axis=1)
     if not good.all():
         bad = good.argmin()
         raise NonFiniteError(f"sequence {sequence[bad]}, sample {t[bad]}: expected finite numbers")
-    session.run(n)
-    good = np.isfinite(session.update_prob[:n])
+    runner.run(n)
+    good = np.isfinite(runner.update_prob[:n])
     if not good.all():
         bad = good.argmin()
         raise NonFiniteError(f"sequence {sequence[bad]}, sample {t[bad]}: too large for the network's state")

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from skiprnn_service.engine.step_runner import StepSession
+    from skiprnn_service.engine.step_runner import StepRunner
     from skiprnn_service.errors import SkipRnnServiceError
     from skiprnn_service.scoring.job import Job
 
@@ -46,7 +46,7 @@ class ScoreProcess:
         self._line: socket.socket | None = None
         self._model = ""  # digest of the one that the process has
 
-    def run(self, job: "Job", session: "StepSession", source: BinaryIO, put: Callable[[bytes], None]) -> None:
+    def run(self, job: "Job", runner: "StepRunner", source: BinaryIO, put: Callable[[bytes], None]) -> None:
         """Do a job and hand on the answer in pieces. Blocking. What `put` raises ends the process.
 
         Args:
@@ -56,18 +56,16 @@ class ScoreProcess:
         Raises:
             SkipRnnServiceError: as `score_job.run`.
         """
-        if not self._done(job, session, source, put):  # it had just ended, or it was killed
+        if not self._done(job, runner, source, put):  # it had just ended, or it was killed
             source.seek(0)
-            if not self._done(job, session, source, put):
+            if not self._done(job, runner, source, put):
                 raise _problem_in(b"")
 
-    def _done(
-        self, job: "Job", session: "StepSession", source: BinaryIO, put: Callable[[bytes], None]
-    ) -> bool:
+    def _done(self, job: "Job", runner: "StepRunner", source: BinaryIO, put: Callable[[bytes], None]) -> bool:
         """`run` once; False: the process died before it wrote anything."""
         line, pieces = self._ready(), 0
         try:
-            with self._given(line, job, session, source) as scores:
+            with self._given(line, job, runner, source) as scores:
                 while piece := scores.read1(_PIECE):  # type: ignore[attr-defined]  # it is buffered
                     put(piece)
                     pieces += 1
@@ -119,22 +117,22 @@ class ScoreProcess:
         self._line, self._model = ours, ""
         return ours
 
-    def _given(self, line: socket.socket, job: "Job", session: "StepSession", source: BinaryIO) -> BinaryIO:
+    def _given(self, line: socket.socket, job: "Job", runner: "StepRunner", source: BinaryIO) -> BinaryIO:
         """Send the job; returns the end of a pipe where its scores will come."""
         import msgspec
 
-        known, digest = self._model == session.bundle.sha256, session.bundle.sha256
+        known, digest = self._model == runner.bundle.sha256, runner.bundle.sha256
         said = {
             "job": job,
-            "max_batch": session.max_batch,
-            "exact": session.batching == "exact",
+            "max_batch": runner.max_batch,
+            "exact": runner.batching == "exact",
             "model": digest,
         }
         read, write = os.pipe()
         with os.fdopen(write, "wb", 0) as sink, tempfile.TemporaryFile() as model:
             files = [source.fileno(), sink.fileno()]
             if not known:
-                model.write(session.bundle.model)
+                model.write(runner.bundle.model)
                 model.seek(0)
                 files.append(model.fileno())
             with contextlib.suppress(OSError):  # it has died: the pipe ends, and no line comes back
@@ -201,7 +199,7 @@ def _problem_in(said: bytes) -> "SkipRnnServiceError":
 
 def main(line: socket.socket) -> None:
     """Do jobs until none comes for a while, or the server is gone."""
-    sessions: dict[str, StepSession] = {}
+    runners: dict[str, StepRunner] = {}
     line.settimeout(IDLE_SECONDS)
     while True:
         try:
@@ -210,11 +208,11 @@ def main(line: socket.socket) -> None:
             return
         if not said:
             return
-        answer = _answer(said, files, sessions)
+        answer = _answer(said, files, runners)
         line.sendall(answer + b"\n")
 
 
-def _answer(said: bytes, files: list[int], sessions: "dict[str, StepSession]") -> bytes:
+def _answer(said: bytes, files: list[int], runners: "dict[str, StepRunner]") -> bytes:
     try:
         with contextlib.ExitStack() as opened:
             modes = ("rb", "wb", "rb")[: len(files)]
@@ -222,7 +220,7 @@ def _answer(said: bytes, files: list[int], sessions: "dict[str, StepSession]") -
                 opened.enter_context(os.fdopen(file, mode, _BUFFER))
                 for file, mode in zip(files, modes, strict=True)
             ]
-            _score(said, source, sink, model, sessions)
+            _score(said, source, sink, model, runners)
     except BrokenPipeError:
         return b"{}"  # nobody wants the scores any more
     except Exception as error:
@@ -230,22 +228,22 @@ def _answer(said: bytes, files: list[int], sessions: "dict[str, StepSession]") -
     return b"{}"
 
 
-def _score(said: bytes, source: Any, sink: Any, model: list[Any], sessions: "dict[str, StepSession]") -> None:
+def _score(said: bytes, source: Any, sink: Any, model: list[Any], runners: "dict[str, StepRunner]") -> None:
     import msgspec
 
     from skiprnn_export import parse
-    from skiprnn_service.engine.step_runner import StepSession
+    from skiprnn_service.engine.step_runner import StepRunner
     from skiprnn_service.scoring.job import Job, run
 
     program = msgspec.json.decode(said)
     job = msgspec.convert(program["job"], Job)
     if model:
-        sessions.clear()
+        runners.clear()
         bundle = parse(model[0].read(), source=job.model)
-        session = sessions[bundle.sha256] = StepSession(bundle, max_batch=program["max_batch"])
+        runner = runners[bundle.sha256] = StepRunner(bundle, max_batch=program["max_batch"])
         if not program["exact"]:
-            session.self_test()  # pads, as it does in the server
-    run(job, sessions[program["model"]], source, sink, on_chunk=lambda _: sink.flush())
+            runner.self_test()  # pads, as it does in the server
+    run(job, runners[program["model"]], source, sink, on_chunk=lambda _: sink.flush())
 
 
 if __name__ == "__main__":

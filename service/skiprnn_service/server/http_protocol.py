@@ -20,7 +20,7 @@ def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
 
     class LimitedHttpProtocol(_HttpProtocol):
         max_connections = settings.max_connections
-        seconds = settings.request_timeout_seconds
+        seconds = settings.read_timeout_seconds
 
     return LimitedHttpProtocol
 
@@ -39,13 +39,13 @@ class _HttpProtocol(HttpToolsProtocol):
         full = len(self.connections) >= self.max_connections
         super().connection_made(transport)
         if full:
-            self._refuse(503)
+            self._reject(503)
         else:
             self._wait()
 
     def data_received(self, data: bytes) -> None:
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(431)
+            self._reject(431)
             return
         if self._in_head:
             self._head_bytes += len(data)
@@ -89,9 +89,9 @@ class _HttpProtocol(HttpToolsProtocol):
         if self.flow.read_paused:  # not the client's fault: we take in no more for now
             self._wait()
         else:
-            self._refuse(408)
+            self._reject(408)
 
-    def _refuse(self, status: int) -> None:
+    def _reject(self, status: int) -> None:
         """Say why and hang up; an answer that is under way is cut short instead."""
         self._stop_waiting()
         if self.transport.is_closing():

@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from skiprnn_service.app import create_app
 from skiprnn_service.auth.authenticator import Authenticator
 from skiprnn_service.engine.onnx_runtime import check_device
-from skiprnn_service.models.repository import read_pins
+from skiprnn_service.models.repository import read_digests
 from skiprnn_service.server.http_protocol import http_protocol
 from skiprnn_service.settings import Settings
-from skiprnn_service.state import Service
+from skiprnn_service.state import ServerState
 from skiprnn_service.stores import open_store
 from skiprnn_service.telemetry import logs
 
@@ -50,9 +50,9 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        service: Service = self._app.state.service
+        state: ServerState = self._app.state.server
         if not self.force_exit:
-            await service.streams.drain(service.settings.drain_seconds)
+            await state.streams.drain(state.settings.drain_seconds)
         await super().shutdown(sockets)
 
 
@@ -106,34 +106,34 @@ def make_server(settings: Settings, *, on_started: Callable[[int], None] = lambd
         log_config=None,
         log_level=settings.log_level,
         server_header=False,
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
+        ssl_certfile=settings.ssl_certfile,
+        ssl_keyfile=settings.ssl_keyfile,
         timeout_graceful_shutdown=_CLOSE_SECONDS,
     )
     return Server(app, config, on_started=on_started)
 
 
 def _check_exposure(settings: Settings) -> None:
-    if settings.api_keys or settings.jwt_keys or _is_loopback(settings.host):
+    if settings.api_keys_file or settings.jwks_file or _is_loopback(settings.host):
         return
     if not settings.allow_unauthenticated:
         raise ValueError(
             f"host: {settings.host!r} is reached from elsewhere, and nobody has to say who they are; "
-            "give api_keys or jwt_keys, or say allow_unauthenticated"
+            "set api_keys_file, jwks_file or allow_unauthenticated"
         )
     _log.warning("anybody who reaches %s may stream, score and unload models", settings.host)
 
 
 def _check_what_will_be_opened(settings: Settings) -> None:
     """Say before the start what the application would say in the middle of it."""
-    if not settings.models.is_dir():
-        raise ValueError(f"models: expected a folder, found none at {settings.models}")
+    if not settings.models_dir.is_dir():
+        raise ValueError(f"models: expected a folder, found none at {settings.models_dir}")
     Authenticator.of(settings)
-    if settings.pinned_models:
-        read_pins(settings.pinned_models)
+    if settings.allowed_digests:
+        read_digests(settings.allowed_digests)
     if settings.device == "cuda":
         check_device(settings.device)
-    open_store(settings.store, ttl_seconds=settings.stream_ttl_seconds)
+    open_store(settings.store_url, ttl_seconds=settings.stream_ttl_seconds)
 
 
 def _is_loopback(host: str) -> bool:
@@ -144,7 +144,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _websocket_class(settings: Settings) -> "type | str":
-    if settings.websocket == "asgi":
+    if settings.websocket_impl == "asgi":
         return "websockets-sansio"
     from skiprnn_service.server.websocket_protocol import StreamProtocol
 

@@ -96,7 +96,7 @@ T = TypeVar("T")
 
 
 class RedisStore:
-    """A Store in a Redis server. How durable it is, the server's settings say (docs/stores.md).
+    """A Store in a Redis server. How durable it is, the server's settings say (docs/reference/stores.md).
 
     Args:
         url: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], or rediss:// for TLS (`?ssl_ca_certs=FILE`).

@@ -32,13 +32,13 @@ from skiprnn_service.errors import (
     StoreError,
     UnknownModelError,
 )
-from skiprnn_service.models.repository import LoadedModel, ModelFolder
+from skiprnn_service.models.repository import LoadedModel, ModelRepository
+from skiprnn_service.stats import ServiceStats
 from skiprnn_service.stores.base import Key, Record, Store
 from skiprnn_service.streams.quotas import Quotas
-from skiprnn_service.streams.session import Lease, Listener
-from skiprnn_service.telemetry.metrics import ServiceStats
+from skiprnn_service.streams.session import Listener, StreamSession
 
-IDLE, OWNED_ELSEWHERE, RESTART = 4408, 4409, 1012  # close codes (docs/protocol.md)
+IDLE, OWNED_ELSEWHERE, RESTART = 4408, 4409, 1012  # close codes (docs/reference/protocol.md)
 
 _ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _BATCH = 256  # snapshots a turn of the loop: taking one costs a few microseconds
@@ -47,7 +47,7 @@ _SWEEPS = 4  # looks at a stream within idle_timeout_seconds
 _log = logging.getLogger(__name__)
 
 
-class Streams:
+class StreamManager:
     """All live streams of a process.
 
     Args:
@@ -66,7 +66,7 @@ class Streams:
 
     def __init__(
         self,
-        models: ModelFolder,
+        models: ModelRepository,
         store: Store,
         stats: ServiceStats,
         *,
@@ -78,14 +78,14 @@ class Streams:
         self._models, self.store, self._stats = models, store, stats
         self._interval, self._ttl, self._idle = snapshot_interval_seconds, ttl_seconds, idle_timeout_seconds
         self._quotas = quotas
-        self._live: dict[Key, Lease] = {}
+        self._live: dict[Key, StreamSession] = {}
         self._unsaved: dict[Key, Record] = {}  # parked while the store was down
         self._locks = WeakValueDictionary[Key, asyncio.Lock]()
         self._tasks: set[asyncio.Task[None]] = set()
         self.store_problem: str | None = None
         self.draining = False
 
-    def __iter__(self) -> Iterator[Lease]:
+    def __iter__(self) -> Iterator[StreamSession]:
         """All live streams."""
         return iter(list(self._live.values()))
 
@@ -118,7 +118,7 @@ class Streams:
         version: str | None = None,
         threshold: float | None = None,
         principal: str = "",
-    ) -> Lease:
+    ) -> StreamSession:
         """Start a stream, or take over the one of this id, wherever it is.
 
         Args:
@@ -159,41 +159,43 @@ class Streams:
             except SkipRnnServiceError:
                 await self._put_back(epoch, snapshot)
                 raise
-        lease = Lease(stream_id, model=served, stream=stream, epoch=epoch, listener=listener)
+        session = StreamSession(stream_id, model=served, stream=stream, epoch=epoch, listener=listener)
         if snapshot is not None:
-            self._resumed(lease)
-        self._live[key] = lease
-        self._quotas.opened(lease.principal)
-        return lease
+            self._resumed(session)
+        self._live[key] = session
+        self._quotas.opened(session.principal)
+        return session
 
-    async def park(self, lease: Lease) -> None:
+    async def park(self, session: StreamSession) -> None:
         """The client left: keep the stream for it."""
-        if not lease.live:
+        if not session.live:
             return
-        if not lease.stream.samples and not lease.resumed:  # nothing to come back for
-            lease.engine.end(lease.stream, lambda: self.ended(lease))
+        if not session.stream.samples and not session.resumed:  # nothing to come back for
+            session.engine.end(session.stream, lambda: self.ended(session))
             return
-        async with self._locked(lease.key):
-            if lease.live:
-                await self._save_parked([self._detach(lease)])
+        async with self._locked(session.key):
+            if session.live:
+                await self._save_parked([self._detach(session)])
 
-    def ended(self, lease: Lease) -> None:
+    def ended(self, session: StreamSession) -> None:
         """The engine ended the stream: forget it."""
-        self._let_go(lease)
-        self._in_background(self._forget(lease.key, lease.epoch))
+        self._let_go(session)
+        self._in_background(self._forget(session.key, session.epoch))
 
     async def drain(self, seconds: float) -> None:
         """Open nothing more; tell everybody; after so many seconds park what is left and close it."""
         self.draining = True
-        for lease in self:
-            lease.listener.on_go_away(seconds)
+        for session in self:
+            session.listener.on_go_away(seconds)
         if self._live and seconds:
             await asyncio.sleep(seconds)
         while self._live:
             batch = list(itertools.islice(self._live.values(), _BATCH))
-            await self._save_parked([self._detach(lease) for lease in batch])
-            for lease in batch:
-                lease.listener.on_lost(RESTART, "the server restarts; connect again with the same stream_id")
+            await self._save_parked([self._detach(session) for session in batch])
+            for session in batch:
+                session.listener.on_lost(
+                    RESTART, "the server restarts; connect again with the same stream_id"
+                )
         await self._save_parked([])  # a last try for what the store did not take
 
     # -- saving
@@ -202,36 +204,36 @@ class Streams:
         """Write what changed. A store that fails is tried again next time; meanwhile `saved` stands still."""
         if self._unsaved and not await self._save_parked([]):
             return
-        changed = [lease for lease in self if lease.written != lease.place or not lease.epoch]
+        changed = [session for session in self if session.written != session.position or not session.epoch]
         for start in range(0, len(changed), _BATCH):
-            batch = [lease for lease in changed[start : start + _BATCH] if lease.live]
+            batch = [session for session in changed[start : start + _BATCH] if session.live]
             if not await self._save_live(batch):
                 return
             await asyncio.sleep(0)
 
-    async def _save_live(self, batch: list[Lease]) -> bool:
+    async def _save_live(self, batch: list[StreamSession]) -> bool:
         try:
-            for lease in batch:
-                if not lease.epoch:  # opened while the store was down
-                    lease.epoch = (await self.store.claim(*lease.key)).epoch
-            places = [(lease, lease.place) for lease in batch if lease.live]
-            fenced = await self.store.save(_records([lease for lease, _ in places]))
+            for session in batch:
+                if not session.epoch:  # opened while the store was down
+                    session.epoch = (await self.store.claim(*session.key)).epoch
+            positions = [(session, session.position) for session in batch if session.live]
+            fenced = await self.store.save(_records([session for session, _ in positions]))
         except StoreError as error:
             self._store_failed(error)
             return False
         self.store_problem = None
-        for lease, place in places:
-            if lease.key in fenced:
-                self._lose(lease)
-            elif lease.live:
-                lease.written = place
-                self._saved(lease, place)
+        for session, position in positions:
+            if session.key in fenced:
+                self._lose(session)
+            elif session.live:
+                session.written = position
+                self._saved(session, position)
         return True
 
-    def _saved(self, lease: Lease, place: tuple[int, int]) -> None:
-        if self.store.durable and place[0] == lease.stream.sequence:
-            lease.saved = place[1]
-            lease.listener.on_saved()
+    def _saved(self, session: StreamSession, position: tuple[int, int]) -> None:
+        if self.store.durable and position[0] == session.stream.sequence:
+            session.saved = position[1]
+            session.listener.on_saved()
 
     async def _save_parked(self, records: list[Record]) -> bool:
         """Park these and whatever could not be parked before; keeps them here while the store is down."""
@@ -268,8 +270,8 @@ class Streams:
         for number in itertools.count(1):
             await asyncio.sleep(self._interval)
             if number % rounds_to_refresh == 0:  # records of streams that stand still must not expire
-                for lease in self:
-                    lease.written = None
+                for session in self:
+                    session.written = None
             try:
                 await self.flush()
             except Exception:
@@ -306,10 +308,10 @@ class Streams:
                 raise
             return 0, None
 
-    def _resumed(self, lease: Lease) -> None:
+    def _resumed(self, session: StreamSession) -> None:
         """The stream was known and goes on."""
-        lease.resumed, lease.written = True, lease.place
-        lease.saved = lease.stream.next if self.store.durable else 0
+        session.resumed, session.written = True, session.position
+        session.saved = session.stream.next if self.store.durable else 0
         self._stats.resumed += 1
 
     def _model_of(self, snapshot: Snapshot, version: str | None) -> LoadedModel:
@@ -329,21 +331,21 @@ class Streams:
 
     # -- closing
 
-    def _detach(self, lease: Lease) -> Record:
+    def _detach(self, session: StreamSession) -> Record:
         """Take a stream off its engine."""
-        record = Record(lease.epoch, True, lease.engine.detach(lease.stream))
-        self._let_go(lease)
+        record = Record(session.epoch, True, session.engine.detach(session.stream))
+        self._let_go(session)
         return record
 
-    def _let_go(self, lease: Lease) -> None:
-        del self._live[lease.key]
-        self._quotas.closed(lease.principal)
+    def _let_go(self, session: StreamSession) -> None:
+        del self._live[session.key]
+        self._quotas.closed(session.principal)
 
-    def _lose(self, lease: Lease) -> None:
+    def _lose(self, session: StreamSession) -> None:
         """Another replica owns the stream now; what we have of it is old."""
-        if lease.live:
-            self._detach(lease)
-            lease.listener.on_lost(OWNED_ELSEWHERE, "the stream was opened at another server")
+        if session.live:
+            self._detach(session)
+            session.listener.on_lost(OWNED_ELSEWHERE, "the stream was opened at another server")
 
     async def _forget(self, key: Key, epoch: int) -> None:
         async with self._locked(key):
@@ -356,13 +358,13 @@ class Streams:
     async def _sweep_forever(self) -> None:
         while True:
             await asyncio.sleep(self._idle / _SWEEPS)
-            for lease in self:
-                lease.quiet += 1
-                if lease.quiet > _SWEEPS and lease.live:
+            for session in self:
+                session.quiet += 1
+                if session.quiet > _SWEEPS and session.live:
                     self._stats.idle += 1
                     reason = f"nothing was heard for {self._idle:g} s"
-                    self._in_background(self.park(lease))
-                    lease.listener.on_lost(IDLE, reason)
+                    self._in_background(self.park(session))
+                    session.listener.on_lost(IDLE, reason)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -370,15 +372,17 @@ class Streams:
         task.add_done_callback(self._tasks.discard)
 
 
-def _records(leases: list[Lease]) -> list[Record]:
+def _records(sessions: list[StreamSession]) -> list[Record]:
     """Of live streams, in any order: one look at the states of each engine."""
-    by_engine: dict[Engine, list[Lease]] = defaultdict(list)
-    for lease in leases:
-        by_engine[lease.engine].append(lease)
+    by_engine: dict[Engine, list[StreamSession]] = defaultdict(list)
+    for session in sessions:
+        by_engine[session.engine].append(session)
     return [
-        Record(lease.epoch, False, snapshot)
+        Record(session.epoch, False, snapshot)
         for engine, of_it in by_engine.items()
-        for lease, snapshot in zip(of_it, engine.snapshots([lease.stream for lease in of_it]), strict=True)
+        for session, snapshot in zip(
+            of_it, engine.snapshots([session.stream for session in of_it]), strict=True
+        )
     ]
 
 

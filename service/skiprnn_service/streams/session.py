@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from skiprnn_service.engine.engine import Engine
-from skiprnn_service.engine.slot import LiveStream
+from skiprnn_service.engine.slot import Slot
 from skiprnn_service.engine.stream import Reply
 from skiprnn_service.errors import SkipRnnServiceError
 from skiprnn_service.models.repository import LoadedModel
@@ -17,7 +17,7 @@ class Listener(Protocol):
     def on_error(self, error: SkipRnnServiceError) -> None: ...
 
     def on_saved(self) -> None:
-        """`lease.saved` moved."""
+        """`session.saved` moved."""
 
     def on_go_away(self, seconds: float) -> None:
         """The stream will be parked in so many seconds."""
@@ -26,8 +26,8 @@ class Listener(Protocol):
         """The stream is no longer here: say so and close."""
 
 
-class Lease:
-    """A live stream and the right to move it. Made by `Streams.open`.
+class StreamSession:
+    """A live stream and the right to move it. Made by `StreamManager.open`.
 
     Attributes:
         id: as its client knows it.
@@ -53,7 +53,7 @@ class Lease:
     )
 
     def __init__(
-        self, stream_id: str, *, model: LoadedModel, stream: LiveStream, epoch: int, listener: Listener
+        self, stream_id: str, *, model: LoadedModel, stream: Slot, epoch: int, listener: Listener
     ) -> None:
         self.id, self.model, self.stream = stream_id, model, stream
         self.epoch, self.listener = epoch, listener
@@ -86,6 +86,6 @@ class Lease:
         self.saved = 0
 
     @property
-    def place(self) -> tuple[int, int]:
+    def position(self) -> tuple[int, int]:
         """Which sequence the stream is in and how far."""
         return self.stream.sequence, self.stream.next

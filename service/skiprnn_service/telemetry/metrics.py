@@ -1,13 +1,6 @@
-"""Counts: plain numbers on the hot path, read by prometheus_client when somebody scrapes.
+"""The counts of `stats.py` as Prometheus reads them. The registry is our own: nothing is global."""
 
-Engines and routes add to the attributes below; `ServiceCollector` turns them into metric families at a scrape, so a
-sample costs an addition and no lock. The registry is our own: nothing is global.
-"""
-
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import accumulate
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -19,76 +12,26 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-_BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # rows
-_TIME_BOUNDS = (50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.5)  # seconds
+from skiprnn_service.stats import EngineStats, Histogram, ServiceStats
+
 _LABELS = ("model", "version")
 _HISTOGRAMS = (  # name, help, attribute of EngineStats
     ("skiprnn_batch_size", "Rows of an update step.", "batch_size"),
-    ("skiprnn_queue_delay_seconds", "How long the oldest sample of a batch waited.", "queue_delay"),
+    ("skiprnn_queue_duration_seconds", "Time that the oldest sample of a batch waited.", "queue_delay"),
     (
-        "skiprnn_update_seconds",
-        "From the start of an update step until its results are taken.",
+        "skiprnn_update_duration_seconds",
+        "Time from the start of an update step until its results are taken.",
         "update_time",
     ),
 )
-
-
-class Histogram:
-    """Observations by upper bound. `counts` has one entry more than `bounds`: those above all of them."""
-
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def cumulative(self) -> list[tuple[str, float]]:
-        """(upper bound, observations up to it), as Prometheus wants them."""
-        return list(zip([*map(str, self.bounds), "+Inf"], accumulate(self.counts), strict=True))
-
-
-class EngineStats:
-    """What one engine did. samples − updates were skipped.
-
-    Attributes:
-        messages: answered with a reply.
-        samples: consumed, read or skipped.
-        updates: samples that were read, in messages that were answered with a reply.
-        refusals: code of the error → messages answered with it.
-        batch_size: rows of each update step.
-        queue_delay: seconds that the oldest sample of each batch waited.
-        update_time: seconds from the start of each update step until its results are taken.
-    """
-
-    def __init__(self) -> None:
-        self.messages = self.samples = self.updates = 0
-        self.refusals = Counter[str]()
-        self.batch_size = Histogram(_BATCH_BOUNDS)
-        self.queue_delay = Histogram(_TIME_BOUNDS)
-        self.update_time = Histogram(_TIME_BOUNDS)
-
-
-class ServiceStats:
-    """What the routes count, for all models together.
-
-    Attributes:
-        refusals: code of the error → requests and messages refused before an engine saw them.
-        resumed: streams that went on from a snapshot.
-        idle: streams that were parked because their client said nothing.
-        store_failures: writes that a store did not take; they were tried again.
-        parked: streams in the store; set before a scrape.
-        expired: streams that the store forgot since it was opened; set before a scrape.
-        damaged: snapshots that it refused: altered, or of another format; set before a scrape.
-    """
-
-    def __init__(self) -> None:
-        self.refusals = Counter[str]()
-        self.resumed = self.parked = self.expired = self.damaged = self.idle = self.store_failures = 0
+# Old name → new name: families of version 0.1, which stand beside the new ones in this release alone.
+_RENAMED = {
+    "skiprnn_queue_delay_seconds": "skiprnn_queue_duration_seconds",
+    "skiprnn_update_seconds": "skiprnn_update_duration_seconds",
+    "skiprnn_refusals": "skiprnn_rejected",
+    "skiprnn_skipped": "skiprnn_samples_skipped",
+    "skiprnn_streams_idle": "skiprnn_stream_idle_timeouts",
+}
 
 
 class Observed(Protocol):
@@ -132,11 +75,26 @@ class Metrics(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        engines = list(self._engines())
+        families = {family.name: family for family in self._families(list(self._engines()))}
+        yield from families.values()
+        for old, new in _RENAMED.items():
+            yield _deprecated(old, families[new])
+
+    def _families(self, engines: list[Observed]) -> Iterator[Metric]:
         yield from _of_service(self.service)
-        yield _refusals(self.service, engines)
+        yield _rejected(self.service, engines)
         yield from _counts(engines)
         yield from _histograms(engines)
+
+
+def _deprecated(old: str, family: Metric) -> Metric:
+    """A family under the name of version 0.1, where the label of rejections was `reason`."""
+    suffix = "_total" if family.type == "counter" else ""
+    copy = Metric(old, f"Deprecated: use {family.name}{suffix}.", family.type)
+    for sample in family.samples:
+        labels = {"reason" if name == "code" else name: value for name, value in sample.labels.items()}
+        copy.add_sample(sample.name.replace(family.name, old), labels, sample.value)
+    return copy
 
 
 def _of_service(stats: ServiceStats) -> Iterator[Metric]:
@@ -144,18 +102,22 @@ def _of_service(stats: ServiceStats) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "skiprnn_streams_resumed", "Streams that went on from a snapshot.", stats.resumed
     )
-    yield CounterMetricFamily("skiprnn_streams_expired", "Parked streams that were forgotten.", stats.expired)
-    yield CounterMetricFamily("skiprnn_snapshots_damaged", "Snapshots that were refused.", stats.damaged)
-    yield CounterMetricFamily("skiprnn_streams_idle", "Streams parked because nothing was heard.", stats.idle)
+    yield CounterMetricFamily("skiprnn_streams_expired", "Parked streams that expired.", stats.expired)
+    yield CounterMetricFamily("skiprnn_snapshots_damaged", "Snapshots that could not be read.", stats.damaged)
     yield CounterMetricFamily(
-        "skiprnn_store_failures", "Writes that the store did not take.", stats.store_failures
+        "skiprnn_stream_idle_timeouts", "Streams parked after idle_timeout_seconds.", stats.idle
+    )
+    yield CounterMetricFamily(
+        "skiprnn_store_failures",
+        "Writes that the store rejected or did not answer; they were tried again.",
+        stats.store_failures,
     )
 
 
-def _refusals(service: ServiceStats, engines: Iterable[Observed]) -> Metric:
-    family = CounterMetricFamily("skiprnn_refusals", "Requests and messages refused.", labels=["reason"])
-    for reason, count in sum((engine.stats.refusals for engine in engines), service.refusals).items():
-        family.add_metric([reason], count)
+def _rejected(service: ServiceStats, engines: Iterable[Observed]) -> Metric:
+    family = CounterMetricFamily("skiprnn_rejected", "Requests and messages rejected.", labels=["code"])
+    for code, count in sum((engine.stats.rejected for engine in engines), service.rejected).items():
+        family.add_metric([code], count)
     return family
 
 
@@ -163,9 +125,11 @@ def _counts(engines: Iterable[Observed]) -> Iterator[Metric]:
     live = GaugeMetricFamily("skiprnn_streams_live", "Streams that are open.", labels=_LABELS)
     capacity = GaugeMetricFamily("skiprnn_streams_capacity", "Streams that may be open.", labels=_LABELS)
     messages = CounterMetricFamily("skiprnn_messages", "Messages answered with a reply.", labels=_LABELS)
-    samples = CounterMetricFamily("skiprnn_samples", "Samples consumed, read or skipped.", labels=_LABELS)
-    updates = CounterMetricFamily("skiprnn_updates", "Samples that the network read.", labels=_LABELS)
-    skipped = CounterMetricFamily("skiprnn_skipped", "Samples that were skipped.", labels=_LABELS)
+    samples = CounterMetricFamily(
+        "skiprnn_samples", "Samples consumed: updates and skipped samples.", labels=_LABELS
+    )
+    updates = CounterMetricFamily("skiprnn_updates", "State updates.", labels=_LABELS)
+    skipped = CounterMetricFamily("skiprnn_samples_skipped", "Samples that were skipped.", labels=_LABELS)
     for engine in engines:
         labels, stats = [engine.model, engine.version], engine.stats
         live.add_metric(labels, engine.live)

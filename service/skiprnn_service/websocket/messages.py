@@ -1,4 +1,4 @@
-"""The messages of a stream in both encodings (docs/protocol.md), as pure functions.
+"""The messages of a stream in both encodings (docs/reference/protocol.md), as pure functions.
 
 decode_binary, decode_text     what a client sends
 BinaryCodec, JsonCodec         what it is answered
@@ -146,15 +146,15 @@ def error(problem: SkipRnnServiceError, *, fatal: bool, next: int) -> str:
     fields = {"code": problem.code, "message": str(problem), "fatal": fatal, "next": next}
     if isinstance(problem, GapError):
         fields["wake"] = problem.wake
-    return say("error", **fields)
+    return control_message("error", **fields)
 
 
-def say(type: str, /, **fields: Any) -> str:
+def control_message(type: str, /, **fields: Any) -> str:
     """A control message of the server: ready, closed, go_away, saved, error."""
     return _encode({"type": type} | fields).decode()
 
 
-def choose(offered: Sequence[str]) -> str | None:
+def negotiate_subprotocol(offered: Sequence[str]) -> str | None:
     """The subprotocol to speak of those a client offers; None where it offers none of ours."""
     return next((name for name in offered if name in (JSON, BINARY)), None)
 

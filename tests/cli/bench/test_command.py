@@ -18,7 +18,7 @@ SHORT = ("--seconds", "0.4", "--warm-up", "0.1")
 @pytest.fixture(autouse=True)
 def _no_streams_left(server: Running) -> None:
     """The streams of the test before are gone: the server takes few."""
-    engines = [model.engine for model in server.service.models]
+    engines = [model.engine for model in server.state.models]
     while any(engine.live for engine in engines):
         time.sleep(0.01)
 
@@ -41,9 +41,9 @@ def bench(*arguments: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("encoding", ["f32", "json"])
 def test_reports_rates_latencies_and_the_update_rate(server: Running, encoding: str) -> None:
-    before = server.service.models.get("some").engine.stats.samples
+    before = server.state.models.get("some").engine.stats.samples
     found = bench(server.url("some"), "--streams", "3", "--samples", "5", "--encoding", encoding)
-    consumed = server.service.models.get("some").engine.stats.samples - before
+    consumed = server.state.models.get("some").engine.stats.samples - before
     assert 0 < found["messages_per_second"] * found["seconds"] * 5 <= consumed
     assert found["samples_per_second"] == pytest.approx(found["messages_per_second"] * 5, rel=1e-3)
     assert 0.05 < found["update_rate"] < 0.95

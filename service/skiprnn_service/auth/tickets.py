@@ -1,0 +1,70 @@
+"""Tickets for browsers: JSON Web Tokens that this server signs (RFC 7519, HS256).
+
+A browser cannot send a header with a websocket, and a token in a URL ends up in logs. So it asks for a ticket first:
+valid for a minute, for one connection.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+
+from skiprnn_service.auth.principal import Principal
+
+TICKET_SECONDS = 60
+
+_ALGORITHM, _AUDIENCE = (
+    "HS256",
+    "skiprnn-ticket",
+)  # the audience: no other token of the same secret is a ticket
+_MOST_TICKETS = 100_000  # used ones that are remembered; more in a minute are rejected
+
+
+class Tickets:
+    """Makes tickets and takes each once. Any server with the same secret takes them.
+
+    Args:
+        secret: 32 random bytes or more; None makes them up: then only this process takes its tickets.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, secret: bytes | None = None, *, clock: Callable[[], float] = time.time) -> None:
+        self._secret, self._clock = secret or secrets.token_bytes(32), clock
+        self._used: dict[str, float] = {}  # jti → when it expires, in order
+
+    def make(self, principal: Principal) -> str:
+        """A ticket with which `principal` may open one stream within TICKET_SECONDS."""
+        import jwt
+
+        claims = {
+            "sub": principal.name,
+            "aud": _AUDIENCE,
+            "exp": self._clock() + TICKET_SECONDS,
+            "jti": secrets.token_hex(8),
+        }
+        return jwt.encode(claims, self._secret, _ALGORITHM)
+
+    def take(self, ticket: str) -> Principal | None:
+        """Who a ticket stands for; None: it is not ours, was taken already, or is too old."""
+        import jwt
+
+        try:
+            claims = jwt.decode(
+                ticket,
+                self._secret,
+                algorithms=[_ALGORITHM],
+                audience=_AUDIENCE,
+                options={"require": ["exp", "jti", "sub"], "verify_exp": False},  # by our clock, below
+            )
+        except jwt.PyJWTError:
+            return None
+        name, number, expires_at = claims["sub"], claims["jti"], float(claims["exp"])
+        now = self._clock()
+        self._forget(now)
+        if expires_at <= now or number in self._used or len(self._used) >= _MOST_TICKETS:
+            return None
+        self._used[number] = expires_at
+        return Principal(name, frozenset({"stream"}))
+
+    def _forget(self, now: float) -> None:
+        while self._used and next(iter(self._used.values())) <= now - TICKET_SECONDS:
+            del self._used[next(iter(self._used))]

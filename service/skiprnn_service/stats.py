@@ -1,0 +1,67 @@
+"""Counts: plain numbers on the hot path. Engines and routes add to them, so a sample costs an addition and no lock;
+`telemetry/metrics.py` turns them into metric families at a scrape."""
+
+from bisect import bisect_left
+from collections import Counter
+from itertools import accumulate
+
+_BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # rows
+_TIME_BOUNDS = (50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.5)  # seconds
+
+
+class Histogram:
+    """Observations by upper bound. `counts` has one entry more than `bounds`: those above all of them."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """(upper bound, observations up to it), as Prometheus wants them."""
+        return list(zip([*map(str, self.bounds), "+Inf"], accumulate(self.counts), strict=True))
+
+
+class EngineStats:
+    """What one engine did. samples − updates were skipped.
+
+    Attributes:
+        messages: answered with a reply.
+        samples: consumed, read or skipped.
+        updates: samples that were read, in messages that were answered with a reply.
+        rejected: code of the error → messages answered with it.
+        batch_size: rows of each update step.
+        queue_delay: seconds that the oldest sample of each batch waited.
+        update_time: seconds from the start of each update step until its results are taken.
+    """
+
+    def __init__(self) -> None:
+        self.messages = self.samples = self.updates = 0
+        self.rejected = Counter[str]()
+        self.batch_size = Histogram(_BATCH_BOUNDS)
+        self.queue_delay = Histogram(_TIME_BOUNDS)
+        self.update_time = Histogram(_TIME_BOUNDS)
+
+
+class ServiceStats:
+    """What the routes count, for all models together.
+
+    Attributes:
+        rejected: code of the error → requests and messages rejected before an engine saw them.
+        resumed: streams that went on from a snapshot.
+        idle: streams that were parked because their client said nothing.
+        store_failures: writes that a store did not take; they were tried again.
+        parked: streams in the store; set before a scrape.
+        expired: streams that the store forgot since it was opened; set before a scrape.
+        damaged: snapshots that it refused: altered, or of another format; set before a scrape.
+    """
+
+    def __init__(self) -> None:
+        self.rejected = Counter[str]()
+        self.resumed = self.parked = self.expired = self.damaged = self.idle = self.store_failures = 0

@@ -1,0 +1,288 @@
+"""One client's websocket and the stream behind it.
+
+A connection hands messages to the engine and replies to the transport, both by plain calls. What it adds is order (one
+reply a message, errors in their turn), flow control, and the messages at the beginning and the end.
+"""
+
+import asyncio
+from typing import Any
+
+from skiprnn_service.engine.stream import RECENT_UPDATES, Reply
+from skiprnn_service.errors import ClientError, MessageError, SkipRnnServiceError
+from skiprnn_service.settings import Settings
+from skiprnn_service.streams.manager import IDLE, OWNED_ELSEWHERE, StreamManager
+from skiprnn_service.streams.session import StreamSession
+from skiprnn_service.websocket import messages
+from skiprnn_service.websocket.transport import Transport
+
+SLOW_CLIENT = 4410  # close code; 4408 and 4409 are those of streams/manager.py
+ACKNOWLEDGE_SECONDS = 1.0  # with emit=updates, the longest silence after a message
+_LOOK_SECONDS = 0.1  # between two looks at a client that does not read
+
+_LOST = {IDLE: "idle", OWNED_ELSEWHERE: "owned_elsewhere"}
+
+
+class StreamConnection:
+    """One client on a transport. It listens to its stream (`streams.Listener`).
+
+    Args:
+        only_updates: answer only messages with an update, and once a second (`emit=updates`).
+
+    Attributes:
+        over: nothing is sent any more and nothing taken.
+    """
+
+    __slots__ = (
+        "_codec",
+        "_engine",
+        "_features",
+        "_held_back",
+        "_lost",
+        "_max_samples",
+        "_max_unread",
+        "_only_updates",
+        "_paused",
+        "_queued_bytes",
+        "_sample_bytes",
+        "_session",
+        "_settings",
+        "_silent",
+        "_stream",
+        "_streams",
+        "_told",
+        "_transport",
+        "over",
+    )
+    _transport: Transport
+    _session: StreamSession
+    _codec: messages.Codec
+
+    def __init__(self, settings: Settings, streams: StreamManager, *, only_updates: bool) -> None:
+        self._settings, self._streams, self._only_updates = settings, streams, only_updates
+        self._lost: tuple[int, str] | None = None
+        self._queued_bytes = 0
+        self._held_back: Reply | None = None  # the latest that emit=updates did not send
+        self._silent = True  # no reply since the store was last written
+        self._told = 0  # `saved` as last said; −1: a sequence has begun since
+        self._paused = False
+        self.over = False
+
+    def start(self, transport: Transport, session: StreamSession, codec: messages.Codec) -> None:
+        """The handshake is done: say `ready`."""
+        self._transport, self._session, self._codec = transport, session, codec
+        self._stream, self._engine = session.stream, session.engine
+        info = session.model.bundle.info
+        self._features, self._sample_bytes = info.input_size, 4 * info.input_size
+        self._max_samples, self._max_unread = (
+            self._settings.max_samples,
+            self._settings.write_high_water_bytes,
+        )
+        if not self._only_updates:
+            self._stream.on_skipped = self._on_skipped
+        self._told = session.saved
+        transport.send(_ready(session, self._settings, durable=self._streams.store.durable))
+        if self._lost is not None:  # while the handshake was on its way
+            self._close(*self._lost)
+
+    # -- what comes
+
+    def on_message(self, payload: bytes, is_text: bool) -> None:
+        """Take a message. It is answered exactly once, in its turn; control messages are not."""
+        if self.over or not self._stream.open:  # parked: the close that says why is on its way
+            return
+        self._session.quiet = 0
+        try:
+            if is_text:
+                message = messages.decode_text(payload, self._features)
+                if isinstance(message, str):
+                    self._control(message)
+                    return
+            else:
+                message = messages.decode_binary(payload, self._sample_bytes)
+        except ClientError as error:
+            self._engine.reject(self._stream, error)
+            return
+        self._submit(message)
+
+    def _submit(self, message: messages.Samples) -> None:
+        t, n, payload, start = message
+        if n > self._max_samples:
+            error = MessageError(f"expected {self._max_samples} samples at most, got {n}")
+            self._engine.reject(self._stream, error)
+            return
+        self._engine.submit(self._stream, t, n, payload, start)
+        if self._stream.payload is not None:
+            self._queued(len(payload))
+
+    def _control(self, control: messages.Control) -> None:
+        if control == "end":
+            self._engine.end(self._stream, self._on_ended)
+        elif control == "reset":
+            self._session.reset()
+            self._engine.after(self._stream, self._on_reset)
+
+    # -- what goes (streams.Listener)
+
+    def on_reply(self, reply: Reply) -> None:
+        """A message was taken."""
+        if self._only_updates and not reply.updates:
+            self._hold_back(reply)
+        else:
+            self._send_reply(reply)
+        if self._queued_bytes and not self._stream.pending:
+            self._all_answered()
+
+    def _on_skipped(self) -> None:
+        """`on_reply` for most messages, without an object for it."""
+        stream, self._silent = self._stream, False
+        self._told = saved = self._session.saved
+        self._transport.send(self._codec.skipped(stream.next - 1, stream.wake, saved))
+        if self._transport.buffered > self._max_unread:
+            self._wait_for_reader()
+        if self._queued_bytes and not stream.pending:
+            self._all_answered()
+
+    def on_error(self, error: SkipRnnServiceError) -> None:
+        """A message was refused; the stream is where it was."""
+        self._transport.send(messages.error(error, fatal=False, next=self._stream.next))
+        if self._queued_bytes and not self._stream.pending:
+            self._all_answered()
+
+    def on_saved(self) -> None:
+        """Tell a client how much is durable if no reply does so soon: it may be waiting for that."""
+        sequence = self._stream.sequence
+        if self._silent:
+            self._tell_saved(sequence)
+        else:  # its latest reply is older than this round
+            asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, self._tell_saved, sequence)
+        self._silent = True
+
+    def _tell_saved(self, sequence: int) -> None:
+        """Unless a reset came meanwhile: it is not saved."""
+        if not self.over and self._stream.sequence == sequence and self._told != self._session.saved:
+            self._told = self._session.saved
+            self._transport.send(messages.control_message("saved", saved=self._told, sequence=sequence))
+
+    def on_go_away(self, seconds: float) -> None:
+        """The server is about to stop."""
+        if not self.over:
+            self._transport.send(messages.control_message("go_away", time_left_ms=round(seconds * 1000)))
+
+    def on_lost(self, code: int, reason: str) -> None:
+        """The stream is no longer here."""
+        self._lost = code, reason
+        if hasattr(self, "_transport"):
+            self._close(code, reason)
+
+    def _on_reset(self) -> None:
+        self._told = -1
+
+    def _on_ended(self) -> None:
+        self._streams.ended(self._session)
+        self._transport.send(
+            messages.control_message("closed", samples=self._stream.samples, updates=self._stream.updates)
+        )
+        self.over = True
+        self._transport.close(1000)
+
+    def _send_reply(self, reply: Reply) -> None:
+        self._held_back, self._silent = None, False
+        self._told = saved = self._session.saved
+        self._transport.send(self._codec.reply(reply, saved))
+        if self._transport.buffered > self._max_unread:
+            self._wait_for_reader()
+
+    def _hold_back(self, reply: Reply) -> None:
+        if self._held_back is None:
+            asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, self._acknowledge)
+        self._held_back = reply
+
+    def _acknowledge(self) -> None:
+        if self._held_back is not None and not self.over:
+            self._send_reply(self._held_back)
+
+    def _close(self, code: int, reason: str) -> None:
+        if self.over:
+            return
+        self.over = True
+        if code in _LOST:
+            fields = {"code": _LOST[code], "message": reason, "fatal": True, "next": self._stream.next}
+            self._transport.send(messages.control_message("error", **fields))
+        self._transport.close(code, reason)
+
+    # -- flow control
+
+    def _queued(self, size: int) -> None:
+        """A message waits for its answer: read no further when too much does."""
+        self._queued_bytes += size
+        limits = self._settings
+        too_many = self._stream.pending >= limits.max_pending_messages
+        if too_many or self._queued_bytes > limits.max_queued_bytes:
+            self._paused = True
+            self._transport.pause()
+
+    def _all_answered(self) -> None:
+        self._queued_bytes = 0
+        if self._paused and self._transport.buffered <= self._settings.write_high_water_bytes:
+            self._paused = False
+            self._transport.resume()
+
+    def _wait_for_reader(self) -> None:
+        """Replies pile up because nobody reads them: take no more messages until they have gone out."""
+        if not self._paused:
+            self._paused = True
+            self._transport.pause()
+        loop = asyncio.get_running_loop()
+        loop.call_later(_LOOK_SECONDS, self._look, loop.time() + self._settings.slow_client_timeout_seconds)
+
+    def _look(self, until: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self.over:
+            return
+        if self._transport.buffered <= self._settings.write_high_water_bytes // 2:
+            if not self._stream.pending:  # else the last answer goes on
+                self._all_answered()
+        elif loop.time() < until:
+            loop.call_later(_LOOK_SECONDS, self._look, until)
+        else:
+            self.over = True
+            self._transport.close(SLOW_CLIENT, "replies were not read")
+            self._transport.abort()
+
+
+def _ready(session: StreamSession, settings: Settings, *, durable: bool) -> str:
+    info, stream = session.model.bundle.info, session.stream
+    codec = messages.JsonCodec(info.outputs)
+    return messages.control_message(
+        "ready",
+        stream_id=session.id,
+        model=session.model.name,
+        version=session.model.version,
+        features=info.input_size,
+        outputs=info.outputs,
+        classes=info.classes,
+        channels=[{"name": feature.name, "unit": feature.unit} for feature in info.features],
+        task=info.task,
+        sample_rate=info.sample_rate,
+        threshold=stream.threshold,
+        resumed=session.resumed,
+        sequence=stream.sequence,
+        next=stream.next,
+        wake=stream.wake,
+        saved=session.saved,
+        updates=codec.updates(stream.recent),
+        updates_from=stream.recent_from,
+        limits=_limits(settings, durable=durable),
+    )
+
+
+def _limits(settings: Settings, *, durable: bool) -> dict[str, Any]:
+    names = (
+        "max_message_bytes",
+        "max_samples",
+        "max_pending_messages",
+        "idle_timeout_seconds",
+        "stream_ttl_seconds",
+    )
+    own = {name: getattr(settings, name) for name in names}
+    return own | {"replay_updates": RECENT_UPDATES, "durable": durable}
