@@ -28,8 +28,8 @@ def warn(text: str) -> None:
 
 def fail_without_extra(extra: str, missing: str | None) -> NoReturn:
     """End a command whose extra is not installed: names the missing module and how to install it."""
-    install = f"pip install 'skiprnn[{extra}]', in a checkout: pip install -e '.[{extra}]'"
-    fail(f"{missing} is not installed; the extra {extra!r} brings it: {install}")
+    install = f"pip install -e '.[{extra}]' in a checkout, or pip install '/path/to/skiprnn[{extra}]'"
+    fail(f"{missing} is not installed; install the extra {extra!r}: {install}")
 
 
 def fail(reason: object, *, code: int = 2) -> NoReturn:

@@ -31,6 +31,6 @@ def test_a_missing_extra_is_named_with_both_ways_to_install_it(capsys: pytest.Ca
     with pytest.raises(typer.Exit):
         fail_without_extra("train", "torch")
     assert capsys.readouterr().err == (
-        "error: torch is not installed; the extra 'train' brings it: "
-        "pip install 'skiprnn[train]', in a checkout: pip install -e '.[train]'\n"
+        "error: torch is not installed; install the extra 'train': "
+        "pip install -e '.[train]' in a checkout, or pip install '/path/to/skiprnn[train]'\n"
     )
