@@ -20,7 +20,7 @@ from support.servers import Running, serving
 FEATURES, OUTPUTS = 3, 2
 LIMITS = {
     "max_samples": 100,
-    "max_message_bytes": 16_384,
+    "max_message_bytes": 65_536,
     "max_pending_messages": 4,
     "idle_timeout_seconds": 60,
 }
@@ -194,7 +194,7 @@ def test_a_replayed_message_changes_nothing(raw: Raw, bundle: Bundle) -> None:
         ('{"x": [1, NaN, 3]}', "message", "JSON"),
         ('{"x": [1, 1e999, 3]}', "shape", "out of range"),
         ('{"x": [1, 1e39, 3]}', "non_finite", "feature 1"),
-        ('{"x": ' + "[" * 2000 + "]" * 2000 + "}", "message", "JSON"),
+        ('{"x": ' + "[" * 30_000 + "]" * 30_000 + "}", "message", "JSON"),
         ('{"x": [' + "9" * 3000 + ", 1, 2]}", "shape", ""),
         (b"", "shape", "0 bytes"),
         (b"\0" * 8, "shape", "at least one"),
@@ -357,7 +357,7 @@ def test_more_messages_than_may_wait_are_all_answered(raw: Raw, bundle: Bundle) 
 
 
 def test_a_message_that_is_too_long_closes_with_1009(raw: Raw) -> None:
-    raw.socket.send(b"\0" * 20_000)
+    raw.socket.send(b"\0" * 70_000)
     assert drained(raw.socket) == ([], 1009)
 
 
