@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from skiprnn_export import Bundle, BundleError, Feature, parse, read, write
 from skiprnn_export.bundle import pack
+from skiprnn_service.settings import SHIPPED_MODELS
 from support.bundles import random_bundle, seal, write_random_bundle
 
-SHIPPED = Path(__file__).parents[2] / "service" / "skiprnn_service" / "bundles"
 MODEL, INFO = random_bundle(layers=2, sample_rate=50.0, training={"λ": 1e-4, "metric": {"accuracy": 0.9}})
 BUNDLE = pack(MODEL, INFO)
 
@@ -43,7 +43,7 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert np.array_equal(written.info.initial_state, INFO.initial_state)
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.onnx")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(SHIPPED_MODELS.glob("*.onnx")), ids=lambda path: path.stem)
 def test_a_shipped_bundle_is_written_again_with_the_same_bytes(path: Path) -> None:
     bundle = read(path)
     again = pack(onnx.load_model_from_string(bundle.model), bundle.info)
