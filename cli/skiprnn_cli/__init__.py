@@ -88,8 +88,8 @@ def _single(name: str, function: Any, **options: Any) -> Any:
     return typer.main.get_command(group)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(asked: bool) -> None:
+    if asked:
         from importlib.metadata import version
 
         typer.echo(f"skiprnn {version('skiprnn')}")
@@ -106,7 +106,7 @@ def _skiprnn(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Recurrent networks that read only the samples they choose: train, export, serve, stream."""
+    """Recurrent networks that choose which samples update them: train, export, serve, stream."""
 
 
 def main() -> None:

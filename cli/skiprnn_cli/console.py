@@ -5,6 +5,8 @@ from typing import NoReturn
 
 import typer
 
+INTERRUPTED = 130  # exit code that shells report for Ctrl-C
+
 
 def print_facts(title: str, facts: Mapping[str, str]) -> None:
     """A two-column table; values are printed as they are, brackets included."""
@@ -25,9 +27,9 @@ def warn(text: str) -> None:
 
 
 def fail_without_extra(extra: str, missing: str | None) -> NoReturn:
-    """End a command whose extra is not installed: says which module is missing and how to install it."""
-    install = f"pip install 'skiprnn[{extra}]', in a checkout: pip install -e '.[{extra}]'"
-    fail(f"{missing} is not installed; the extra {extra!r} brings it: {install}")
+    """End a command whose extra is not installed: names the missing module and how to install it."""
+    install = f"pip install -e '.[{extra}]' in a checkout, or pip install '/path/to/skiprnn[{extra}]'"
+    fail(f"{missing} is not installed; install the extra {extra!r}: {install}")
 
 
 def fail(reason: object, *, code: int = 2) -> NoReturn:

@@ -1,6 +1,6 @@
 """Options under their old names: accepted for one release, hidden from the help, with a warning that names the new one.
 
-A command's module says which: `RENAMED = {"--old": "--new"}`.
+A command's module names them: `RENAMED = {"--old": "--new"}`.
 """
 
 from collections.abc import Iterator, Mapping

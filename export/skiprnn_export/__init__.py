@@ -2,9 +2,9 @@
 
     read, parse, write         the file (docs/reference/bundle.md)
     skips, SkipTable           how many samples an update lets a stream skip
-    unroll                     the offline answer that every server must equal
+    unroll                     the offline reference that every server equals
 
-Importing this package needs numpy alone; bundles need onnx, `unroll` needs onnxruntime. Exporting a trained
+Importing this package needs numpy alone; bundles need onnx and msgspec, `unroll` needs onnxruntime. Exporting a trained
 network is in `skiprnn_export.step`, which needs torch.
 """
 

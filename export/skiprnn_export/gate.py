@@ -82,7 +82,7 @@ class SkipTable:
         return self.max_skip - bisect_right(self._ascending, update_prob)
 
 
-@functools.lru_cache(maxsize=64)  # thresholds come from clients: bound what they can make us keep
+@functools.lru_cache(maxsize=64)  # thresholds come from clients: this bounds the memory they can take
 def skip_table(threshold: float = 0.5, max_skip: int = DEFAULT_MAX_SKIP) -> SkipTable:
     """The shared table for this threshold and cap, built at the first call. Errors as `SkipTable`."""
     return SkipTable(threshold, max_skip=max_skip)

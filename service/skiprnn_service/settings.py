@@ -41,7 +41,7 @@ RENAMED = {
     "threads": "intra_op_threads",
     "websocket": "websocket_impl",
 }
-_RENAMED_VALUES = {("websocket", "direct"): "fast"}
+RENAMED_VALUES = {("websocket", "direct"): "fast"}
 
 _log = logging.getLogger(__name__)
 
@@ -254,7 +254,7 @@ def _renamed(given: dict[str, Any]) -> dict[str, Any]:
         _log.warning(
             "setting %s is now %s; the old name goes in the release after this one", name, RENAMED[name]
         )
-    moved = {RENAMED[name]: _RENAMED_VALUES.get((name, str(value)), value) for name, value in old.items()}
+    moved = {RENAMED[name]: RENAMED_VALUES.get((name, str(value)), value) for name, value in old.items()}
     return moved | {name: value for name, value in given.items() if name not in RENAMED}
 
 

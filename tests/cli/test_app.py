@@ -55,7 +55,9 @@ def test_a_command_without_its_extra_says_in_one_line_how_to_install_it(
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
-    assert f" is not installed; the extra '{extra}' brings it: pip install 'skiprnn[{extra}]'" in line
+    assert (
+        f" is not installed; install the extra '{extra}': pip install -e '.[{extra}]' in a checkout" in line
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["train", "--help"]])

@@ -1,4 +1,4 @@
-"""The offline answer: which samples are read, what is kept, what is refused."""
+"""The offline reference: which samples update, what is kept, what is rejected."""
 
 from pathlib import Path
 
@@ -88,6 +88,6 @@ def test_a_sample_that_is_read_must_be_finite(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 2), (1, 5, 3)])
-def test_another_shape_is_refused(bundle: Bundle, shape: tuple[int, ...]) -> None:
+def test_another_shape_is_rejected(bundle: Bundle, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"x: expected \[T, 3\], got shape"):
         unroll(bundle, np.zeros(shape))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from skiprnn_cli.csv_lines import CsvError, read_samples
+from skiprnn_cli.stream.csv_lines import CsvError, read_samples
 
 
 def read(text: str, features: int = 2) -> list[list[float]]:

@@ -1,4 +1,4 @@
-"""What `skiprnn stream` shows: JSON lines, plain lines, or a live picture in the terminal (`stream_picture.py`)."""
+"""What `skiprnn stream` shows: JSON lines, plain lines, or a live picture in the terminal (`picture.py`)."""
 
 import json
 from collections import deque
@@ -18,12 +18,12 @@ _ROUND_TRIPS = 256  # the latest, for the median
 
 
 class View:
-    """Counts what goes by. Subclasses say it.
+    """Counts samples and updates. Subclasses show them.
 
     Args:
-        ready: what the server said of the model.
+        ready: what the server sent about the model.
         console: where to write.
-        wake: samples that will not be read are left out; else all are sent.
+        wake: samples that the network skips are not sent; else all are.
     """
 
     def __init__(self, ready: "Ready", *, console: Console, wake: bool = True) -> None:
@@ -32,37 +32,37 @@ class View:
         self._round_trips = deque[float](maxlen=_ROUND_TRIPS)
 
     def __enter__(self) -> Self:
-        """Start to show."""
+        """Begin to show."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Show no more; say what it all came to."""
+        """End with the summary."""
         self.console.print(self.summary(), style="dim", highlight=False)
 
-    def add(self, x: Sequence[float]) -> None:  # noqa: ARG002
-        """The next sample goes by."""
+    def add_sample(self, x: Sequence[float]) -> None:  # noqa: ARG002
+        """Count the next sample."""
         self.samples += 1
 
-    def read(self, update: "Update", round_trip: float | None) -> None:  # noqa: ARG002
-        """The network read a sample; the server said so after so many seconds, if that can be told."""
+    def add_update(self, update: "Update", round_trip: float | None) -> None:  # noqa: ARG002
+        """Count an update. `round_trip`: seconds from its sample to here; None: not known."""
         self.updates += 1
         if round_trip is not None:
             self._round_trips.append(round_trip)
 
     def notice(self, text: str) -> None:
-        """Something that is not about samples."""
+        """Show a message that is not about samples, such as a lost connection."""
         typer.echo(text, err=True)
 
     def summary(self) -> str:
         """One line about all samples so far."""
-        sent, read = (percent(count, self.samples) for count in (self.sent, self.updates))
-        return f"{self.samples:,} samples: {self.sent:,} sent ({sent}), {self.updates:,} read ({read})"
+        sent, rate = (percent(count, self.samples) for count in (self.sent, self.updates))
+        return f"{self.samples:,} samples: {self.sent:,} sent ({sent}), {self.updates:,} updates ({rate})"
 
     @property
     def sent(self) -> int:
-        """Samples that travelled: with `wake` none in vain."""
+        """Samples that were sent: with `wake` those that update the network."""
         return self.updates if self.wake else self.samples
 
     @property
@@ -74,8 +74,8 @@ class View:
 class JsonLines(View):
     """An object a line for every update, and nothing else."""
 
-    def read(self, update: "Update", round_trip: float | None) -> None:
-        super().read(update, round_trip)
+    def add_update(self, update: "Update", round_trip: float | None) -> None:
+        super().add_update(update, round_trip)
         outputs = [float(str(value)) for value in update.y]  # the shortest digits that are this float32
         fields = {"t": update.t, "label": update.label, "y": outputs}
         self.console.file.write(json.dumps(fields, ensure_ascii=False) + "\n")
@@ -84,14 +84,14 @@ class JsonLines(View):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing: whoever reads these lines can count."""
+        """No summary: these lines are for programs."""
 
 
 class PlainLines(View):
     """A line for every update: for logs and pipes."""
 
-    def read(self, update: "Update", round_trip: float | None) -> None:
-        super().read(update, round_trip)
+    def add_update(self, update: "Update", round_trip: float | None) -> None:
+        super().add_update(update, round_trip)
         outputs = "  ".join(f"{value:.3f} {name}" for name, value in top(update, self.ready))
         self.console.file.write(f"t={update.t}  {outputs}\n")
         self.console.file.flush()

@@ -1,4 +1,4 @@
-"""`skiprnn score`: the bits of the offline unroll, in whatever kind; stopped, it goes on."""
+"""`skiprnn score`: the bits of the offline unroll, in every format; stopped, it resumes."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -102,7 +102,7 @@ READERS: dict[str, Callable[[Path], tuple[list[Any], Any]]] = {
 
 
 @pytest.mark.parametrize("suffix", READERS)
-def test_it_writes_scores_of_every_kind_with_the_bits_of_the_offline_unroll(
+def test_it_writes_scores_of_every_format_with_the_bits_of_the_offline_unroll(
     model: Path, data: Path, bundle: Bundle, sequences: list[Samples], suffix: str
 ) -> None:
     out = data.with_name(f"scores{suffix}")
@@ -138,7 +138,7 @@ def test_updates_and_threshold_are_honoured(
 
 
 @pytest.mark.parametrize("updates", [(), ("--updates",)])
-def test_a_run_that_was_stopped_goes_on_where_it_was(
+def test_a_run_that_was_stopped_resumes_where_it_was(
     model: Path, data: Path, monkeypatch: pytest.MonkeyPatch, updates: tuple[str, ...]
 ) -> None:
     out, whole = data.with_name("scores.ndjson"), data.with_name("whole.ndjson")
@@ -147,7 +147,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
         in_small_chunks(patch, stop_at=6)
         stopped = run(model, data, "-o", out, *updates)
     assert stopped.exit_code == 130
-    assert "the same command goes on from here" in stopped.stderr
+    assert "the same command resumes from here" in stopped.stderr
     assert not out.exists()
     with monkeypatch.context() as patch:
         scored = in_small_chunks(patch)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from skiprnn_cli.stream_picture import LEFT_OUT, READ, Picture
+from skiprnn_cli.stream.picture import NOT_SENT, UPDATED, Picture
 from skiprnn_client import Ready, Update
 
 Replies = Iterable[Update | None]  # one a sample
@@ -20,9 +20,9 @@ def picture(ready: Ready, replies: Replies, *, width: int = 60, height: int = 40
     )
     picture = Picture(ready, console=console)
     for t, update in enumerate(replies):
-        picture.add([float(t)] * ready.features)
+        picture.add_sample([float(t)] * ready.features)
         if update is not None:
-            picture.read(update, 0.002)
+            picture.add_update(update, 0.002)
     return picture, console
 
 
@@ -47,20 +47,20 @@ def _ready(*, features: int = 2, classes: tuple[str, ...] = ("low", "mid", "high
     )
 
 
-def _read(t: int, *y: float) -> Update:
+def _update(t: int, *y: float) -> Update:
     return Update(t, np.array(y, np.float32), ("low", "mid", "high", "top")[int(np.argmax(y))])
 
 
-REPLIES = [_read(0, 1, 0, 0, 0), None, None, _read(3, 0.1, 0.2, 0.4, 0.3), None, None, None, None]
+REPLIES = [_update(0, 1, 0, 0, 0), None, None, _update(3, 0.1, 0.2, 0.4, 0.3), None, None, None, None]
 
 
 def test_it_shows_signals_raster_answer_and_costs() -> None:
     lines = drawn(_ready(), REPLIES)
     text = "\n".join(lines)
     assert "watch · stream s1" in text
-    assert next(line for line in lines if "read / skipped" in line).split()[4] == "▌▐··"
+    assert next(line for line in lines if "update / skipped" in line).split()[4] == "▌▐··"
     assert [line.split()[1] for line in lines if "━" in line] == ["high", "top", "mid"]
-    assert "8 samples: 2 sent (25.0 %), 2 read (25.0 %)" in text
+    assert "8 samples: 2 sent (25.0 %), 2 updates (25.0 %)" in text
     assert "compute saved 75.0 %  ·  round trip 2.0 ms" in text
 
 
@@ -71,33 +71,33 @@ def test_signals_have_their_names_and_units_or_else_numbers() -> None:
 
 
 def test_an_answer_is_named_where_it_begins() -> None:
-    replies = [_read(0, 1, 0, 0, 0), *[None] * 19, _read(20, 0, 0, 1, 0), *[None] * 11]
-    says = next(line for line in drawn(_ready(), replies) if "the network says" in line)
+    replies = [_update(0, 1, 0, 0, 0), *[None] * 19, _update(20, 0, 0, 1, 0), *[None] * 11]
+    says = next(line for line in drawn(_ready(), replies) if "predicted class" in line)
     assert "│low ─────│high " in says
 
 
 def test_the_raster_stands_still_while_it_moves_on() -> None:
     """Every sample stays in the same half of a character."""
-    replies = [_read(t, 1, 0, 0, 0) if t % 2 == 0 else None for t in range(401)]
+    replies = [_update(t, 1, 0, 0, 0) if t % 2 == 0 else None for t in range(401)]
     for length in (400, 401):
-        raster = next(line for line in drawn(_ready(), replies[:length]) if "read / skipped" in line)
+        raster = next(line for line in drawn(_ready(), replies[:length]) if "update / skipped" in line)
         assert set(raster.split()[4]) == {"▌"} if length % 2 == 0 else {"▌", "█"}
 
 
 def test_an_update_that_comes_late_is_marked_where_it_belongs() -> None:
     shown, console = picture(_ready(), [None] * 8)
-    shown.read(_read(2, 0, 1, 0, 0), 0.1)
+    shown.add_update(_update(2, 0, 1, 0, 0), 0.1)
     with console.capture() as captured:
         console.print(shown.draw())
     lines = captured.get().splitlines()
-    assert next(line for line in lines if "read / skipped" in line).split()[4] == "·▌··"
-    assert "││mi" in next(line for line in lines if "the network says" in line).replace(" ", "")
+    assert next(line for line in lines if "update / skipped" in line).split()[4] == "·▌··"
+    assert "││mi" in next(line for line in lines if "predicted class" in line).replace(" ", "")
 
 
-def test_read_and_skipped_are_red_and_blue() -> None:
+def test_updates_and_skipped_samples_are_red_and_blue() -> None:
     shown, _ = picture(_ready(), REPLIES)
     first = shown._raster().spans[0].style
-    assert (first.color.name, first.bgcolor.name) == (READ, LEFT_OUT)  # type: ignore[union-attr]
+    assert (first.color.name, first.bgcolor.name) == (UPDATED, NOT_SENT)  # type: ignore[union-attr]
 
 
 def test_a_notice_stands_until_the_next_update() -> None:
@@ -108,14 +108,14 @@ def test_a_notice_stands_until_the_next_update() -> None:
         console.print(shown.draw())
     assert "connection lost: !!" in captured.get()
     assert len(captured.get().splitlines()) == height
-    shown.read(_read(7, 1, 0, 0, 0), 0.1)
+    shown.add_update(_update(7, 1, 0, 0, 0), 0.1)
     with console.capture() as captured:
         console.print(shown.draw())
     assert "lost" not in captured.get()
 
 
 def test_outputs_without_classes_are_numbered() -> None:
-    text = "\n".join(drawn(_ready(classes=()), [_read(0, 9.5, -3, 0, 0)]))
+    text = "\n".join(drawn(_ready(classes=()), [_update(0, 9.5, -3, 0, 0)]))
     assert "y0" in text
     assert "9.500" in text
     assert "-3.000" in text
@@ -123,14 +123,14 @@ def test_outputs_without_classes_are_numbered() -> None:
 
 def test_it_is_whole_before_the_first_sample() -> None:
     lines = drawn(_ready(), [])
-    assert "0 samples: 0 sent (–), 0 read (–)" in "\n".join(lines)
+    assert "0 samples: 0 sent (–), 0 updates (–)" in "\n".join(lines)
     assert len(lines) == len(drawn(_ready(), REPLIES))
 
 
 @pytest.mark.parametrize("width", [20, 80, 200])
 @pytest.mark.parametrize("height", [8, 24, 50])
 def test_it_keeps_to_the_width_of_the_terminal_whatever_came(width: int, height: int) -> None:
-    replies = [_read(0, 1, 0, 0, 0), *[None] * 900]
+    replies = [_update(0, 1, 0, 0, 0), *[None] * 900]
     lines = drawn(_ready(features=30), replies, width=width, height=height)
     assert {len(line) for line in lines} == {width}
     assert any("more" in line for line in lines)

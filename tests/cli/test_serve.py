@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from skiprnn_cli import app
-from skiprnn_service.settings import Settings
+from skiprnn_service.settings import RENAMED, Settings
 from support.bundles import write_random_bundle
 from support.serve_command import address, start
 
@@ -91,6 +91,25 @@ def test_what_cannot_be_set_is_said_and_ends_with_2(flags: list[str], said: str)
     result = CliRunner().invoke(app, ["serve", *flags])
     assert result.exit_code == 2
     assert said in result.output
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_setting_under_its_old_name_is_a_hidden_flag_that_warns(old: str, new: str) -> None:
+    old, new = ("--" + name.replace("_", "-") for name in (old, new))
+    shown = CliRunner().invoke(app, ["serve", "--help"], env={"COLUMNS": "300"})
+    assert new in shown.stdout
+    assert f"{old} " not in shown.stdout
+    result = CliRunner().invoke(app, ["serve", old, "1", "--port", "99999"])
+    assert result.exit_code == 2
+    warning, error = result.stderr.splitlines()
+    assert warning == f"warning: {old} is now {new}; {old} goes in the release after this one"
+    assert error.startswith("error: ")
+
+
+def test_a_value_of_the_old_release_is_taken_for_the_new_one() -> None:
+    result = CliRunner().invoke(app, ["serve", "--websocket", "direct", "--port", "99999"])
+    assert "websocket_impl" not in result.stderr
+    assert "error: port: " in result.stderr
 
 
 def test_a_port_that_is_taken_ends_the_command(models: Path) -> None:

@@ -31,7 +31,7 @@ def run(*arguments: str | Path) -> Result:
 def test_it_writes_a_bundle_and_prints_the_parity(run_folder: Path, tmp_path: Path) -> None:
     result = run(run_folder, "--out", tmp_path / "m.onnx")
     assert result.exit_code == 0
-    assert read(tmp_path / "m.onnx").sha256 in result.stdout
+    assert read(tmp_path / "m.onnx").file_sha256 in result.stdout
     for words in ("1 real and 8 random sequences", "largest difference", "gate decisions", "differing"):
         assert words in result.stdout
 
@@ -39,6 +39,7 @@ def test_it_writes_a_bundle_and_prints_the_parity(run_folder: Path, tmp_path: Pa
 def test_json_has_the_same_figures(run_folder: Path, tmp_path: Path) -> None:
     said = json.loads(run(run_folder, "--out", tmp_path / "m.onnx", "--json").stdout)
     assert said["sha256"] == read(tmp_path / "m.onnx").sha256
+    assert said["file_sha256"] == read(tmp_path / "m.onnx").file_sha256
     assert said["bytes"] == (tmp_path / "m.onnx").stat().st_size
     assert said["parity"]["decisions"] > 100
     assert said["parity"]["differing"] == said["parity"]["explained"]
@@ -63,7 +64,13 @@ def test_a_difference_from_torch_ends_with_the_figures_and_no_file(
     assert not (tmp_path / "m.onnx").exists()
 
 
-def test_a_place_that_cannot_be_written_ends_with_the_reason(run_folder: Path, tmp_path: Path) -> None:
-    result = run(run_folder, "--out", tmp_path / "missing" / "m.onnx")
-    assert result.exit_code == 2
-    assert "missing" in result.stderr
+def test_a_folder_that_is_not_there_is_created(run_folder: Path, tmp_path: Path) -> None:
+    assert run(run_folder, "--out", tmp_path / "models" / "m.onnx").exit_code == 0
+    assert read(tmp_path / "models" / "m.onnx")
+
+
+def test_a_file_that_cannot_be_written_ends_with_the_reason(run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").touch()
+    result = run(run_folder, "--out", tmp_path / "models" / "m.onnx")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "models" in result.stderr

@@ -1,4 +1,4 @@
-"""The live picture of `skiprnn stream`: signal, what was read and skipped, the answer, on one axis of time.
+"""The live picture of `skiprnn stream`: signal, updates and skipped samples, outputs, on one axis of time.
 
 A character is two samples wide, everywhere.
 """
@@ -17,8 +17,8 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from skiprnn_cli.braille import curve
-from skiprnn_cli.stream_view import TOP_CLASSES, View, top
+from skiprnn_cli.stream.braille import curve
+from skiprnn_cli.stream.view import TOP_CLASSES, View, top
 
 if TYPE_CHECKING:
     from skiprnn_client import Ready, Update
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FRAMES_PER_SECOND = 15
-LABEL_WIDTH = 20  # with what names the signals and the classes
+LABEL_WIDTH = 20  # of the names of signals and classes
 SIGNAL_ROWS = 2  # of a signal, where there is room
 OTHER_ROWS = 12  # of the picture that are no signal
 MOST_SIGNALS = 8
 
 # Background colours of the raster: of 256, so that they are the same in every terminal's theme.
-READ, SENT, LEFT_OUT = "color(160)", "color(32)", "color(24)"
+UPDATED, SENT, NOT_SENT = "color(160)", "color(32)", "color(24)"
 
 
 class Mark(NamedTuple):
@@ -42,9 +42,9 @@ class Mark(NamedTuple):
     sign: str
 
 
-_READ = Mark(READ, "█")
+_UPDATED = Mark(UPDATED, "█")
 _SENT = Mark(SENT, "─")  # sent, and skipped by the server
-_LEFT_OUT = Mark(LEFT_OUT, "·")
+_NOT_SENT = Mark(NOT_SENT, "·")
 
 
 class Picture(View):
@@ -65,7 +65,7 @@ class Picture(View):
         shown = 2 * self._columns
         self._signals = deque[Sequence[float]](maxlen=shown)
         self._marks = deque[Mark](maxlen=shown)
-        self._said = deque[str](maxlen=shown)
+        self._labels = deque[str](maxlen=shown)
         self._latest: Update | None = None
         self._notice = ""
         self._lock = Lock()  # the picture is drawn by a thread of its own
@@ -85,22 +85,22 @@ class Picture(View):
     ) -> None:
         self._live.__exit__(kind, error, trace)  # leaves the last picture, which holds the summary
 
-    def add(self, x: Sequence[float]) -> None:
+    def add_sample(self, x: Sequence[float]) -> None:
         with self._lock:
-            super().add(x)
+            super().add_sample(x)
             self._signals.append(x)
-            self._marks.append(_LEFT_OUT if self.wake else _SENT)
-            self._said.append((self._latest and self._latest.label) or "")
+            self._marks.append(_NOT_SENT if self.wake else _SENT)
+            self._labels.append((self._latest and self._latest.label) or "")
 
-    def read(self, update: "Update", round_trip: float | None) -> None:
+    def add_update(self, update: "Update", round_trip: float | None) -> None:
         with self._lock:
-            super().read(update, round_trip)
+            super().add_update(update, round_trip)
             self._latest, self._notice = update, ""
             behind = self.ready.next + self.samples - update.t  # 1: it is the latest sample
             if behind <= len(self._marks):
-                self._marks[-behind] = _READ
-                for place in range(1, behind + 1):
-                    self._said[-place] = update.label or ""
+                self._marks[-behind] = _UPDATED
+                for position in range(1, behind + 1):
+                    self._labels[-position] = update.label or ""
 
     def notice(self, text: str) -> None:
         self._notice = text
@@ -108,7 +108,7 @@ class Picture(View):
     def draw(self) -> RenderableType:
         """The picture as it is now."""
         with self._lock:
-            parts = (self._over_time(), Text(), self._answer(), Text(), self._costs())
+            parts = (self._over_time(), Text(), self._outputs(), Text(), self._costs())
         title = f"[b]{self.ready.model}[/b] · stream {self.ready.stream_id}"
         return Panel(Group(*parts), title=title, title_align="left", border_style="dim", padding=(0, 1))
 
@@ -124,9 +124,9 @@ class Picture(View):
             table.add_row(_label(names[index], rows), Text("\n".join(lines), style=_TRACES[index % 3]))
         if (more := len(names) - self._most_signals()) > 0:
             table.add_row(_label(f"{more} more"), "")
-        table.add_row(Text.assemble(("read", "bold red"), (" / skipped", "blue")), self._raster())
+        table.add_row(Text.assemble(("update", "bold red"), (" / skipped", "blue")), self._raster())
         if self.ready.classes:
-            table.add_row(_label("the network says"), self._says())
+            table.add_row(_label("predicted class"), self._predicted())
         return table
 
     def _most_signals(self) -> int:
@@ -138,15 +138,15 @@ class Picture(View):
 
     def _raster(self) -> Text:
         marks = self._aligned(self._marks)
-        pairs = zip(marks[::2], [*marks[1::2], marks[-1] if marks else _LEFT_OUT], strict=False)
+        pairs = zip(marks[::2], [*marks[1::2], marks[-1] if marks else _NOT_SENT], strict=False)
         return Text.assemble(*[_pair(left, right) for left, right in pairs])
 
-    def _says(self) -> Text:
-        """Every answer where it begins, as far as there is room for its name."""
+    def _predicted(self) -> Text:
+        """Every class where it begins, as much of its name as fits."""
         text = Text()
-        for label, group in groupby(self._aligned(self._said)[::2]):
-            room = len(list(group))
-            text.append(f"│{label} "[:room].ljust(room, "─"), style=_says_style(label, self.ready))
+        for label, group in groupby(self._aligned(self._labels)[::2]):
+            width = len(list(group))
+            text.append(f"│{label} "[:width].ljust(width, "─"), style=_class_style(label, self.ready))
         return text
 
     def _aligned(self, latest: deque[T]) -> list[T]:
@@ -155,13 +155,13 @@ class Picture(View):
 
     # -- as it is now
 
-    def _answer(self) -> Table:
+    def _outputs(self) -> Table:
         bars = max(self._columns - 9, 4)
         table = _grid(bars)
         table.add_column(width=7, justify="right")
         ranked = top(self._latest, self.ready) if self._latest else []
         for name, value in ranked:
-            style = _says_style(name, self.ready)
+            style = _class_style(name, self.ready)
             bar = (
                 Text("━" * round(bars * min(max(value, 0), 1)), style=style) if self.ready.classes else Text()
             )
@@ -172,8 +172,8 @@ class Picture(View):
 
     def _costs(self) -> Group:
         width = LABEL_WIDTH + self._columns + 1
-        read = round(width * self.updates / self.samples) if self.samples else 0
-        share = Text.assemble((" " * read, f"on {READ}"), (" " * (width - read), f"on {LEFT_OUT}"))
+        updates = round(width * self.updates / self.samples) if self.samples else 0
+        share = Text.assemble((" " * updates, f"on {UPDATED}"), (" " * (width - updates), f"on {NOT_SENT}"))
         saved = f"compute saved {100 * (1 - self.updates / self.samples):.1f} %" if self.samples else ""
         trip = f"round trip {1000 * self.round_trip:.1f} ms" if self.round_trip else ""
         facts = Text("  ·  ".join(filter(None, (saved, trip, self._to_go()))), style="dim")
@@ -198,7 +198,7 @@ _TINTS = (
 
 
 def _grid(width: int | None = None) -> Table:
-    """Names, and what belongs to them; as wide as that is if nothing is said."""
+    """Two columns, names and values; `width` is that of the values, None: what they need."""
     table = Table.grid(padding=(0, 1))
     table.add_column(width=LABEL_WIDTH, no_wrap=True)
     table.add_column(width=width, no_wrap=True)
@@ -211,7 +211,7 @@ def _label(name: str, rows: int = 1) -> Text:
 
 
 def _names(ready: "Ready") -> list[str]:
-    """Of the features, with units, as the server says; else numbered."""
+    """Names and units of the features, if the server sends them; else their numbers."""
     channels = ready.facts.get("channels") or [{"name": f"x{index}"} for index in range(ready.features)]
     return [" ".join(filter(None, (channel["name"], channel.get("unit")))) for channel in channels]
 
@@ -220,10 +220,10 @@ def _pair(left: Mark, right: Mark) -> tuple[str, Style]:
     """Two samples in a character. Half blocks: the ink is the left one's colour, the ground the right one's."""
     if left == right:
         return left.sign, Style(color="white" if left is _SENT else left.color, bgcolor=left.color)
-    if right is _READ:
+    if right is _UPDATED:
         return "▐", Style(color=right.color, bgcolor=left.color)
     return "▌", Style(color=left.color, bgcolor=right.color)
 
 
-def _says_style(name: str, ready: "Ready") -> str:
+def _class_style(name: str, ready: "Ready") -> str:
     return _TINTS[ready.classes.index(name) % len(_TINTS)] if name in ready.classes else "default"

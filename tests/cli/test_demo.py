@@ -1,4 +1,4 @@
-"""`skiprnn demo`: a page is there, a browser is sent to it, Ctrl-C ends it well."""
+"""`skiprnn demo`: it serves the dashboard, opens it in a browser, and Ctrl-C ends it well."""
 
 import signal
 import subprocess
@@ -16,7 +16,7 @@ COMMAND = "from skiprnn_cli import main; main()"
 
 def test_it_serves_the_page_until_ctrl_c(tmp_path: Path) -> None:
     write_random_bundle(tmp_path / "watch.onnx")
-    command = [sys.executable, "-c", COMMAND, "demo", "--no-open", "--models", str(tmp_path)]
+    command = [sys.executable, "-c", COMMAND, "demo", "--no-open", "--models-dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         page = process.stdout.readline().split()[-1]
@@ -29,7 +29,7 @@ def test_it_serves_the_page_until_ctrl_c(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_the_browser_is_sent_to_the_page_if_it_is_wanted(
+def test_the_dashboard_is_opened_in_a_browser_unless_no_open_is_given(
     monkeypatch: pytest.MonkeyPatch, wanted: bool
 ) -> None:
     opened = list[str]()
@@ -37,5 +37,5 @@ def test_the_browser_is_sent_to_the_page_if_it_is_wanted(
     monkeypatch.setattr("threading.Thread.start", lambda thread: thread.run())
     serve = "skiprnn_service.server.uvicorn_server.serve"
     monkeypatch.setattr(serve, lambda settings, on_started: on_started(8123))  # noqa: ARG005
-    demo(open_page=wanted, models=None, port=0)
+    demo(open_page=wanted, models_dir=None, port=0)
     assert opened == (["http://127.0.0.1:8123/"] if wanted else [])

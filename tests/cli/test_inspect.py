@@ -1,6 +1,7 @@
 """`skiprnn inspect`: everything in the file is printed; what is no bundle ends with the reason."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,18 +27,20 @@ def test_it_prints_what_is_in_the_file(tmp_path: Path) -> None:
     assert result.exit_code == 0
     for words in (
         "random_lstm",
-        bundle.sha256,
-        "2 × 8 LSTM, 32 values of state a stream",
+        "2 × 8 LSTM, 32 values of state per stream",
         "3: x0 [V], x1 [V], x2 [V]",
         "50 Hz",
         "sequence classification",
         "2 probabilities: c0, c1",
-        "opens at 0.75, skips 99 samples at most",
+        "threshold 0.75, skips 99 samples at most",
         "0.25",
         '{"accuracy": 0.9}',
         "watch",
     ):
         assert words in result.stdout
+    digests = {"sha256 of the file": bundle.file_sha256, "inner sha256": bundle.sha256}
+    for name, digest in digests.items():
+        assert re.search(rf"{name} +│ {digest} ", result.stdout)
 
 
 @pytest.mark.parametrize(
@@ -56,10 +59,11 @@ def test_it_says_what_the_outputs_and_features_are(
     assert words in run(tmp_path / "m.onnx").stdout
 
 
-def test_json_is_the_description_in_the_file(tmp_path: Path) -> None:
+def test_json_is_the_description_in_the_file_and_both_digests(tmp_path: Path) -> None:
     bundle = write_random_bundle(tmp_path / "m.onnx")
     said = json.loads(run(tmp_path / "m.onnx", "--json").stdout)
-    assert said == bundle.info.to_json() | {"sha256": bundle.sha256}
+    digests = {"sha256": bundle.sha256, "file_sha256": bundle.file_sha256}
+    assert said == bundle.info.to_json() | digests
 
 
 def test_names_with_brackets_are_printed_as_they_are(tmp_path: Path) -> None:

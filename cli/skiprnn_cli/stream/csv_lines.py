@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 
 class CsvError(ValueError):
-    """A line that is not a sample; the message says where and why."""
+    """A line that is not a sample; the message has the place and the reason."""
 
 
 def read_samples(lines: Iterable[str], features: int, *, source: str) -> Iterator[list[float]]:

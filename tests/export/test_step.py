@@ -136,12 +136,12 @@ def test_a_step_that_differs_is_an_error_and_leaves_no_file(
     assert not (tmp_path / "model.onnx").exists()
 
 
-def test_a_folder_without_a_network_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_network_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="expected a network directory"):
         export(tmp_path, tmp_path / "model.onnx")
 
 
-def test_a_cap_that_no_server_could_tabulate_is_refused(tmp_path: Path) -> None:
+def test_a_cap_that_no_server_could_tabulate_is_rejected(tmp_path: Path) -> None:
     network().save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"max_skip": 10**6}))
@@ -149,7 +149,26 @@ def test_a_cap_that_no_server_could_tabulate_is_refused(tmp_path: Path) -> None:
         export(tmp_path, tmp_path / "model.onnx")
 
 
-def test_facts_that_are_no_object_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["schedule", "cadence"])
+def test_a_baseline_without_a_trained_gate_is_rejected(tmp_path: Path, key: str) -> None:
+    network().save(tmp_path)
+    (tmp_path / "training.json").write_text(json.dumps({key: "uniform"}))
+    with pytest.raises(
+        ValueError, match="expected a network with a trained gate, got a baseline of uniform schedule"
+    ):
+        export(tmp_path, tmp_path / "model.onnx")
+
+
+def test_folders_of_the_file_are_created_once_there_is_a_bundle(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        export(tmp_path, tmp_path / "new" / "model.onnx")
+    assert not (tmp_path / "new").exists()
+    network().save(tmp_path)
+    report = export(tmp_path, tmp_path / "new" / "models" / "model.onnx")
+    assert read(tmp_path / "new" / "models" / "model.onnx").sha256 == report.bundle.sha256
+
+
+def test_facts_that_are_no_object_are_rejected(tmp_path: Path) -> None:
     network().save(tmp_path)
     (tmp_path / "training.json").write_text("[]")
     with pytest.raises(ValueError, match=r"training\.json: expected a JSON object, got list"):

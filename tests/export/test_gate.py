@@ -124,7 +124,7 @@ def test_equal_settings_share_one_table() -> None:
 @pytest.mark.parametrize(
     ("threshold", "max_skip"), [(0.49, 1), (1.01, 1), (math.nan, 1), (0.5, 0), (0.5, 10**9)]
 )
-def test_settings_out_of_range_are_refused(threshold: float, max_skip: int) -> None:
+def test_settings_out_of_range_are_rejected(threshold: float, max_skip: int) -> None:
     for function in (skips, recursion):
         with pytest.raises(ValueError, match="expected"):
             function(0.5, threshold=threshold, max_skip=max_skip)

@@ -11,14 +11,14 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from skiprnn_cli.csv_lines import read_samples
+from skiprnn_cli.stream.csv_lines import read_samples
 
-_FRAMES = 1024  # of a WAV file that are read at once
+_FRAMES = 1024  # of a WAV file, read at once
 _SCALES = {1: 2.0**7, 2: 2.0**15, 3: 2.0**23, 4: 2.0**31}  # by bytes a sample
 
 
-class Kind(StrEnum):
-    """How a source is written."""
+class Format(StrEnum):
+    """Of a source."""
 
     CSV = "csv"
     NPY = "npy"
@@ -26,41 +26,41 @@ class Kind(StrEnum):
 
 
 class SourceError(ValueError):
-    """A source that does not hold samples of the model; the message says what was expected."""
+    """A source that does not hold samples of the model; the message has what was expected."""
 
 
 class Source(NamedTuple):
-    """Samples as they come. `rate`: samples a second, as recorded; `length`: how many; None: it does not say."""
+    """Samples as they come. `sample_rate`: Hz, as recorded; `length`: samples; None: the source does not state it."""
 
     samples: Iterator[list[float]]
-    rate: float | None = None
+    sample_rate: float | None = None
     length: int | None = None
 
 
 def check_readable(name: str) -> None:
-    """Raise OSError where a source cannot even be opened: better said before a stream is."""
+    """Raise OSError where a source cannot be opened: before a stream is."""
     if name != "-":
         Path(name).open("rb").close()
 
 
 @contextmanager
-def opened(name: str, features: int, kind: Kind | None = None) -> Iterator[Source]:
+def open_source(name: str, features: int, format: Format | None = None) -> Iterator[Source]:
     """A source of samples of `features` numbers, for the length of the block.
 
     Args:
         name: of a file; - is standard input.
-        kind: None tells it by the name's ending; CSV where that says nothing.
+        format: None: from the ending of the name; CSV where that is none of them.
 
     Raises:
         OSError: the file cannot be read.
         SourceError, CsvError: it does not hold such samples. CSV and WAV are read on the way, so this may come late.
     """
-    kind = kind or _kind_of(name)
+    format = format or _format_of(name)
     if name == "-":
-        yield _standard_input(kind, features)
-    elif kind is Kind.NPY:
+        yield _standard_input(format, features)
+    elif format is Format.NPY:
         yield _array(np.load(name, mmap_mode="r", allow_pickle=False), features, name)
-    elif kind is Kind.WAV:
+    elif format is Format.WAV:
         with Path(name).open("rb") as file:
             yield _wav(file, features, name)
     else:
@@ -68,17 +68,17 @@ def opened(name: str, features: int, kind: Kind | None = None) -> Iterator[Sourc
             yield Source(read_samples(lines, features, source=name))
 
 
-def _kind_of(name: str) -> Kind:
+def _format_of(name: str) -> Format:
     ending = Path(name).suffix.lower().removeprefix(".")
-    return Kind(ending) if ending in set(Kind) else Kind.CSV
+    return Format(ending) if ending in set(Format) else Format.CSV
 
 
-def _standard_input(kind: Kind, features: int) -> Source:
-    match kind:
-        case Kind.NPY:
+def _standard_input(format: Format, features: int) -> Source:
+    match format:
+        case Format.NPY:
             whole = io.BytesIO(sys.stdin.buffer.read())
             return _array(np.load(whole, allow_pickle=False), features, "-")
-        case Kind.WAV:
+        case Format.WAV:
             return _wav(sys.stdin.buffer, features, "-")
     return Source(read_samples(sys.stdin, features, source="-"))
 
@@ -101,7 +101,7 @@ def _wav(file: IO[bytes], features: int, name: str) -> Source:
     if sound.getnchannels() != features:
         expected = f"{features} channels, as the model has features"
         raise SourceError(f"{name}: expected {expected}, got {sound.getnchannels()}")
-    return Source(_frames(sound), rate=float(sound.getframerate()), length=sound.getnframes())
+    return Source(_frames(sound), sample_rate=float(sound.getframerate()), length=sound.getnframes())
 
 
 def _frames(sound: wave.Wave_read) -> Iterator[list[float]]:

@@ -1,4 +1,4 @@
-"""A load of many streams in plain asyncio, and what became of it."""
+"""A load of many streams in plain asyncio, and what it measured."""
 
 import asyncio
 import time
@@ -16,20 +16,29 @@ from skiprnn_client import Ready, Reply, ServerError
 from skiprnn_client.handshake import OPEN_ERRORS, Options, address, closed, failure, socket_settings
 from skiprnn_client.messages import decode_answer, decode_ready, encode_samples
 
-_DIFFERENT = 64  # messages before they repeat
+_DISTINCT = 64  # messages before they repeat
 _OPENING = 32  # connections at a time
 
 
 @dataclass(frozen=True)
 class Load:
-    """Messages of `samples` samples on `streams` streams, `rate` a second on each (None: when the last is answered)."""
+    """Messages of `samples` samples on `streams` streams.
+
+    Attributes:
+        sample_rate: samples a second of each stream; None: the next message when the last is answered.
+    """
 
     url: str
     streams: int
     samples: int
-    rate: float | None = None
+    sample_rate: float | None = None
     encoding: Literal["f32", "json"] = "f32"
     api_key: str | None = None
+
+    @property
+    def message_rate(self) -> float | None:
+        """Messages a second of each stream."""
+        return self.sample_rate and self.sample_rate / self.samples
 
 
 @dataclass
@@ -47,7 +56,7 @@ class Tally:
 
 
 async def run(load: Load, *, seconds: float, warm_up: float) -> dict[str, Any]:
-    """Load a server and say what it did. Raises ClientError: it refused a stream, closed one, or answered an error."""
+    """Load a server and report. Raises ClientError: it rejected a stream, closed one, or answered an error."""
     tally, opening = Tally(), asyncio.Semaphore(_OPENING)
     opened = [asyncio.Event() for _ in range(load.streams)]
     streams = [asyncio.create_task(_stream(load, n, tally, opening, opened[n])) for n in range(load.streams)]
@@ -101,11 +110,11 @@ async def _stream(
 
 
 async def _converse(socket: ClientConnection, ready: Ready, load: Load, number: int, tally: Tally) -> None:
-    blocks = cycle(_blocks(ready.features, load.samples, seed=number))
-    start = time.perf_counter() + (number / load.streams / load.rate if load.rate else 0)
+    blocks, rate = cycle(_blocks(ready.features, load.samples, seed=number)), load.message_rate
+    start = time.perf_counter() + (number / load.streams / rate if rate else 0)
     for turn, block in zip(count(), blocks, strict=False):
-        due = start + turn / load.rate if load.rate else time.perf_counter()
-        if load.rate:
+        due = start + turn / rate if rate else time.perf_counter()
+        if rate:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
         await socket.send(encode_samples(turn * load.samples, block, load.encoding))
         reply = await _reply(socket, ready)
@@ -124,22 +133,25 @@ async def _reply(socket: ClientConnection, ready: Ready) -> Reply:
 
 def _blocks(features: int, samples: int, *, seed: int) -> Iterator[Any]:
     rng = np.random.default_rng(seed)
-    return (rng.standard_normal((samples, features), np.float32) for _ in range(_DIFFERENT))
+    return (rng.standard_normal((samples, features), np.float32) for _ in range(_DISTINCT))
 
 
 def _report(load: Load, tally: Tally, elapsed: float, cpu: float) -> dict[str, Any]:
     messages = len(tally.latencies)
+    update_rate = round(tally.updates / (messages * load.samples), 4) if messages else None
     p50, p90, p99 = np.percentile(tally.latencies, [50, 90, 99]) * 1e3 if messages else (None,) * 3
     return {
         "url": load.url,
         "streams": load.streams,
         "samples_per_message": load.samples,
-        "rate": load.rate,
+        "sample_rate": load.sample_rate,
+        "rate": load.message_rate,  # until the release after this one
         "encoding": load.encoding,
         "seconds": round(elapsed, 3),
         "messages_per_second": round(messages / elapsed, 1),
         "samples_per_second": round(messages * load.samples / elapsed, 1),
-        "read": round(tally.updates / (messages * load.samples), 4) if messages else None,
+        "update_rate": update_rate,
+        "read": update_rate,  # until the release after this one
         "p50_ms": _rounded(p50),
         "p90_ms": _rounded(p90),
         "p99_ms": _rounded(p99),

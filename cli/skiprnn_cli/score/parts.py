@@ -1,4 +1,4 @@
-"""The parts of a scoring run that was perhaps stopped: one file a chunk, whole or not there at all."""
+"""The chunks that a scoring run has done: one file each, complete or absent, so that a stopped run can resume."""
 
 import json
 import os
@@ -18,18 +18,18 @@ _PLAN = "plan.json"
 
 
 class Parts:
-    """A folder of parts, beside the file that they will be.
+    """A folder of parts, beside the file that they will be joined in.
 
     Args:
         out: that file.
-        plan: what is scored by what. Parts of another plan are thrown away: they would be other scores.
+        plan: what is scored by what. Parts of another plan are removed: their scores would differ.
     """
 
     def __init__(self, out: Path, plan: Mapping[str, Any]) -> None:
         self._folder, self._plan = out.with_name(f"{out.name}.parts"), json.dumps(plan, sort_keys=True)
 
     def open(self) -> bool:
-        """Make the folder ready; returns whether it holds parts of this plan."""
+        """Create the folder; returns whether it holds parts of this plan."""
         known = self._folder / _PLAN
         if known.is_file() and known.read_text() == self._plan:
             return any(self._folder.glob("*.npz"))
@@ -40,18 +40,18 @@ class Parts:
         return False
 
     def has(self, number: int) -> bool:
-        """Is this part there?"""
+        """Whether this part is done."""
         return self._path(number).is_file()
 
-    def write(self, number: int, scored: list[Scored], said: Said) -> None:
-        """Keep a part: after this it survives a crash."""
+    def write(self, number: int, scored: list[Scored], spec: Said) -> None:
+        """Write a part: after this it survives a crash."""
         with atomic(self._path(number)) as file:
-            part = writer("npz", file, said)
+            part = writer("npz", file, spec)
             part.write(scored)
             part.close()
 
     def read(self, number: int) -> list[Scored]:
-        """The part as it was written; where only final outputs are kept, as one update each at no known index."""
+        """The part as it was written; where it has only final outputs, as one update each at no known index."""
         with np.load(self._path(number), allow_pickle=False) as part:
             counts, y, t = part["update_count"], part["y"], None
             ends = counts.cumsum()[:-1]
@@ -66,7 +66,7 @@ class Parts:
             ]
 
     def remove(self) -> None:
-        """Throw all parts away."""
+        """Remove all parts."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, number: int) -> Path:
@@ -75,7 +75,7 @@ class Parts:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
-    """A file that is there when the block ends, whole and on the disk, or not at all."""
+    """A file that exists once the block ends, complete and on the disk; after an error it does not."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with unfinished.open("wb") as file:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skiprnn_cli.csv_lines import CsvError
-from skiprnn_cli.sources import Kind, SourceError, opened
+from skiprnn_cli.stream.csv_lines import CsvError
+from skiprnn_cli.stream.sources import Format, SourceError, open_source
 
 ROWS = np.array([[0.5, -0.25], [0.125, 0.75], [-1.0, 0.0]])
 
@@ -24,8 +24,8 @@ def write_wav(file: Any, rows: np.ndarray[Any, Any], width: int, rate: int = 800
         sound.writeframes(data)
 
 
-def read(path: str | Path, features: int = 2, kind: Kind | None = None) -> list[list[float]]:
-    with opened(str(path), features, kind) as source:
+def read(path: str | Path, features: int = 2, format: Format | None = None) -> list[list[float]]:
+    with open_source(str(path), features, format) as source:
         return list(source.samples)
 
 
@@ -38,7 +38,7 @@ def test_csv_is_read_by_its_name_or_for_want_of_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
 def test_an_array_is_read_row_by_row(tmp_path: Path, dtype: str) -> None:
     np.save(tmp_path / "run.npy", (8 * ROWS).astype(dtype))
-    with opened(str(tmp_path / "run.npy"), 2) as source:
+    with open_source(str(tmp_path / "run.npy"), 2) as source:
         assert source.length == 3
         assert list(source.samples) == (8 * ROWS).tolist()
 
@@ -52,27 +52,29 @@ def test_a_line_of_numbers_does_for_one_feature(tmp_path: Path) -> None:
 def test_sound_is_read_from_minus_one_to_one(tmp_path: Path, width: int) -> None:
     path = tmp_path / "run.wav"
     write_wav(str(path), ROWS, width)
-    with opened(str(path), 2) as source:
-        assert (source.rate, source.length) == (8000, 3)
+    with open_source(str(path), 2) as source:
+        assert (source.sample_rate, source.length) == (8000, 3)
         assert list(source.samples) == ROWS.tolist()
 
 
-@pytest.mark.parametrize("kind", [Kind.CSV, Kind.NPY, Kind.WAV])
-def test_every_kind_is_read_from_standard_input(monkeypatch: pytest.MonkeyPatch, kind: Kind) -> None:
+@pytest.mark.parametrize("format", [Format.CSV, Format.NPY, Format.WAV])
+def test_every_format_is_read_from_standard_input(monkeypatch: pytest.MonkeyPatch, format: Format) -> None:
     data = io.BytesIO()
-    match kind:
-        case Kind.CSV:
+    match format:
+        case Format.CSV:
             np.savetxt(data, ROWS, delimiter=",")
-        case Kind.NPY:
+        case Format.NPY:
             np.save(data, ROWS)
-        case Kind.WAV:
+        case Format.WAV:
             write_wav(data, ROWS, 2)
     pipe = io.BytesIO(data.getvalue())
     text = io.TextIOWrapper(pipe)
     monkeypatch.setattr(
-        sys, "stdin", SimpleNamespace(buffer=pipe, __iter__=text.__iter__) if kind is not Kind.CSV else text
+        sys,
+        "stdin",
+        SimpleNamespace(buffer=pipe, __iter__=text.__iter__) if format is not Format.CSV else text,
     )
-    assert read("-", kind=kind) == ROWS.tolist()
+    assert read("-", format=format) == ROWS.tolist()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_every_kind_is_read_from_standard_input(monkeypatch: pytest.MonkeyPatch,
         (np.array([["a", "b"]]), r"expected numbers \[T, 2\], got <U1 \[1, 2\]"),
     ],
 )
-def test_another_shape_is_refused(tmp_path: Path, array: np.ndarray[Any, Any], words: str) -> None:
+def test_another_shape_is_rejected(tmp_path: Path, array: np.ndarray[Any, Any], words: str) -> None:
     np.save(tmp_path / "run.npy", array)
     with pytest.raises(SourceError, match=words):
         read(tmp_path / "run.npy")
@@ -95,19 +97,19 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
         read(tmp_path / "run.npy")
 
 
-def test_another_number_of_channels_is_refused(tmp_path: Path) -> None:
+def test_another_number_of_channels_is_rejected(tmp_path: Path) -> None:
     write_wav(str(tmp_path / "run.wav"), ROWS, 2)
     with pytest.raises(SourceError, match="expected 1 channels, as the model has features, got 2"):
         read(tmp_path / "run.wav", 1)
 
 
-def test_what_is_no_sound_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_sound_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "run.wav").write_bytes(b"RIFF\x00\x00")
     with pytest.raises(SourceError, match="expected PCM in a WAV file"):
         read(tmp_path / "run.wav")
 
 
-def test_a_kind_that_is_said_counts_for_more_than_the_name(tmp_path: Path) -> None:
+def test_a_format_that_is_given_counts_for_more_than_the_name(tmp_path: Path) -> None:
     (tmp_path / "run.npy").write_text("1,x\n")
     with pytest.raises(CsvError):
-        read(tmp_path / "run.npy", kind=Kind.CSV)
+        read(tmp_path / "run.npy", format=Format.CSV)

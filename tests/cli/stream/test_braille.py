@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skiprnn_cli.braille import curve
+from skiprnn_cli.stream.braille import curve
 
 BLANK = "\u2800"
 
