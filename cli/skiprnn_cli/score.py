@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
     from skiprnn_export import Bundle
     from skiprnn_service.engine.step_runner import StepRunner
-    from skiprnn_service.scoring.formats import Item, Said
+    from skiprnn_service.scoring.formats.base import Example, OutputSpec, Scored
     from skiprnn_service.scoring.job import Totals
-    from skiprnn_service.scoring.writers import Scored
 
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
@@ -89,12 +88,13 @@ class _Run:
         self, model: Path, data: Path, out: Path, updates: bool, threshold: float | None, max_bytes: int
     ) -> None:
         from skiprnn_export import read
-        from skiprnn_service.scoring.formats import kind_of_file, pyarrow
+        from skiprnn_service.scoring.formats.registry import format_of_file
+        from skiprnn_service.scoring.formats.tables import pyarrow
 
         self.bundle: Bundle = read(model)
         self.data, self.out, self._updates, self._threshold = data, out, updates, threshold
-        self._kind, self._answer, self._max_bytes = kind_of_file(data), kind_of_file(out), max_bytes
-        if {self._kind, self._answer} & {"arrow", "arrow_file", "parquet", "csv"}:
+        self._input, self._output, self._max_bytes = format_of_file(data), format_of_file(out), max_bytes
+        if {self._input, self._output} & {"arrow", "arrow_file", "parquet", "csv"}:
             pyarrow()  # or say what is missing before any work
         self.total_bytes, self.resumed = data.stat().st_size, False
         self.seconds, self.samples = 0.0, 0
@@ -127,27 +127,27 @@ class _Run:
         }
 
     @property
-    def _said(self) -> "Said":
-        from skiprnn_service.scoring.formats import Said
+    def _spec(self) -> "OutputSpec":
+        from skiprnn_service.scoring.formats.base import OutputSpec
         from skiprnn_service.scoring.job import output_names
 
-        return Said(self.bundle.info.name, "1", output_names(self.bundle.info), self._updates)
+        return OutputSpec(self.bundle.info.name, "1", output_names(self.bundle.info), self._updates)
 
     def score(self, source: BinaryIO, on_chunk: "Callable[[Totals], None]") -> "Totals":
         """Score what is not done yet, then put the parts together. Returns the totals of all."""
         from skiprnn_service.errors import MessageError
-        from skiprnn_service.scoring.job import Totals, chunks, layout
-        from skiprnn_service.scoring.readers import read
+        from skiprnn_service.scoring.formats.registry import read
+        from skiprnn_service.scoring.job import Totals, chunks, input_spec
 
-        found, totals = read(self._kind, source, layout(self.bundle.info, self._max_bytes)), Totals()
-        threshold = found.threshold if self._threshold is None else self._threshold
+        given, totals = read(self._input, source, input_spec(self.bundle.info, self._max_bytes)), Totals()
+        threshold = given.threshold if self._threshold is None else self._threshold
         number = -1
-        for number, chunk in enumerate(chunks(found.items)):
+        for number, chunk in enumerate(chunks(given.examples)):
             if self._parts.has(number):
                 scored = self._parts.read(number)
             else:
                 scored = self._scored(chunk, threshold, first=totals.sequences)
-                self._parts.write(number, scored, self._said)
+                self._parts.write(number, scored, self._spec)
             totals = totals.plus(scored)
             on_chunk(totals)
         if number < 0:
@@ -155,7 +155,7 @@ class _Run:
         self._put_together(number + 1)
         return totals
 
-    def _scored(self, chunk: "list[Item]", threshold: float | None, *, first: int) -> "list[Scored]":
+    def _scored(self, chunk: "list[Example]", threshold: float | None, *, first: int) -> "list[Scored]":
         from skiprnn_service.scoring.job import score_chunk
 
         started = time.perf_counter()
@@ -166,10 +166,10 @@ class _Run:
 
     def _put_together(self, parts: int) -> None:
         from skiprnn_cli.score_parts import atomic
-        from skiprnn_service.scoring.writers import writer
+        from skiprnn_service.scoring.formats.registry import writer
 
         with atomic(self.out) as sink:
-            whole = writer(self._answer, sink, self._said)
+            whole = writer(self._output, sink, self._spec)
             for number in range(parts):
                 whole.write(self._parts.read(number))
             whole.close()

@@ -16,6 +16,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from skiprnn_service.errors import SkipRnnServiceError
 from skiprnn_service.middleware.request_ids import RequestIds
@@ -75,6 +77,7 @@ def _add_routes(app: FastAPI) -> None:
     app.add_exception_handler(SkipRnnServiceError, _on_service_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.mount("/page/client", StaticFiles(directory=page_route.CLIENT), name="client")
     app.mount("/page", StaticFiles(directory=_PAGE), name="page")
     app.add_api_route("/", _page, include_in_schema=False)
@@ -99,3 +102,8 @@ async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     said = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
     return JSONResponse({"error": "; ".join(said)}, 400)
+
+
+async def _on_disconnect(_: Request, __: Exception) -> Response:
+    """Not sent: there is no client any more. nginx logs such a request with the same status."""
+    return Response(status_code=499)
