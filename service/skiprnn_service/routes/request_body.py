@@ -1,7 +1,7 @@
 """Bodies of requests: decompressed as they come, and never larger than a limit.
 
-What counts is the size after decompression, so a compressed bomb is refused as soon as it has grown too large, within a
-few kilobytes of memory.
+The limit is on the size after decompression, so a compressed bomb is rejected as soon as it has grown too large, within
+a few kilobytes of memory.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ async def chunks(request: Request, *, limit: int, setting: str) -> AsyncIterator
 
     Args:
         limit: bytes, of the decompressed body.
-        setting: what the limit is called.
+        setting: the name of the limit.
 
     Raises:
         TooLargeError: the body is larger.
@@ -74,7 +74,7 @@ class _Inflate:
             if chunk:
                 yield chunk
         if data or self._stream.unused_data:
-            raise MessageError("body: expected nothing behind the compressed data")
+            raise MessageError("body: expected nothing after the compressed data")
 
     def check_end(self) -> None:
         if not self._stream.eof:

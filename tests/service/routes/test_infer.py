@@ -204,6 +204,22 @@ def test_bodies_may_be_compressed_both_ways(
     assert_equal(result, expected(bundle, x, [500]))
 
 
+def test_an_answer_is_not_compressed_for_a_client_that_takes_no_compression(
+    server: Running, bundle: Bundle
+) -> None:
+    url, x = f"{server.http}/v2/models/watch/infer", batch(bundle, [200])
+    body = {
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": x.shape, "data": x.ravel().tolist()}],
+        "id": None,
+        "parameters": None,
+    }
+    for accepted, encoding in (("gzip;q=0", None), ("gzip;q=0.2, deflate;q=0.4", "deflate")):
+        answer = httpx.post(url, json=body, headers={"Accept-Encoding": accepted})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers.get("Content-Encoding") == encoding
+        assert "id" not in answer.json()
+
+
 async def test_the_asynchronous_client_gets_the_same(server: Running, bundle: Bundle) -> None:
     x = batch(bundle, [100, 50])
     async with triton_aio.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
@@ -314,7 +330,7 @@ def test_bodies_and_answers_beyond_their_limits_are_refused(models: Path) -> Non
         (b"{}", {"Inference-Header-Content-Length": "3"}, "expected 1 to 2 bytes of JSON, got '3'"),
         (b"{}", {"Inference-Header-Content-Length": "0"}, "expected 1 to 2 bytes of JSON, got '0'"),
         (b"{}", {"Inference-Header-Content-Length": "-1"}, "expected 1 to 2 bytes of JSON"),
-        (b"{}more", {"Inference-Header-Content-Length": "2"}, "nothing behind the tensors, got 4 bytes"),
+        (b"{}more", {"Inference-Header-Content-Length": "2"}, "nothing after the tensors, got 4 bytes"),
         (b"{}", {"Content-Encoding": "gzip"}, "not compressed as Content-Encoding says"),
         (b'{"parameters": {"sequence_id": 1.5}}', {}, "sequence_id: expected a whole number or a string"),
         (b'{"parameters": {"sequence_id": -1}}', {}, "sequence_id: expected 0 to"),
