@@ -361,55 +361,18 @@ def request_with(body: bytes) -> bytes:
     ("kind", "body", "said"),
     [
         ("json", b"{", "sequences"),
-        ("json", b'{"sequences": [[[1, 2]]]}', "sequence 0: expected [T, 3]"),
-        ("ndjson", b'{"x": [[1, 2, 3]]}\n{"y": 1}', "line 2: expected"),
-        ("ndjson", b"\xff\n", "line 1: expected"),
         ("ndjson", b"\n\n", "expected one sequence at least"),
         ("npy", b"PK", "expected a file as numpy.save writes it"),
-        ("npy", as_npy(np.zeros((2, 5, 3), np.float32))[:-1], "ends in sequence 1"),
-        ("npy", as_npy(np.zeros((5, 2), np.float32)), "got shape [5, 2]"),
-        ("npy", as_npy(np.zeros((0, 5, 3), np.float32)), "got shape [0, 5, 3]"),
-        ("npy", as_npy(np.asfortranarray(np.zeros((5, 3)))), "expected C order"),
-        ("npy", as_npy(np.array([[["a"] * 3]])), "expected numbers, got <U1"),
-        ("npz", b"no zip", "expected a file as numpy.savez writes it"),
-        ("npz", as_npz(lengths=np.array([1])), "expected x beside lengths"),
-        ("npz", as_npz(x=np.zeros((2, 5, 3)), lengths=np.array([5, 6])), "from 1 to 5"),
-        ("npz", as_npz(x=np.zeros((5, 3)), lengths=np.array([2, 2])), "with sum 5, got 4"),
-        ("npz", as_npz(x=np.zeros((5, 3)), lengths=np.array([2.5, 2.5])), "expected [N] whole numbers"),
-        ("arrow", b"no arrow", "Arrow stream: "),
-        ("arrow_file", b"no arrow", "Arrow file: "),
         ("parquet", b"no parquet", "Parquet: "),
-        ("csv", b"", "CSV: "),
-        ("csv", b"a,b\n1,2\n", "expected a list column x, or columns ['x0', 'x1', 'x2'], got ['a', 'b']"),
-        ("csv", b"x0,x1,x2\n1,2,z\n", "x2: expected numbers"),
         ("csv", b"x0,x1,x2\n1,,2\n", "expected finite numbers"),
-        ("csv", b"x0,x1,x2,sequence\n1,2,3,4\n1,2,3,\n", "sequence: expected a name or number in every row"),
-        ("arrow", as_arrow(nested([np.zeros((2, 2), np.float32)])), "x: expected lists of 3 numbers"),
-        ("arrow", as_arrow(pa.table({"x": pa.array([None], pa.list_(pa.list_(pa.float32())))})), "null"),
-        ("arrow", as_arrow(pa.table({"x": pa.array([[1.0]], pa.list_(pa.float32()))})), "got list<"),
     ],
 )
-def test_a_body_that_is_not_what_it_says_is_refused(
+def test_a_body_that_is_not_what_it_says_is_rejected(
     server: Running, kind: str, body: bytes, said: str
 ) -> None:
     answer = post(server, body, kind)
     assert answer.status_code == 400
     assert said in answer.json()["error"]
-
-
-def test_pickles_are_never_read(server: Running) -> None:
-    pickled = np.empty(1, object)
-    pickled[0] = [[1.0, 2.0, 3.0]]
-    sink = io.BytesIO()
-    np.save(sink, pickled, allow_pickle=True)
-    for kind, body in (
-        ("npy", sink.getvalue()),
-        ("npz", as_npz(x=pickled)),
-        ("npz", as_npz(x=np.zeros((1, 3)), lengths=pickled)),
-    ):
-        answer = post(server, body, kind)
-        assert answer.status_code == 400
-        assert "pickled" in answer.json()["error"] or "allow_pickle" in answer.json()["error"]
 
 
 def test_unknown_kinds_are_refused(server: Running) -> None:
