@@ -110,7 +110,7 @@ async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
 async def _on_uncaught_error(_: Request, __: Exception) -> JSONResponse:
     """Starlette answers these outside of all middleware, and then raises them: the server logs the traceback."""
     headers = security_headers.HEADERS | {request_ids.HEADER: request_id.get() or ""}
-    return _error(500, "internal", "internal error: the log of the server says more", headers)
+    return _error(500, "internal", "internal error: see the log of the server", headers)
 
 
 async def _on_disconnect(_: Request, __: Exception) -> Response:

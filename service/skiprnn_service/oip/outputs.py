@@ -40,7 +40,7 @@ class InferResult(NamedTuple):
 
 
 class Output(NamedTuple):
-    """An output: its datatype, its dimensions behind N (−1: any; "K"), whether it begins with N, how it is made."""
+    """An output: its datatype, its dimensions (−1: any; "K"), how it is made, and its meaning."""
 
     datatype: str
     dims: tuple[int | str, ...]
@@ -53,7 +53,7 @@ def _y(result: InferResult) -> Array:
 
 
 def _steps(result: InferResult) -> Array:
-    """Each output holds until the next: to the end of the sequence, and of the padding behind it."""
+    """Each output holds until the next: to the end of the sequence and its padding."""
     index = np.arange(result.first, result.first + result.steps)
     missing = 1 if result.before is None else 0
     rows = (result.held(i)[t.searchsorted(index, side="right") - missing] for i, t in enumerate(result.t))

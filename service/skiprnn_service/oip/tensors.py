@@ -66,7 +66,7 @@ class _Output(msgspec.Struct):
 
 
 class _Body(msgspec.Struct):
-    """null is taken as absent: clients of other languages write their optional fields so."""
+    """null means absent: some clients write optional fields so."""
 
     inputs: list[_Tensor] | None = None
     id: str | None = None

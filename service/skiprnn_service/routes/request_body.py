@@ -31,7 +31,7 @@ async def chunks(request: Request, *, limit: int, setting: str) -> AsyncIterator
     Raises:
         TooLargeError: the body is larger.
         ContentTypeError: a Content-Encoding other than gzip and deflate.
-        MessageError: it is not compressed as it says, or ends early.
+        MessageError: it is not compressed as Content-Encoding says, or ends early.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity" and encoding not in _WINDOW:
