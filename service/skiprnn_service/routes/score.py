@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import negotiation, request_body
+from skiprnn_service.scoring.disk_space import enough_disk_space
 from skiprnn_service.scoring.formats.registry import FORMATS
 from skiprnn_service.scoring.job import Job, run
 from skiprnn_service.state import ServerState
@@ -83,7 +84,7 @@ async def score_sequences(
         max_bytes=server.settings.max_request_bytes,
         max_output_bytes=server.settings.max_score_bytes,
     )
-    with contextlib.ExitStack() as until_sent:
+    with enough_disk_space(), contextlib.ExitStack() as until_sent:
         sink = until_sent.enter_context(tempfile.SpooledTemporaryFile(SMALL))
         with await _received(request, job.input_format, server) as source:
             await _while_connected(request, _score(job, served, source, sink, server))

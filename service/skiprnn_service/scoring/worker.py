@@ -14,6 +14,7 @@ import msgspec
 from skiprnn_export import parse
 from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import InferenceError, SkipRnnServiceError
+from skiprnn_service.scoring.disk_space import enough_disk_space
 from skiprnn_service.scoring.job import Job, run
 
 IDLE_SECONDS = 60.0  # without a job: then the process ends, and its memory is free
@@ -51,7 +52,7 @@ def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
 
 def _reply(request: bytes, files: list[int], runners: dict[str, StepRunner]) -> bytes:
     try:
-        with contextlib.ExitStack() as opened:
+        with enough_disk_space(), contextlib.ExitStack() as opened:
             modes = ("rb", "wb", "rb")[: len(files)]
             source, sink, *model = [
                 opened.enter_context(os.fdopen(file, mode, _BUFFER))

@@ -12,6 +12,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -422,6 +423,15 @@ def test_more_requests_than_may_wait_are_refused(models: Path, many: list[Sample
 
     with serving(models, scoring_priority="normal", max_scoring=1, max_scoring_waiting=2) as server:
         assert asyncio.run(all_of(server)) == [200, 200, 200, 503, 503]
+
+
+def test_a_full_disk_is_told(server: Running, monkeypatch: pytest.MonkeyPatch, many: list[Samples]) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryFile", partial(open, "/dev/full", "r+b", buffering=0))
+        answer = post(server, as_arrow(nested(many)), "arrow")
+    assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+    assert "the disk is full" in answer.json()["error"]
+    assert post(server, as_arrow(nested(many)), "arrow").status_code == 200
 
 
 def test_without_pyarrow_tables_are_refused_with_the_way_out(

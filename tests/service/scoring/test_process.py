@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from skiprnn_export import Bundle, unroll
 from skiprnn_service.engine.step_runner import StepRunner
-from skiprnn_service.errors import InferenceError, NonFiniteError, ShapeError, TooLargeError
+from skiprnn_service.errors import InferenceError, NonFiniteError, OverloadError, ShapeError, TooLargeError
 from skiprnn_service.scoring.job import Job
 from skiprnn_service.scoring.process import NICE, ScoreProcess
 from support.bundles import random_sequence, write_random_bundle
@@ -136,6 +137,12 @@ async def test_an_output_beyond_its_limit_is_an_error(
 ) -> None:
     with pytest.raises(TooLargeError, match=r"output: expected 1000 bytes at most \(max_score_bytes\)"):
         await scored(process, runners[0], LINES, job("ndjson", limit=1000))
+
+
+async def test_a_full_disk_is_an_overload(process: ScoreProcess, runners: list[StepRunner]) -> None:
+    full = pytest.raises(OverloadError, match="the disk is full: set TMPDIR")
+    with file_of(LINES) as source, Path("/dev/full").open("wb") as sink, full:
+        await process.run(job("ndjson"), runners[0], source, sink)
 
 
 async def test_it_ends_with_the_server(process: ScoreProcess, runners: list[StepRunner]) -> None:

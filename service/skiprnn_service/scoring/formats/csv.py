@@ -19,6 +19,8 @@ def read_csv(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
         options = pa.csv.ReadOptions(block_size=_BLOCK, use_threads=False)
         reader = pa.csv.open_csv(file, read_options=options)
         yield from examples(reader, reader.schema, spec)
+    except UnicodeDecodeError as error:
+        raise MessageError(f"CSV: expected a header in UTF-8: {error}") from None
     except (pa.ArrowException, OSError) as error:
         raise MessageError(f"CSV: {error}") from None
 

@@ -33,7 +33,7 @@ class _Sequences(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
     x: list[list[float]]
-    id: int | str | None = None
+    id: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | str | None = None
 
 
 _decode_sequences = msgspec.json.Decoder(_Sequences).decode

@@ -85,6 +85,9 @@ def _check_row_groups(metadata: Any, spec: InputSpec) -> None:
 def examples(batches: Iterable[Any], schema: Any, spec: InputSpec) -> Iterator[Example]:
     """The sequences of record batches."""
     pa = pyarrow()
+    for name in (*spec.features, X, ID, SEQUENCE):
+        if schema.names.count(name) > 1:
+            raise ShapeError(f"columns: expected each name once, got {name!r:.100} twice")
     if X in schema.names and _is_list(pa, schema.field(X).type):
         return _nested(pa, batches, spec)
     return _long(pa, batches, _columns(pa, schema, spec), SEQUENCE in schema.names, spec)
@@ -97,11 +100,21 @@ def _nested(pa: Any, batches: Iterable[Any], spec: InputSpec) -> Iterator[Exampl
     number = 0
     for batch in batches:
         column = batch.column(X)
-        ids = batch.column(ID).to_pylist() if ID in batch.schema.names else [None] * len(batch)
+        ids = _nested_ids(pa, batch)
         values, lengths = _flat(pa, column, spec, number)
         for x, id in zip(np.split(values, lengths.cumsum()[:-1]), ids, strict=True):
             yield Example(number if id is None else id, x)
             number += 1
+
+
+def _nested_ids(pa: Any, batch: Any) -> list[Any]:
+    if ID not in batch.schema.names:
+        return [None] * len(batch)
+    column = batch.column(ID)
+    if pa.types.is_nested(column.type):
+        raise ShapeError(f"{ID}: expected numbers or text, got {column.type!s:.100}")
+    ids: list[Any] = column.to_pylist()
+    return [id if isinstance(id, int | float | str | None) else str(id) for id in ids]
 
 
 def _flat(

@@ -14,6 +14,7 @@ from skiprnn_service.errors import ClientError
         ("json", b'{"sequences": [[[1, 2]]]}', "sequence 0: expected [T, 3]"),
         ("ndjson", b'{"x": [[1, 2, 3]]}\n{"y": 1}', "line 2: expected"),
         ("ndjson", b"\xff\n", "line 1: expected"),
+        ("ndjson", b'{"x": [[1, 2, 3]], "id": 1180591620717411303424}', "line 1: expected"),
     ],
 )
 def test_a_file_that_is_not_what_it_says_is_rejected(
