@@ -139,10 +139,10 @@ class _Run:
         from skiprnn_service.scoring.formats.registry import read
         from skiprnn_service.scoring.job import Totals, chunks, input_spec
 
-        given, totals = read(self._input, source, input_spec(self.bundle.info, self._max_bytes)), Totals()
-        threshold = given.threshold if self._threshold is None else self._threshold
+        inputs, totals = read(self._input, source, input_spec(self.bundle.info, self._max_bytes)), Totals()
+        threshold = inputs.threshold if self._threshold is None else self._threshold
         number = -1
-        for number, chunk in enumerate(chunks(given.examples)):
+        for number, chunk in enumerate(chunks(inputs.examples)):
             if self._parts.has(number):
                 scored = self._parts.read(number)
             else:

@@ -82,12 +82,14 @@ class Authenticator:
         return self._tickets.make(known)
 
     def _known(self, connection: HTTPConnection, scope: Scope) -> Principal:
-        found = self._find(connection)
-        if found is None:
+        principal = self._find(connection)
+        if principal is None:
             raise AuthenticationError("expected a valid API key, token or ticket")
-        if scope not in found.scopes:
-            raise ForbiddenError(f"expected the scope {scope!r}, {found.name!r} has {sorted(found.scopes)}")
-        return found
+        if scope not in principal.scopes:
+            raise ForbiddenError(
+                f"expected the scope {scope!r}, {principal.name!r} has {sorted(principal.scopes)}"
+            )
+        return principal
 
     def _find(self, connection: HTTPConnection) -> Principal | None:
         ticket = connection.query_params.get("ticket")
@@ -109,12 +111,12 @@ class Authenticator:
 
 
 def _credential(connection: HTTPConnection) -> str:
-    kind, _, text = connection.headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer":
+    scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
         return text.strip()
     offered: list[str] = connection.scope.get("subprotocols") or []
-    found = (name for name in offered if name.startswith(TOKEN_SUBPROTOCOL))
-    return next(found, "").removeprefix(TOKEN_SUBPROTOCOL)
+    tokens = (name for name in offered if name.startswith(TOKEN_SUBPROTOCOL))
+    return next(tokens, "").removeprefix(TOKEN_SUBPROTOCOL)
 
 
 def _secret(path: Path) -> bytes:

@@ -69,18 +69,18 @@ async def infer(request: Request, model: str, version: str | None = None) -> Res
     """Score a batch of whole sequences, or take the next chunk of a live sequence."""
     server: ServerState = request.app.state.server
     _check_known(request, server)
-    given = await _decoded(request, server.settings)
-    sequence = _sequence(given, model, version)
+    infer_request = await _decoded(request, server.settings)
+    sequence = _sequence(infer_request, model, version)
     started = time.perf_counter_ns()
     try:
         if sequence is None:
-            served, answer = await _batch(request, server, given, model, version)
+            served, answer = await _batch(request, server, infer_request, model, version)
         else:
-            served, answer = await _chunk(request, server, given, sequence)
+            served, answer = await _chunk(request, server, infer_request, sequence)
     except SkipRnnServiceError:
         server.oip_stats.of(server.models.get(model, version)).failed += 1
         raise
-    server.oip_stats.add(served, rows=_rows(given), nanoseconds=time.perf_counter_ns() - started)
+    server.oip_stats.add(served, rows=_rows(infer_request), nanoseconds=time.perf_counter_ns() - started)
     return await _respond(request, *answer)
 
 
@@ -98,21 +98,21 @@ async def _decoded(request: Request, settings: Settings) -> InferRequest:
     if length > settings.max_json_bytes:
         expected = f"{settings.max_json_bytes} bytes of JSON at most (max_json_bytes)"
         raise TooLargeError(f"body: expected {expected}, got {length}: send tensors as binary data")
-    given = decode(body, length)
-    oip_outputs.check_names(output.name for output in given.outputs)
-    for name in given.inputs:
+    infer_request = decode(body, length)
+    oip_outputs.check_names(output.name for output in infer_request.outputs)
+    for name in infer_request.inputs:
         if name not in ("x", "lengths"):
             raise MessageError(f"inputs: expected x and lengths, got {name!r:.100}")
-    return given
+    return infer_request
 
 
-def _rows(given: InferRequest) -> int:
-    return len(given.inputs["x"]) if "x" in given.inputs else 0
+def _rows(infer_request: InferRequest) -> int:
+    return len(infer_request.inputs["x"]) if "x" in infer_request.inputs else 0
 
 
-def _sequence(given: InferRequest, model: str, version: str | None) -> SequenceRequest | None:
+def _sequence(infer_request: InferRequest, model: str, version: str | None) -> SequenceRequest | None:
     """The sequence that a request is of; None: it is a batch."""
-    parameters = given.parameters
+    parameters = infer_request.parameters
     sequence_id = parameters.get("sequence_id", 0)
     if isinstance(sequence_id, bool) or not isinstance(sequence_id, int | str):
         raise MessageError(f"sequence_id: expected a whole number or a string, got {sequence_id!r:.50}")
@@ -142,16 +142,16 @@ def _threshold(parameters: Mapping[str, Any]) -> float | None:
 
 
 async def _batch(
-    request: Request, server: ServerState, given: InferRequest, model: str, version: str | None
+    request: Request, server: ServerState, infer_request: InferRequest, model: str, version: str | None
 ) -> tuple[LoadedModel, tuple[bytes, int | None]]:
     server.auth.principal(request, "score")
     served = server.models.get(model, version)
-    x, lengths = _input(given, "x", np.float32), given.inputs.get("lengths")
+    x, lengths = _input(infer_request, "x", np.float32), infer_request.inputs.get("lengths")
     if x is None:
         raise ShapeError("inputs: expected x, got none")
     if lengths is not None:
-        lengths = _input(given, "lengths", np.int64)
-    names = [output.name for output in given.outputs] or list(OUTPUTS)
+        lengths = _input(infer_request, "lengths", np.int64)
+    names = [output.name for output in infer_request.outputs] or list(OUTPUTS)
     if x.ndim == 3:
         N, T, _ = x.shape
         K = served.bundle.info.outputs
@@ -159,17 +159,19 @@ async def _batch(
         oip_outputs.check_size(names, sequences=N, steps=T, outputs=K, limit=limit)
 
     def work() -> tuple[bytes, int | None]:
-        scores = score_padded(served.runner.fork(), x, lengths, threshold=_threshold(given.parameters))
+        scores = score_padded(
+            served.runner.fork(), x, lengths, threshold=_threshold(infer_request.parameters)
+        )
         columns = zip(*scores, strict=True)
         _, t, y, wake = (list(column) for column in columns)
         result = InferResult(first=0, steps=x.shape[1], t=t, y=y, before=None, wake=np.array(wake, np.int64))
-        return _answer(served, given, result, names)
+        return _answer(served, infer_request, result, names)
 
     return served, await server.scoring.run(work)
 
 
-def _input(given: InferRequest, name: str, dtype: type[np.generic]) -> NDArray[Any] | None:
-    array = given.inputs.get(name)
+def _input(infer_request: InferRequest, name: str, dtype: type[np.generic]) -> NDArray[Any] | None:
+    array = infer_request.inputs.get(name)
     if array is not None and array.dtype != dtype:
         raise ShapeError(f"{name}: expected {np.dtype(dtype).name}, got {array.dtype.name}")
     return array
@@ -179,30 +181,30 @@ def _input(given: InferRequest, name: str, dtype: type[np.generic]) -> NDArray[A
 
 
 async def _chunk(
-    request: Request, server: ServerState, given: InferRequest, sequence: SequenceRequest
+    request: Request, server: ServerState, infer_request: InferRequest, sequence: SequenceRequest
 ) -> tuple[LoadedModel, tuple[bytes, int | None]]:
     sequence = sequence._replace(principal=server.auth.principal(request, "stream"))
-    if "lengths" in given.inputs:
+    if "lengths" in infer_request.inputs:
         raise ShapeError("inputs: expected x alone in a sequence, got lengths")
-    session, result = await server.sequences.infer(sequence, _input(given, "x", np.float32))
-    names = [output.name for output in given.outputs] or list(OUTPUTS)
-    return session.model, _answer(session.model, given, result, names)
+    session, result = await server.sequences.infer(sequence, _input(infer_request, "x", np.float32))
+    names = [output.name for output in infer_request.outputs] or list(OUTPUTS)
+    return session.model, _answer(session.model, infer_request, result, names)
 
 
 # -- answers
 
 
 def _answer(
-    served: LoadedModel, given: InferRequest, result: InferResult, names: Sequence[str]
+    served: LoadedModel, infer_request: InferRequest, result: InferResult, names: Sequence[str]
 ) -> tuple[bytes, int | None]:
     head = {"model_name": served.name, "model_version": served.version}
-    if given.id:
-        head["id"] = given.id
+    if infer_request.id:
+        head["id"] = infer_request.id
     outputs: dict[str, Array] = oip_outputs.make(names, result)
-    if given.outputs:
-        binary = [output.name for output in given.outputs if output.binary]
+    if infer_request.outputs:
+        binary = [output.name for output in infer_request.outputs if output.binary]
     else:
-        binary = list(names) if given.binary else []
+        binary = list(names) if infer_request.binary else []
     return encode(head, outputs, binary)
 
 

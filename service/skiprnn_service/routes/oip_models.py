@@ -45,13 +45,13 @@ async def stats(request: Request, model: str | None = None, version: str | None 
     """Statistics since the start: of one version, of all versions of a model, or of all models."""
     server: ServerState = request.app.state.server
     if model is None:
-        found = list(server.models)
+        models = list(server.models)
     elif version is None:
         server.models.get(model)
-        found = list(server.models.models[model].values())
+        models = list(server.models.models[model].values())
     else:
-        found = [server.models.get(model, version)]
-    return {"model_stats": [_stats(server, served) for served in found]}
+        models = [server.models.get(model, version)]
+    return {"model_stats": [_stats(server, served) for served in models]}
 
 
 @router.get("/v2/models/{model}")
@@ -184,7 +184,7 @@ async def index(request: Request) -> list[dict[str, str]]:
     server.auth.principal(request, "admin")
     only_ready = (await _body(request, _Index, server.settings)).ready
     models = server.models
-    found = {
+    states = {
         (served.name, served.version): ("READY", models.stale.get((served.name, served.version), ""))
         for served in models
     }
@@ -192,9 +192,9 @@ async def index(request: Request) -> list[dict[str, str]]:
         draining = {(served.name, served.version): ("UNAVAILABLE", "unloaded") for served in models.draining}
         unloaded = {(name, ""): ("UNAVAILABLE", "unloaded") for name in models.unloaded}
         failed = {key: ("UNAVAILABLE", why) for key, why in models.failures.items()}
-        found = failed | draining | unloaded | found
+        states = failed | draining | unloaded | states
     fields = ("name", "version", "state", "reason")
-    return [dict(zip(fields, (*key, *state), strict=True)) for key, state in found.items()]
+    return [dict(zip(fields, (*key, *state), strict=True)) for key, state in states.items()]
 
 
 @router.post("/v2/repository/models/{model}/load", openapi_extra=_body_of(_NOTHING, {}))

@@ -19,6 +19,7 @@ from skiprnn_service.routes import negotiation, request_body
 from skiprnn_service.scoring.disk_space import enough_disk_space
 from skiprnn_service.scoring.formats.registry import FORMATS
 from skiprnn_service.scoring.job import Job, run
+from skiprnn_service.settings import Settings
 from skiprnn_service.state import ServerState
 
 SMALL = 1 << 20  # bytes of a body that is scored on a thread, and of an answer that is held in memory
@@ -74,16 +75,7 @@ async def score_sequences(
     served = server.models.get(model, version)
     if threshold is not None:
         await to_thread(served.engine.check_threshold, threshold)
-    job = Job(
-        served.name,
-        served.version,
-        negotiation.input_format(request.headers.get("content-type")),
-        negotiation.output_format(request.headers.get("accept")),
-        threshold,
-        updates,
-        max_bytes=server.settings.max_request_bytes,
-        max_output_bytes=server.settings.max_score_bytes,
-    )
+    job = _job(request, served, threshold, updates, server.settings)
     with enough_disk_space(), contextlib.ExitStack() as until_sent:
         sink = until_sent.enter_context(tempfile.SpooledTemporaryFile(SMALL))
         with await _received(request, job.input_format, server) as source:
@@ -95,6 +87,21 @@ async def score_sequences(
         until_sent.pop_all()
     timeout = server.settings.slow_client_timeout_seconds
     return _FileResponse(sink, size, media_type, timeout_seconds=timeout)
+
+
+def _job(
+    request: Request, served: LoadedModel, threshold: float | None, updates: bool, settings: Settings
+) -> Job:
+    return Job(
+        served.name,
+        served.version,
+        negotiation.input_format(request.headers.get("content-type")),
+        negotiation.output_format(request.headers.get("accept")),
+        threshold,
+        updates,
+        max_bytes=settings.max_request_bytes,
+        max_output_bytes=settings.max_score_bytes,
+    )
 
 
 async def _received(request: Request, format_name: str, server: ServerState) -> BinaryIO:

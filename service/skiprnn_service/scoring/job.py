@@ -74,11 +74,11 @@ def run(
         NonFiniteError, ThresholdError, InferenceError: as `score`.
     """
     info, totals = runner.bundle.info, Totals()
-    given = read(job.input_format, source, input_spec(info, job.max_bytes))
+    inputs = read(job.input_format, source, input_spec(info, job.max_bytes))
     output = OutputSpec(job.model, job.version, output_names(info), job.updates, job.max_output_bytes)
     out = writer(job.output_format, sink, output)
-    threshold = given.threshold if job.threshold is None else job.threshold
-    for chunk in chunks(given.examples):
+    threshold = inputs.threshold if job.threshold is None else job.threshold
+    for chunk in chunks(inputs.examples):
         scored = score_chunk(runner, chunk, threshold=threshold, first=totals.sequences)
         out.write(scored)
         totals = totals.plus(scored)
