@@ -1,6 +1,7 @@
 """The arrows between packages point one way, and heavy imports happen only where they must."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Collection
@@ -91,7 +92,9 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
         ours = (imported(file) & PACKAGES.keys()) - {package}
         assert ours <= MAY_IMPORT[package], file
         if package == "skiprnn_export" and file.name not in NEED_TORCH:
-            assert not imported(file) & {"skiprnn", "torch"}, file
+            assert "torch" not in imported(file), file
+            names = re.findall(r"^\s*(?:from|import) (skiprnn(?:\.\w+)*) ", file.read_text(), re.M)
+            assert set(names) <= {"skiprnn.gate_limits"}, file  # which needs nothing itself
 
 
 def rooms(package: str) -> dict[str, set[str]]:
@@ -190,3 +193,15 @@ def test_nothing_is_pickled() -> None:
     for package, root in PACKAGES.items():
         for file in (root / package).rglob("*.py"):
             assert not imported(file) & {"dill", "joblib", "cloudpickle", "shelve", "marshal"}, file
+
+
+@pytest.mark.parametrize(
+    ("folder", "below"),
+    [("unroll", ""), ("data", ""), ("tasks", "data"), ("training", "data|tasks"), (".", "data|unroll")],
+)
+def test_a_folder_of_the_model_imports_only_those_below_it(folder: str, below: str) -> None:
+    folders = {"unroll", "data", "tasks", "training"}
+    for file in (PACKAGES["skiprnn"] / "skiprnn" / folder).glob("*.py"):
+        found = set(re.findall(r"^\s*from skiprnn\.(\w+)", file.read_text(), re.M)) & folders
+        old_name = file.name == "results.py" and folder == "."
+        assert old_name or found <= {*below.split("|"), folder}, file
