@@ -55,7 +55,7 @@ class Run:
         from skiprnn_client import RetryPolicy, stream_sync
 
         retry = RetryPolicy(retry_timeout_seconds=retry_timeout_seconds) if retry_timeout_seconds else None
-        options |= {"wake": self._wake, "resume": resume, "on_ready": self._on_ready}
+        options |= {"wake": self._wake, "retry": retry, "on_ready": self._on_ready}
         with (
             _client_log(self._notice),
             ExitStack() as self._shown,
