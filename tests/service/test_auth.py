@@ -23,8 +23,6 @@ from skiprnn_service.auth.api_keys import ApiKeys
 from skiprnn_service.auth.jwt import Tokens
 from skiprnn_service.auth.principal import Principal
 from skiprnn_service.auth.tickets import TICKET_SECONDS, Tickets
-from skiprnn_service.errors import QuotaError
-from skiprnn_service.streams.quotas import Quotas
 from support.bundles import write_random_bundle
 from support.certificates import write_certificate
 from support.servers import Running, serving
@@ -191,28 +189,6 @@ def test_a_ticket_is_taken_by_whoever_shares_the_secret_and_by_nobody_else() -> 
     assert there.take(ticket)
     for forged in ("", ".", "a.b", ticket[:-1], "x" + ticket, ticket.partition(".")[0] + ".ü"):
         assert there.take(forged) is None
-
-
-# -- quotas
-
-
-def test_a_principal_has_so_many_streams_and_opens_them_so_fast() -> None:
-    clock = Clock()
-    quotas = Quotas(max_streams=2, max_opens_per_minute=3, clock=clock)
-    for _ in range(2):
-        quotas.check("alice")
-        quotas.opened("alice")
-    with pytest.raises(QuotaError, match="2 live streams"):
-        quotas.check("alice")
-    quotas.check("bob")
-    quotas.closed("alice")
-    quotas.check("alice")
-    with pytest.raises(QuotaError, match="3 streams a minute") as caught:
-        quotas.check("alice")
-    clock.now += caught.value.retry_after_seconds
-    quotas.check("alice")
-    for _ in range(10):
-        quotas.check("")  # nobody has to say who they are
 
 
 # -- over sockets

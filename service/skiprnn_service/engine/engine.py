@@ -12,7 +12,8 @@ only when the message is answered (`arena.py`).
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -62,6 +63,7 @@ class Engine:
     Attributes:
         stats: counts, for metrics.
         live: streams that are open.
+        opening: streams that have room and are about to be opened.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Engine:
         info = runner.bundle.info
         self.runner, self.model, self.version, self.capacity = runner, model, version, capacity
         self.stats = EngineStats()
-        self.live = 0
+        self.live = self.opening = 0
         self._sample_bytes = runner.x[0].nbytes
         # Two rows a stream with a message in progress, and those that the current batch writes for closed ones.
         runner.reserve(2 * capacity + runner.max_batch)
@@ -91,6 +93,24 @@ class Engine:
         )
 
     # -- what routes call
+
+    @contextmanager
+    def room(self, *, replaces: bool = False) -> Iterator[None]:
+        """Keep room for a stream that is opened in the block.
+
+        Args:
+            replaces: it takes the place of one that is live and will be closed.
+
+        Raises:
+            OverloadError: all streams are in use.
+        """
+        if self.live + self.opening - replaces >= self.capacity:
+            raise self._full()
+        self.opening += 1
+        try:
+            yield
+        finally:
+            self.opening -= 1
 
     def open(
         self,
@@ -122,8 +142,8 @@ class Engine:
             threshold = snapshot.threshold if threshold is None else threshold
         own = info.threshold if threshold is None else threshold
         table = None if own == info.threshold else self.check_threshold(own)
-        if self.live == self.capacity:
-            raise OverloadError(f"model {self.model!r}: all {self.capacity} streams are in use")
+        if self.live >= self.capacity:
+            raise self._full()
         self.live += 1
         row = INITIAL
         if snapshot:
@@ -138,6 +158,9 @@ class Engine:
             on_error=on_error,
             **position,
         )
+
+    def _full(self) -> OverloadError:
+        return OverloadError(f"model {self.model!r}: all {self.capacity} streams are in use")
 
     def check_threshold(self, threshold: float) -> SkipTable:
         """The table of a threshold; may be called from any thread. Raises ThresholdError."""
@@ -233,8 +256,11 @@ class Engine:
     def _act(self, stream: Slot, action: Message | Callable[[], None]) -> None:
         if isinstance(action, tuple):
             self._begin(stream, *action)
-        else:
+            return
+        try:
             action()
+        except Exception as raised:
+            self._report(stream, raised)
 
     def _begin(self, stream: Slot, t: int | None, n: int, payload: bytes | memoryview, start: int) -> None:
         before = stream.next

@@ -163,6 +163,11 @@ class ModelRepository:
             )
         raise self._unknown(name)
 
+    def knows(self, name: str) -> bool:
+        """Some version is served or draining, or is in the folder and failed: streams of it may be parked."""
+        failed_or_draining = (*(key[0] for key in self.failures), *(model.name for model in self.draining))
+        return name in self.models or name in failed_or_draining
+
     def __iter__(self) -> Iterator[LoadedModel]:
         """All versions of all models that are served."""
         return (model for versions in self.models.values() for model in versions.values())
@@ -175,10 +180,9 @@ class ModelRepository:
     def forget_drained(self) -> None:
         """Let go of retired models whose last stream has ended.
 
-        Their engines are not closed: a stream that is being opened right now may still get one. With the last
-        reference to it go its worker thread, its session and its states.
+        With the last reference to a model its worker thread, its runner and its states are freed.
         """
-        for model in [model for model in self.draining if not model.engine.live]:
+        for model in [model for model in self.draining if not (model.engine.live or model.engine.opening)]:
             self.draining.remove(model)
             _log.info("model %r, version %s: its last stream ended", model.name, model.version)
 
