@@ -268,7 +268,7 @@ class _RemoteSession:
 
     def end(self) -> None:
         self._say(type="end")
-        assert self._hear()["type"] == "closed"
+        assert [self._hear()["type"] for _ in range(2)] == ["ended", "closed"]
         assert self.close_code() == 1000
         self._world.server.call(self._gone())
 

@@ -1,4 +1,4 @@
-"""What operators look at: is it up, is it ready, what does it count, what does it serve."""
+"""For operators: whether the server is up and ready, its counts, and the models that it serves."""
 
 from typing import Any
 
@@ -13,12 +13,14 @@ from skiprnn_service.state import ServerState
 router = APIRouter()
 
 
+@router.head("/v2/health/live", include_in_schema=False)
 @router.get("/v2/health/live")
 async def live() -> dict[str, bool]:
     """The process answers."""
     return {"live": True}
 
 
+@router.head("/v2/health/ready", include_in_schema=False)
 @router.get("/v2/health/ready")
 async def ready(request: Request) -> JSONResponse:
     """Streams can be opened, and every model in the folder is served; else 503 and what is wrong.
@@ -39,6 +41,7 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse(report, 200 if is_ready else 503)
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Counts as Prometheus reads them."""

@@ -22,7 +22,7 @@ from uvicorn.server import ServerState
 from websockets.http11 import Request
 from websockets.speedups import apply_mask
 
-from skiprnn_service.websocket.transport import EXTENSION, OnMessage
+from skiprnn_service.websocket.transport import EXTENSION, OnFull, OnMessage
 
 _TEXT, _BINARY = 0x81, 0x82  # first byte of a frame: final, no extension, opcode
 _MASKED = 0x80  # in its second byte, above the length
@@ -30,6 +30,7 @@ _HEADERS = {first: [bytes((first, size)) for size in range(126)] for first in (_
 _OPCODES = frozenset((0, 1, 2, 8, 9, 10))
 _NEVER = 1 << 63  # the size of a frame that is not waited for: uvicorn refuses it by its header
 _FRAMES_A_TURN = 256  # then the other connections have theirs, however small the frames and full the buffer
+_CORKED_BYTES = 65_536  # collected at most before they are written, so that a full buffer is noticed in time
 _LONGEST_REASON = 123  # bytes: what a close frame has room for beside its code (section 5.5.1)
 
 
@@ -42,6 +43,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         "_held_size",
         "_longest",
         "_needed",
+        "_on_full",
         "_on_message",
         "_out",
         "_paused",
@@ -70,6 +72,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self._held: list[bytes] = []  # not fed yet
         self._held_size = self._needed = 0  # bytes that are held, and how many it takes to go on
         self._raised: Exception | None = None  # by the callback
+        self._on_full: OnFull | None = None
 
     # -- what uvicorn calls
 
@@ -97,6 +100,20 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         """The server stops. uvicorn would raise, and stop no other, where a client has just said goodbye."""
         if not self.transport.is_closing():
             super().shutdown()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._on_full:
+            self._on_full(True)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._on_full:
+            self._on_full(False)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.loop.call_later(self.close_timeout, self.transport.abort)  # its client may read nothing
 
     async def receive(self) -> ASGIReceiveEvent:
         """A route that awaits messages gets them from uvicorn."""
@@ -245,7 +262,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             while (event := await super().receive())["type"] != "websocket.disconnect":
                 pass
         finally:
-            self._on_message = self._deliver = None
+            self._on_message = self._deliver = self._on_full = None
         if self._raised:
             raise self._raised
         closed = self.conn.close_rcvd or self.conn.close_sent
@@ -256,6 +273,10 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self.request.headers.clear()
         del self.response
         self.writable = _WRITABLE
+
+    def limit(self, high_water_bytes: int, on_full: OnFull) -> None:
+        self._on_full = on_full
+        self.transport.set_write_buffer_limits(high=high_water_bytes, low=high_water_bytes // 2)
 
     def pause(self) -> None:
         self._paused, self._deliver = True, None
@@ -268,12 +289,12 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             self._schedule()
 
     def end(self, code: int, reason: str) -> None:
-        """Say goodbye; the client's goodbye or uvicorn's timer closes the connection."""
+        """Send a close frame; the client's close frame ends the connection, or else the timer does."""
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.conn.send_close(code, reason.encode()[:_LONGEST_REASON].decode(errors="ignore"))
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent, self._deliver = True, None
-        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
         self.resume()
 
     def _fail(self, error: Exception) -> None:
@@ -318,10 +339,15 @@ class WireTransport:
             self.flush()
             self.corked = True
             self._protocol.loop.call_soon(self.flush)
+        elif self._unsent_size > _CORKED_BYTES:
+            self._write()
 
     def flush(self) -> None:
         """Write what was collected, unless the connection is over."""
         self.corked = False
+        self._write()
+
+    def _write(self) -> None:
         if self._unsent:
             data = b"".join(self._unsent)
             self._unsent.clear()
@@ -337,6 +363,9 @@ class WireTransport:
 
     def abort(self) -> None:
         self._protocol.transport.abort()
+
+    def limit(self, high_water_bytes: int, on_full: OnFull) -> None:
+        self._protocol.limit(high_water_bytes, on_full)
 
     def pause(self) -> None:
         self._protocol.pause()

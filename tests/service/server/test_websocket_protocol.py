@@ -307,6 +307,63 @@ async def test_buffered_counts_what_a_client_does_not_read(ws: type) -> None:
         reading.cancel()
 
 
+@both_classes
+async def test_limit_says_when_too_much_waits_and_when_half_of_it_is_gone(ws: type) -> None:
+    route, heard = Recorder(), list[bool]()
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        await route.accepted.wait()
+        await turns()
+        route.transport.limit(1_000_000, heard.append)
+        while not heard:
+            route.transport.send(b"*" * 60_000)
+            await asyncio.sleep(0)
+        for _ in range(20):
+            route.transport.send(b"*" * 60_000)
+        assert heard == [True]
+        client.reader._transport.resume_reading()  # type: ignore[attr-defined]
+        reading = asyncio.create_task(client.read_to_end())
+        await until(lambda: len(heard) > 1)
+        assert heard == [True, False]
+        assert route.transport.buffered <= 500_000
+        reading.cancel()
+
+
+async def test_a_full_buffer_is_noticed_within_a_segment() -> None:
+    """Many requests of a few bytes with large answers."""
+    route = Recorder(lambda transport, _: transport.send(b"*" * 100_000))
+    async with serving(route, StreamProtocol) as served:
+        client = await served.connect()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        await route.accepted.wait()
+        (connection,) = served.state.connections
+        assert isinstance(connection, StreamProtocol)
+        await until(lambda: connection._on_message)
+        route.transport.limit(1_000_000, lambda full: full and route.transport.pause())
+        connection.data_received(frame(BINARY) * 200)
+        assert len(route.messages) < 100
+
+
+@pytest.mark.parametrize("how", ["close", "ping"])
+async def test_a_client_that_reads_nothing_is_cut_off_some_time_after_the_close_frame(how: str) -> None:
+    route = Recorder()
+    pings = {"ws_ping_interval": 0.1, "ws_ping_timeout": 0.1} if how == "ping" else {}
+    async with serving(route, StreamProtocol, **pings) as served:
+        client = await served.connect()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        await route.accepted.wait()
+        (connection,) = served.state.connections
+        assert isinstance(connection, StreamProtocol)
+        connection.close_timeout = 0.05
+        for _ in range(400):
+            route.transport.send(b"*" * 60_000)
+        if how == "close":
+            await until(lambda: connection._on_message)
+            route.transport.close(4000)
+        await until(lambda: not served.state.connections)
+
+
 async def test_a_full_segment_of_tiny_messages_takes_several_turns() -> None:
     """Others are heard in between, however many messages one client has in flight."""
     loud, quiet = Recorder(), Recorder()
