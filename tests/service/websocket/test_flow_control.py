@@ -132,10 +132,15 @@ def deaf(server: Running, query: str = "") -> Iterator[socket.socket]:
         yield client
 
 
+def send_often(client: socket.socket, data: bytes) -> None:
+    for _ in range(1 + (1 << 30) // len(data)):
+        client.sendall(data)
+
+
 def send_until_dropped(client: socket.socket, data: bytes, *, how: str = "") -> None:
     """Up to 1 GB, if it were all taken."""
     with pytest.raises(OSError, match=how + r"reset|Broken pipe"):
-        any(client.sendall(data) for _ in range(1 + (1 << 30) // len(data)))
+        send_often(client, data)
 
 
 FRAMES = {
