@@ -53,7 +53,7 @@ def test_a_message_during_the_write_changes_nothing_and_the_close_is_1012(
             socket.recv(10)
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 1012
-    assert [record.snapshot.next for record in records] == [1]
+    assert [record.snapshot.position.next for record in records] == [1]
 
 
 async def test_a_client_that_says_goodbye_as_the_server_stops_does_not_stop_the_stopping() -> None:

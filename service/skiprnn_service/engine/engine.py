@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from skiprnn_service.engine.arena import INITIAL
 from skiprnn_service.engine.batcher import Batcher
 from skiprnn_service.engine.slot import Message, OnError, OnReply, Slot
 from skiprnn_service.engine.step_runner import StepRunner
-from skiprnn_service.engine.stream import Reply, Snapshot
+from skiprnn_service.engine.stream import START, Reply, Snapshot
 from skiprnn_service.errors import (
     ClientError,
     OverloadError,
@@ -36,19 +35,6 @@ from skiprnn_service.errors import (
     ThresholdError,
 )
 from skiprnn_service.stats import EngineStats
-
-# Fields of a Snapshot that are arguments of a stream.
-_POSITION = (
-    "next",
-    "skip_remaining",
-    "samples",
-    "updates",
-    "last_y",
-    "principal",
-    "sequence",
-    "recent",
-    "recent_from",
-)
 
 
 class Engine:
@@ -136,27 +122,24 @@ class Engine:
             ThresholdError: threshold is out of range.
             SnapshotError: the snapshot is of another model, or of another file of it.
         """
-        info, position = self.runner.bundle.info, dict[str, Any](principal=principal)
+        own = self.runner.bundle.info.threshold
         if snapshot:
-            position = self._resumed(snapshot)
+            self._check_model(snapshot)
             threshold = snapshot.threshold if threshold is None else threshold
-        own = info.threshold if threshold is None else threshold
-        table = None if own == info.threshold else self.check_threshold(own)
+        threshold = own if threshold is None else threshold
+        table = None if threshold == own else self.check_threshold(threshold)
         if self.live >= self.capacity:
             raise self._full()
         self.live += 1
-        row = INITIAL
-        if snapshot:
-            row = self._arena.acquire()
-            self._arena.write(row, np.frombuffer(snapshot.state, "<f4"))
         return Slot(
             stream_id,
-            row=row,
-            threshold=own,
+            snapshot.position if snapshot else START,
+            row=self._row_of(snapshot) if snapshot else INITIAL,
+            threshold=threshold,
             table=table,
             on_reply=on_reply,
             on_error=on_error,
-            **position,
+            principal=snapshot.principal if snapshot else principal,
         )
 
     def _full(self) -> OverloadError:
@@ -218,16 +201,9 @@ class Engine:
             bundle_sha256=self.runner.bundle.sha256,
             stream_id=stream.id,
             threshold=stream.threshold,
-            next=stream.next,
-            skip_remaining=stream.skip_remaining,
-            samples=stream.samples,
-            updates=stream.updates,
+            position=stream.position,
             state=state.tobytes(),
-            last_y=stream.last_y,
             principal=stream.principal,
-            sequence=stream.sequence,
-            recent=stream.recent,
-            recent_from=stream.recent_from,
         )
 
     def detach(self, stream: Slot) -> Snapshot:
@@ -355,10 +331,13 @@ class Engine:
         self.live -= 1
         self._batcher.release(stream)
 
-    def _resumed(self, snapshot: Snapshot) -> dict[str, Any]:
-        """The stream's position in a snapshot of this model."""
+    def _row_of(self, snapshot: Snapshot) -> int:
+        row = self._arena.acquire()
+        self._arena.write(row, np.frombuffer(snapshot.state, "<f4"))
+        return row
+
+    def _check_model(self, snapshot: Snapshot) -> None:
         ours = (self.model, self.version, self.runner.bundle.sha256)
         theirs = (snapshot.model, snapshot.version, snapshot.bundle_sha256)
         if ours != theirs:
             raise SnapshotError(f"stream {snapshot.stream_id!r}: expected one of {ours}, got {theirs}")
-        return {name: getattr(snapshot, name) for name in _POSITION}

@@ -188,7 +188,7 @@ def _key(model: str, stream_id: str) -> str:
 
 def _place(snapshot: Snapshot) -> int:
     """Grows with every sample and every reset of a stream, and never shrinks."""
-    return snapshot.samples + snapshot.sequence
+    return snapshot.position.samples + snapshot.position.sequence
 
 
 def _names(key: bytes) -> tuple[str, str]:

@@ -324,7 +324,7 @@ async def test_detach_rolls_a_half_read_message_back_and_drops_what_waits(
     snapshot = engine.snapshot(client.stream)
     assert snapshot.state == unroll(bundle, x[:50]).state.tobytes()
     client.drop()
-    assert (client.stream.next, client.stream.wake) == (50, 50 + snapshot.skip_remaining)
+    assert (client.stream.next, client.stream.wake) == (50, snapshot.position.wake)
     await client.ask(x[50:])
     assert client.equals(unroll(bundle, x))
     assert leaves_no_row_behind(engine, [client])
@@ -372,10 +372,10 @@ async def test_a_resumed_stream_keeps_whose_it_is_its_sequence_and_its_latest_up
         await client.ask(x[start : start + 10])
         client.drop()
     snapshot = engine.snapshot(client.stream)
-    assert (snapshot.principal, snapshot.sequence) == ("alice", 1)
+    assert (snapshot.principal, snapshot.position.sequence) == ("alice", 1)
     assert len(client.updates) > RECENT_UPDATES
-    assert snapshot.recent == tuple(client.updates[-RECENT_UPDATES:])
-    assert snapshot.recent_from == client.updates[-RECENT_UPDATES - 1].t + 1
+    assert snapshot.position.recent == tuple(client.updates[-RECENT_UPDATES:])
+    assert snapshot.position.recent_from == client.updates[-RECENT_UPDATES - 1].t + 1
 
 
 async def test_serves_padded_batches_alike_whatever_their_size(tmp_path: Path) -> None:

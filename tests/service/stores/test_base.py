@@ -16,7 +16,7 @@ from skiprnn_service.stores.redis import RedisStore
 from skiprnn_service.stores.snapshot import dumps
 from skiprnn_service.stores.sqlite import SqliteStore
 from support.redis_server import RedisServer
-from support.stores import SNAPSHOT, TTL_SECONDS, MemoryCase, RedisCase, SqliteCase, StoreCase
+from support.stores import SNAPSHOT, TTL_SECONDS, MemoryCase, RedisCase, SqliteCase, StoreCase, at
 
 KEY = (SNAPSHOT.model, SNAPSHOT.stream_id)
 
@@ -70,7 +70,7 @@ async def test_a_stream_is_found_as_it_was_left(case: StoreCase) -> None:
 
 
 async def test_a_later_snapshot_takes_the_place_of_an_earlier_one(case: StoreCase) -> None:
-    later = SNAPSHOT._replace(next=200, samples=1_200, state=b"\x07" * 5_000, recent=())
+    later = at(SNAPSHOT, next=200, samples=1_200, recent=())._replace(state=b"\x07" * 5_000)
     epoch, _ = await case.store.claim(*KEY)
     for snapshot in (SNAPSHOT, later):
         assert not await case.store.save([Record(epoch, False, snapshot)])
@@ -104,13 +104,13 @@ async def test_counts_the_parked_and_not_the_live(case: StoreCase) -> None:
 
 async def test_lists_the_parked_newest_first_and_no_others(case: StoreCase) -> None:
     for number in range(5):
-        snapshot = SNAPSHOT._replace(stream_id=f"alice/s:{number}", next=number)
+        snapshot = at(named(f"alice/s:{number}"), next=number)
         epoch, _ = await case.store.claim(snapshot.model, snapshot.stream_id)
         await case.store.save([Record(epoch, number != 2, snapshot)])
         await case.pass_time(0.01)
     parked = await case.store.parked(3)
-    assert [snapshot.next for snapshot in parked] == [4, 3, 1]
-    assert parked[0] == SNAPSHOT._replace(stream_id="alice/s:4", next=4)
+    assert [snapshot.position.next for snapshot in parked] == [4, 3, 1]
+    assert parked[0] == at(named("alice/s:4"), next=4)
     assert len(await case.store.parked(100)) == 4
 
 
@@ -154,7 +154,7 @@ async def test_epochs_grow_whatever_stream_they_are_of(case: StoreCase) -> None:
 async def test_an_older_owner_writes_nothing_and_is_told(case: StoreCase) -> None:
     old, _ = await case.store.claim(*KEY)
     new, _ = await case.store.claim(*KEY)
-    newer = SNAPSHOT._replace(next=500)
+    newer = at(SNAPSHOT, next=500)
     assert await case.store.save([Record(old, True, SNAPSHOT)]) == {KEY}
     assert await case.store.save([Record(new, False, newer)]) == set()
     assert await case.store.save([Record(old, True, SNAPSHOT)]) == {KEY}
@@ -196,13 +196,13 @@ async def test_of_many_owners_at_once_one_writes(case: StoreCase) -> None:
     claims = await asyncio.gather(*(store.claim(*KEY) for store in stores * 5))
     epochs = [claim.epoch for claim in claims]
     assert len(set(epochs)) == 15
-    records = [Record(epoch, False, SNAPSHOT._replace(next=epoch)) for epoch in epochs]
+    records = [Record(epoch, False, at(SNAPSHOT, next=epoch)) for epoch in epochs]
     written = zip(stores * 5, records, strict=True)
     fenced = await asyncio.gather(*(store.save([record]) for store, record in written))
     assert [not keys for keys in fenced] == [epoch == max(epochs) for epoch in epochs]
     found = (await case.store.claim(*KEY)).snapshot
     assert found is not None
-    assert found.next == max(epochs)
+    assert found.position.next == max(epochs)
 
 
 # -- for how long
