@@ -4,16 +4,20 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
+import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.asyncio.client import connect
+from uvicorn.server import ServerState
 
 from skiprnn_service.server import websocket_protocol as wire
 from skiprnn_service.server.websocket_protocol import StreamProtocol, WireTransport
-from skiprnn_service.websocket.transport import AsgiTransport, Transport
+from skiprnn_service.websocket.transport import AsgiTransport, transport_of
 from support.raw_websocket import (
     BINARY,
     CLOSE,
@@ -25,12 +29,9 @@ from support.raw_websocket import (
     frame,
     serving,
 )
-from support.recorder import Recorder, turns
+from support.recorder import Message, Recorder, turns
 
 BOTH_LOOPS = True  # conftest.py
-both_classes = pytest.mark.parametrize(
-    "ws", [WebSocketsSansIOProtocol, StreamProtocol], ids=["uvicorn", "ours"]
-)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -68,61 +69,6 @@ async def test_plain_frames_pass_uvicorn_by(monkeypatch: pytest.MonkeyPatch) -> 
     assert seen == [frame(PING)]
 
 
-@both_classes
-async def test_a_route_that_awaits_messages_needs_no_transport(ws: type) -> None:
-    async def echo(websocket: WebSocket) -> None:
-        await websocket.accept()
-        try:
-            while True:
-                await websocket.send_bytes(await websocket.receive_bytes())
-        except WebSocketDisconnect as ended:
-            codes.append(ended.code)
-
-    codes = list[int]()
-    async with serving(echo, ws) as served:
-        client = await served.connect()
-        client.send(*(frame(BINARY, b"%d" % number) for number in range(500)))
-        assert [await client.read() for _ in range(500)] == [
-            (BINARY, b"%d" % number) for number in range(500)
-        ]
-        client.send(close_frame(3000))
-        assert await client.read_to_end() == [(CLOSE, b"\x0b\xb8")]
-        await until(lambda: codes)
-    assert codes == [3000]
-
-
-@both_classes
-async def test_messages_that_came_before_run_are_not_lost(ws: type) -> None:
-    route = Recorder()
-    route.may_run.clear()
-    async with serving(route, ws) as served:
-        client = await served.connect()
-        await route.accepted.wait()
-        client.send(frame(BINARY, b"1"), frame(TEXT, b"2"), frame(BINARY, b"3", fin=False))
-        await turns()
-        route.may_run.set()
-        client.send(frame(CONTINUATION, b"4"), frame(PING))
-        while (await client.read()).opcode != PONG:
-            pass
-        await until(lambda: len(route.messages) == 3)
-    assert route.messages == [(b"1", False), (b"2", True), (b"34", False)]
-
-
-@both_classes
-async def test_a_client_that_negotiates_compression_is_understood(ws: type) -> None:
-    route = Recorder(lambda transport, data: transport.send(data))
-    async with (
-        serving(route, ws, ws_per_message_deflate=True) as served,
-        connect(f"ws://127.0.0.1:{served.port}/", compression="deflate") as client,
-    ):
-        assert client.response
-        assert "permessage-deflate" in client.response.headers["Sec-WebSocket-Extensions"]
-        for message in (b"*" * 10_000, b"", b"short"):
-            await client.send(message)
-            assert await client.recv() == message
-    assert [data for data, _ in route.messages] == [b"*" * 10_000, b"", b"short"]
-
-
 async def test_a_refusal_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async def reject(websocket: WebSocket) -> None:
         await websocket.send_denial_response(PlainTextResponse("full", 503))
@@ -137,18 +83,6 @@ async def test_a_refusal_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture
 # -- how a connection ends
 
 
-@both_classes
-@pytest.mark.parametrize(
-    ("sent", "code"), [(close_frame(1001), 1001), (frame(CLOSE), 1005), (b"\x82\0", 1002)]
-)
-async def test_run_returns_the_close_code(ws: type, sent: bytes, code: int) -> None:
-    route = Recorder()
-    async with serving(route, ws) as served:
-        client = await served.connect()
-        client.send(sent)
-        assert await route.ended == code
-
-
 async def test_run_returns_1006_when_no_close_frame_came() -> None:
     route = Recorder()
     async with serving(route, StreamProtocol) as served:
@@ -156,80 +90,6 @@ async def test_run_returns_1006_when_no_close_frame_came() -> None:
         await route.accepted.wait()
         client.writer.close()
         assert await route.ended == 1006
-
-
-@both_classes
-async def test_run_returns_our_own_code_when_we_close(ws: type) -> None:
-    route = Recorder(lambda transport, _: transport.close(4000, "enough"))
-    async with serving(route, ws) as served:
-        client = await served.connect()
-        client.send(frame(BINARY))
-        assert await route.ended == 4000
-
-
-@both_classes
-async def test_what_the_callback_raises_is_raised_by_run_and_no_message_follows(ws: type) -> None:
-    def fail(_: Transport, data: bytes) -> None:
-        raise ValueError(data)
-
-    route = Recorder(fail)
-    async with serving(route, ws) as served:
-        client = await served.connect()
-        client.send(frame(BINARY, b"1"), frame(BINARY, b"2"))
-        with pytest.raises(ValueError, match="1"):
-            await route.ended
-        await turns()
-    assert route.messages == [(b"1", False)]
-
-
-@both_classes
-async def test_a_shutdown_closes_with_1012(ws: type) -> None:
-    route = Recorder()
-    async with serving(route, ws) as served:
-        client = await served.connect()
-        await route.accepted.wait()
-        await turns()
-        for connection in list(served.state.connections):
-            connection.shutdown()
-        assert (await client.read()).code == 1012
-        assert await route.ended == 1012
-
-
-@both_classes
-async def test_sending_to_a_client_that_has_gone_is_harmless(ws: type) -> None:
-    route = Recorder()
-    async with serving(route, ws) as served:
-        client = await served.connect()
-        await route.accepted.wait()
-        client.writer.transport.abort()
-        for _ in range(50):
-            route.transport.send(b"*" * 1000)
-            await asyncio.sleep(0)
-        await route.ended
-        route.transport.send("text")
-        route.transport.close(1000)
-        route.transport.pause()
-        route.transport.resume()
-
-
-@both_classes
-async def test_abort_ends_a_connection_whose_client_reads_nothing(ws: type) -> None:
-    route = Recorder()
-    async with serving(route, ws) as served:
-        client = await served.connect()
-        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
-        await route.accepted.wait()
-        await turns()
-        for _ in range(400):
-            route.transport.send(b"*" * 60_000)
-        await turns()
-        route.transport.close(4410)
-        route.transport.abort()
-        await route.ended
-        if (
-            ws is StreamProtocol
-        ):  # ASGI has no word for it: uvicorn goes on trying what it holds, 64 KiB and a message
-            await until(lambda: not served.state.connections)
 
 
 async def test_a_reason_that_is_too_long_is_cut_between_characters() -> None:
@@ -241,20 +101,6 @@ async def test_a_reason_that_is_too_long_is_cut_between_characters() -> None:
 
 
 # -- flow control
-
-
-@both_classes
-async def test_no_message_comes_between_pause_and_resume(ws: type) -> None:
-    route = Recorder(lambda transport, _: transport.pause())
-    async with serving(route, ws) as served:
-        client = await served.connect()
-        client.send(*(frame(BINARY, b"%d" % number) for number in range(5)))
-        for number in range(1, 6):
-            await until(partial(route.has, number))
-            await turns()
-            assert len(route.messages) == number
-            route.transport.resume()
-        assert [data for data, _ in route.messages] == [b"0", b"1", b"2", b"3", b"4"]
 
 
 async def test_a_paused_connection_takes_no_bytes_from_the_socket() -> None:
@@ -286,48 +132,6 @@ async def test_a_close_goes_through_while_paused() -> None:
         client.send(close_frame(1008))
         assert await client.read_to_end() == [(CLOSE, b"\x03\xf0")]
     assert len(route.messages) == 1
-
-
-@both_classes
-async def test_buffered_counts_what_a_client_does_not_read(ws: type) -> None:
-    route = Recorder()
-    async with serving(route, ws) as served:
-        client = await served.connect()
-        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
-        await route.accepted.wait()
-        await turns()
-        assert route.transport.buffered == 0
-        for _ in range(400):
-            route.transport.send(b"*" * 60_000)
-        await turns()
-        assert route.transport.buffered > 10_000_000
-        client.reader._transport.resume_reading()  # type: ignore[attr-defined]
-        reading = asyncio.create_task(client.read_to_end())
-        await until(lambda: route.transport.buffered == 0)
-        reading.cancel()
-
-
-@both_classes
-async def test_limit_says_when_too_much_waits_and_when_half_of_it_is_gone(ws: type) -> None:
-    route, heard = Recorder(), list[bool]()
-    async with serving(route, ws) as served:
-        client = await served.connect()
-        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
-        await route.accepted.wait()
-        await turns()
-        route.transport.limit(1_000_000, heard.append)
-        while not heard:
-            route.transport.send(b"*" * 60_000)
-            await asyncio.sleep(0)
-        for _ in range(20):
-            route.transport.send(b"*" * 60_000)
-        assert heard == [True]
-        client.reader._transport.resume_reading()  # type: ignore[attr-defined]
-        reading = asyncio.create_task(client.read_to_end())
-        await until(lambda: len(heard) > 1)
-        assert heard == [True, False]
-        assert route.transport.buffered <= 500_000
-        reading.cancel()
 
 
 async def test_a_full_buffer_is_noticed_within_a_segment() -> None:
@@ -382,3 +186,130 @@ async def test_a_full_segment_of_tiny_messages_takes_several_turns() -> None:
         assert max(later - now for now, later in pairwise(counts)) <= wire._FRAMES_A_TURN
         assert counts[0] == wire._FRAMES_A_TURN
         await until(lambda: len(loud.messages) == 10_000)
+
+
+async def test_a_close_frame_during_the_shutdown_does_not_end_the_shutdown() -> None:
+    """Its close frame has been answered, but the connection is not gone yet: nothing more can be said on it."""
+
+    async def route(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await transport_of(websocket).run(lambda _payload, _is_text: None)
+
+    async with serving(route, StreamProtocol) as served:
+        client = await served.connect()
+        (connection,) = served.state.connections
+        connection.data_received(close_frame(1000))
+        connection.shutdown()
+        frames = await client.read_to_end()
+    assert [frame.code for frame in frames] == [1000]
+
+
+# -- segments
+
+
+class FakeTransport(asyncio.Transport):
+    """Takes what is written; can be closed."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+        self.written, self.closed = bytearray(), False
+
+    def write(self, data: Any) -> None:
+        assert not self.closed, "written after the end"
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+class Offline:
+    """A connection after its handshake, without a socket: feed it segments."""
+
+    def __init__(self) -> None:
+        self.route = Recorder()
+        self.transport = FakeTransport()
+
+    async def open(self) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await self.route(WebSocket(scope, receive, send))
+
+        config = uvicorn.Config(app, ws_max_size=1000, lifespan="off", log_config=None, ws_ping_interval=None)
+        config.load()
+        self.protocol = StreamProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+        self.protocol.connection_made(self.transport)
+        lines = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
+        upgrade = ("GET / HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade", *lines, "", "")
+        self.protocol.data_received("\r\n".join(upgrade).encode())
+        await turns(5)
+        self.transport.written.clear()
+
+    async def feed(self, segments: list[bytes]) -> tuple[list[Message], bytes]:
+        """Returns the messages that the route got and the bytes that went back."""
+        for segment in segments:
+            if not self.transport.closed:
+                self.protocol.data_received(segment)
+            await asyncio.sleep(0)
+        await turns(5)
+        self.protocol.connection_lost(None)
+        await turns(5)
+        return self.route.messages, bytes(self.transport.written)
+
+
+def _fragments(opcode: int, parts: list[bytes]) -> bytes:
+    first, *others = [
+        frame(CONTINUATION if index else opcode, part, fin=False) for index, part in enumerate(parts)
+    ]
+    return b"".join((first, *others, frame(CONTINUATION)))
+
+
+legal = st.one_of(
+    st.builds(frame, st.just(BINARY), st.binary(max_size=300)),
+    st.builds(frame, st.just(TEXT), st.text(max_size=50).map(str.encode)),
+    st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=20)),
+    st.builds(_fragments, st.just(BINARY), st.lists(st.binary(max_size=20), min_size=1, max_size=4)),
+)
+ending = st.sampled_from(
+    [b"", close_frame(1000), frame(3), b"\x82\x00", frame(TEXT, b"\xff"), frame(CONTINUATION)]
+)
+
+
+def _split(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    return [data[start:stop] for start, stop in pairwise(places)]
+
+
+@given(frames=st.lists(legal, max_size=8), last=ending, cuts=st.lists(st.integers(0, 5000), max_size=12))
+def test_any_split_into_segments_gives_the_same_messages_and_answers(
+    frames: list[bytes], last: bytes, cuts: list[int]
+) -> None:
+    data = b"".join(frames) + last
+    whole = asyncio.run(_fed([data] if data else []))
+    assert asyncio.run(_fed(_split(data, cuts))) == whole
+    assert asyncio.run(_fed([data[index : index + 1] for index in range(len(data))])) == whole
+
+
+async def _fed(segments: list[bytes]) -> tuple[list[Message], bytes]:
+    connection = Offline()
+    await connection.open()
+    return await connection.feed(segments)
+
+
+async def test_a_long_message_in_many_segments_is_joined_once() -> None:
+    """Bytes that wait are kept in pieces: joining them at every segment would take quadratic time."""
+    connection = Offline()
+    await connection.open()
+    data = frame(BINARY, b"*" * 1000)
+    for index in range(500):
+        connection.protocol.data_received(data[index : index + 1])
+    assert len(connection.protocol._held) > 490
+    messages, _ = await connection.feed([data[500:]])
+    assert messages == [(b"*" * 1000, False)]

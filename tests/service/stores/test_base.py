@@ -1,7 +1,6 @@
 """Every store keeps what it promises, for as long as it promises, and lets one owner of a stream write."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,12 +8,8 @@ import pytest
 
 from skiprnn_service.engine.stream import Snapshot
 from skiprnn_service.errors import SnapshotError
-from skiprnn_service.stores import open_store
 from skiprnn_service.stores.base import FENCE_SECONDS, Record, Store
-from skiprnn_service.stores.memory import MemoryStore
-from skiprnn_service.stores.redis import RedisStore
 from skiprnn_service.stores.snapshot import dumps
-from skiprnn_service.stores.sqlite import SqliteStore
 from support.redis_server import RedisServer
 from support.stores import SNAPSHOT, TTL_SECONDS, MemoryCase, RedisCase, SqliteCase, StoreCase, at
 
@@ -300,36 +295,26 @@ async def test_a_damaged_snapshot_is_refused_counted_and_gone(durable: StoreCase
     assert durable.store.damaged == 1
 
 
-# -- by its URL
+async def test_without_a_claim_a_stream_is_written_until_somebody_claims_it(case: StoreCase) -> None:
+    """Epoch 0: streams that were opened while the store was down."""
+    later = at(SNAPSHOT, next=200, samples=1_200)
+    for snapshot in (SNAPSHOT, later):
+        assert await case.store.save([Record(0, False, snapshot)]) == set()
+    epoch, found = await case.another().claim(*KEY)
+    assert (epoch > 0, found) == (True, later)
+    assert await case.store.save([Record(0, True, later)]) == {KEY}
+    await case.store.delete(*KEY, 0)
+    assert (await case.store.claim(*KEY)).snapshot == later
 
 
-@pytest.mark.parametrize(
-    ("url", "kind"),
-    [
-        ("memory", MemoryStore),
-        ("sqlite:///streams.db", SqliteStore),
-        ("redis://127.0.0.1:6379/0", RedisStore),
-        ("rediss://me:secret@example.org", RedisStore),
-    ],
-)
-async def test_a_url_says_which_store(url: str, kind: type[Store]) -> None:
-    store = open_store(url, ttl_seconds=60)
-    assert type(store) is kind
-    await store.close()
+async def test_without_a_claim_nothing_is_written_to_a_stream_that_was_claimed(case: StoreCase) -> None:
+    await case.another().claim(*KEY)
+    assert await case.store.save([Record(0, True, SNAPSHOT)]) == {KEY}
+    assert (await case.store.claim(*KEY)).snapshot is None
 
 
-@pytest.mark.parametrize(
-    "url", ["", "Memory", "sqlite://streams.db", "sqlite:///", "mysql://me:secret@host/db"]
-)
-def test_another_url_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(
-        ValueError, match=r"expected memory, sqlite:///path, redis://… or rediss://…, got"
-    ) as caught:
-        open_store(url, ttl_seconds=60)
-    assert "secret" not in str(caught.value)
-
-
-def test_redis_without_its_client_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "skiprnn_service.stores.redis", None)
-    with pytest.raises(ValueError, match=r"pip install 'skiprnn\[redis\]'"):
-        open_store("redis://127.0.0.1", ttl_seconds=60)
+async def test_without_a_claim_a_stream_that_ended_is_not_brought_back(case: StoreCase) -> None:
+    await case.store.save([Record(0, True, SNAPSHOT)])
+    await case.store.delete(*KEY, 0)
+    assert await case.store.save([Record(0, True, SNAPSHOT)]) == {KEY}
+    assert (await case.store.claim(*KEY)).snapshot is None

@@ -1,15 +1,24 @@
 """Snapshots survive as bytes; bytes that are not whole are refused."""
 
+import sqlite3
 import zlib
+from contextlib import closing
+from pathlib import Path
 
+import httpx
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
+from skiprnn_client import Refused, connect_sync
 from skiprnn_service.engine.stream import Position, Snapshot, Update
 from skiprnn_service.errors import SnapshotError
 from skiprnn_service.stores.snapshot import dumps, loads, loads_as
+from support.bundles import write_random_bundle
+from support.servers import Running, serving
 from support.stores import SNAPSHOT, at
 
 counts = st.integers(0, 2**63)
@@ -120,3 +129,34 @@ def test_a_snapshot_of_another_stream_is_refused() -> None:
         SnapshotError, match="expected stream 'sensor-8' of model 'watch', got stream 'sensor-7'"
     ):
         loads_as(dumps(SNAPSHOT), "watch", "sensor-8")
+
+
+# -- over sockets
+
+
+def damaged(server: Running) -> float:
+    families = text_string_to_metric_families(httpx.get(f"{server.http}/metrics").text)
+    samples = [sample for family in families for sample in family.samples]
+    return next(sample.value for sample in samples if sample.name == "skiprnn_snapshots_damaged_total")
+
+
+def test_a_damaged_snapshot_is_rejected_with_409_once_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    write_random_bundle(tmp_path / "models" / "watch.onnx", name="watch")
+    path = tmp_path / "streams.db"
+    with serving(tmp_path / "models", store_url=f"sqlite:///{path}") as server:
+        with connect_sync(server.url(), stream_id="s") as connection:
+            connection.send(np.zeros((10, 3), np.float32))
+        server.call(server.state.streams.drain(0))
+        server.state.streams.draining = False
+        with closing(sqlite3.connect(path)) as database, database:
+            changed = database.execute("UPDATE streams SET snapshot = ?", (b"rubbish",)).rowcount
+        assert changed == 1
+        assert damaged(server) == 0
+        with pytest.raises(Refused) as caught, connect_sync(server.url(), stream_id="s"):
+            pass
+        assert caught.value.status == 409
+        assert damaged(server) == 1
+        with connect_sync(server.url(), stream_id="s") as connection:
+            assert not connection.ready.resumed
+        assert damaged(server) == 1

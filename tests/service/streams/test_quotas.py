@@ -4,15 +4,7 @@ import pytest
 
 from skiprnn_service.errors import QuotaError
 from skiprnn_service.streams.quotas import Quotas
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from support.stores import Clock
 
 
 def test_a_principal_has_so_many_streams_and_opens_them_so_fast() -> None:
