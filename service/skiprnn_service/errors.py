@@ -51,7 +51,7 @@ class ClientError(SkipRnnServiceError):
 
 
 class MessageError(ClientError):
-    """A message that is not JSON, or not one of those in docs/protocol.md."""
+    """A message that is not JSON, or not one of those in docs/reference/protocol.md."""
 
     code = "message"
 

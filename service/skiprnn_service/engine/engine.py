@@ -1,13 +1,13 @@
 """The engine of one model: messages in, answers out, for all its streams.
 
-A message is consumed by arithmetic (`stream.py`) up to the sample that must be read; then its stream is due, and the
-batcher (`batcher.py`) steps it together with others:
+A message is consumed by arithmetic (`stream.py`) up to its first update; then its stream is due, and the batcher
+(`batcher.py`) steps it together with others:
 
-    submit → _begin → nothing to read: reply at once
+    submit → _begin → no update: reply at once
                     → due: Batcher.add → … → _finish → _answer → what waits behind it
 
-A message either takes effect as a whole or not at all: what it reads goes to a row of the arena that is the stream's
-only when the message is answered (`arena.py`).
+A message takes effect as a whole or not at all: its updates go to a row of the arena that is the stream's only when
+the message is answered (`arena.py`).
 """
 
 import asyncio
@@ -41,8 +41,8 @@ class Engine:
     """Streams of one model. All methods belong to the event loop's thread and return at once.
 
     Args:
-        session: the update step; the engine is its only user (scoring takes `runner.fork()`).
-        model, version: what snapshots say.
+        runner: the update step; the engine is its only user (scoring takes `runner.fork()`).
+        model, version: in snapshots.
         capacity: live streams, at most.
         inline_step_below_us: a batch predicted to take less runs on the loop, others on a worker thread.
 
@@ -115,7 +115,7 @@ class Engine:
                 engine. What they raise goes to the loop's exception handler.
             threshold: of the gate, in [0.5, 1]; None is the snapshot's, else the bundle's. The first use of a value
                 builds its table (50 ms): `await asyncio.to_thread(engine.check_threshold, threshold)` before.
-            principal: whose stream it is; a parked one keeps the snapshot's.
+            principal: whose stream it is; a parked one has the snapshot's.
 
         Raises:
             OverloadError: `capacity` streams are live.
@@ -160,7 +160,7 @@ class Engine:
 
         Args:
             t: index of the first sample; None is the next one (`Stream.begin`).
-            payload: from byte `start` on n·F little-endian float32. Kept until the answer, not copied.
+            payload: from byte `start` on n·F little-endian float32. Held until the answer, not copied.
         """
         if stream.payload is None and not stream.waiting and stream.open:
             self._begin(stream, t, n, payload, start)
@@ -168,7 +168,7 @@ class Engine:
             self._wait(stream, "submit", (t, n, payload, start))
 
     def reject(self, stream: Slot, error: ClientError) -> None:
-        """Answer what was no message of samples, in its turn."""
+        """Answer a message that holds no samples, in its turn."""
         self._wait(stream, "reject", partial(self._reject, stream, error))
 
     def after(self, stream: Slot, action: Callable[[], None]) -> None:
@@ -213,7 +213,7 @@ class Engine:
         return snapshot
 
     def close(self) -> None:
-        """Let go of the worker thread, after the batch that it runs. No stream may be used any more."""
+        """Stop the worker thread, after the batch that it runs. No stream may be used any more."""
         self._batcher.close()
 
     # -- one message after the other
@@ -258,7 +258,7 @@ class Engine:
             self._batcher.add(stream, offset)
 
     def _skipped(self, stream: Slot, before: int) -> None:
-        """Nothing of a message was read: count and answer it."""
+        """Count and answer a message without an update."""
         stats = self.stats
         stats.messages += 1
         stats.samples += stream.next - before
@@ -300,7 +300,7 @@ class Engine:
         asyncio.get_running_loop().call_exception_handler({"message": message, "exception": raised})
 
     def _answer(self, stream: Slot, answer: Reply | SkipRnnServiceError) -> None:
-        """A message that was due has been read to its end, or failed."""
+        """The updates of a message are done, or failed."""
         if isinstance(answer, Reply):
             stream.payload = None
             self._reply(stream, answer)
@@ -310,7 +310,7 @@ class Engine:
             self._go_on(stream)
 
     def _go_on(self, stream: Slot) -> None:
-        """Take what waits behind the message that was just answered, up to the next one that must be read."""
+        """Take what waits behind the message that was just answered, up to the next one with an update."""
         while stream.waiting and stream.payload is None:
             self._act(stream, stream.waiting.popleft())
         if not stream.waiting:

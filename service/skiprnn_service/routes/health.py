@@ -23,9 +23,9 @@ async def live() -> dict[str, bool]:
 @router.head("/v2/health/ready", include_in_schema=False)
 @router.get("/v2/health/ready")
 async def ready(request: Request) -> JSONResponse:
-    """Streams can be opened, and every model in the folder is served; else 503 and what is wrong.
+    """Streams can be opened, and every model in the folder is served; else 503 and the reasons.
 
-    A store that is down is told (`saving`), but streams go on, so the server stays ready.
+    A store that is down is reported (`saving`), but streams go on, so the server stays ready.
     """
     server: ServerState = request.app.state.server
     failed = {f"{name}/{version}": why for (name, version), why in server.models.failures.items()}
@@ -44,7 +44,7 @@ async def ready(request: Request) -> JSONResponse:
 @router.head("/metrics", include_in_schema=False)
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """Counts as Prometheus reads them."""
+    """Counts in Prometheus' text format."""
     server: ServerState = request.app.state.server
     try:
         server.stats.parked = await server.store.count()
@@ -56,7 +56,7 @@ async def metrics(request: Request) -> Response:
 
 @router.get("/v1/models")
 async def models(request: Request) -> dict[str, Any]:
-    """What is served, and what is not and why."""
+    """Models that are served, and those that failed and why."""
     server: ServerState = request.app.state.server
     failed = [
         {"name": name, "version": version, "reason": why}
@@ -67,21 +67,21 @@ async def models(request: Request) -> dict[str, Any]:
 
 @router.get("/v1/models/{model}")
 async def model(request: Request, model: str, version: str | None = None) -> dict[str, Any]:
-    """One model; its latest version where none is asked for."""
+    """One model; without `version` the latest."""
     server: ServerState = request.app.state.server
     return facts(server.models.get(model, version))
 
 
 def facts(model: LoadedModel) -> dict[str, Any]:
-    """What a client may want to know of a model."""
+    """A model as clients see it."""
     info = model.bundle.info
-    said = info.to_json()
+    fields = info.to_json()
     named = ("cell", "layers", "hidden", "features", "outputs", "classes", "task", "multi_label")
     gate = ("threshold", "max_skip", "sample_rate", "training")
     return {
         "name": model.name,
         "version": model.version,
-        **{name: said[name] for name in (*named, *gate)},
+        **{name: fields[name] for name in (*named, *gate)},
         "sha256": model.bundle.sha256,
         "batching": model.runner.batching,
         "live_streams": model.engine.live,

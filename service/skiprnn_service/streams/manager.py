@@ -53,7 +53,7 @@ from skiprnn_service.stores.base import Key, Record, Store
 from skiprnn_service.streams.quotas import Quotas
 from skiprnn_service.streams.session import Listener, StreamSession
 
-IDLE, OWNED_ELSEWHERE, RESTART = 4408, 4409, 1012  # close codes (docs/protocol.md)
+IDLE, OWNED_ELSEWHERE, RESTART = 4408, 4409, 1012  # close codes (docs/reference/protocol.md)
 
 _ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _BATCH = 256  # snapshots a turn of the loop: taking one costs a few microseconds
@@ -277,7 +277,7 @@ class StreamManager:
             yield
 
     def _expected(self, key: Key, version: str | None, *, known: bool) -> LoadedModel | None:
-        """The model that the stream will run on; None: only the snapshot tells, as `version` is not served."""
+        """The model that the stream will run on; None: its snapshot decides, as `version` is not served."""
         live = self._live.get(key)
         if live is not None:
             _check_version(live.model.version, version)

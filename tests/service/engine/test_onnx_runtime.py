@@ -106,7 +106,7 @@ async def test_streams_get_the_bits_of_the_offline_unroll(bundle: Bundle) -> Non
 
 def test_asking_for_cuda_without_it_says_what_to_do(bundle: Bundle) -> None:
     with pytest.raises(
-        ModelError, match=r"expected CUDAExecutionProvider, .*skiprnn\[gpu\].*device auto or cpu"
+        ModelError, match=r"expected CUDAExecutionProvider, .*skiprnn\[gpu\].*device to auto or cpu"
     ):
         Runtime(bundle.model, state_size=1, threads=1, providers=PROVIDERS["cuda"])
 
@@ -118,7 +118,7 @@ def test_a_fallback_that_is_allowed_is_taken_and_logged(
         size = bundle.info.state_size
         runtime = Runtime(bundle.model, state_size=size, threads=1, providers=PROVIDERS["auto"])
     assert (runtime.provider, runtime.device, runtime.apart) == (CPU[0], "cpu", False)
-    assert "run on CPUExecutionProvider: CUDAExecutionProvider is not to be had here" in caplog.text
+    assert "run on CPUExecutionProvider: CUDAExecutionProvider is not available" in caplog.text
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider'")
