@@ -77,6 +77,7 @@ class ModelRepository:
         self.stale: dict[_Key, str] = {}
         self.unloaded: set[str] = set()
         self.draining: list[LoadedModel] = []
+        self._names = set[str]()
         self._stamps: dict[Path, _Stamp] = {}  # of the files at the latest scan
         self._build = build
         self._max_batch, self._threads, self._providers = max_batch, threads, providers
@@ -164,9 +165,8 @@ class ModelRepository:
         raise self._unknown(name)
 
     def knows(self, name: str) -> bool:
-        """Some version is served or draining, or is in the folder and failed: streams of it may be parked."""
-        failed_or_draining = (*(key[0] for key in self.failures), *(model.name for model in self.draining))
-        return name in self.models or name in failed_or_draining
+        """The folder has or had a file of it: streams of it may be live or parked."""
+        return name in self._names
 
     def __iter__(self) -> Iterator[LoadedModel]:
         """All versions of all models that are served."""
@@ -202,6 +202,7 @@ class ModelRepository:
         """Serve what was found; the rest of what is served drains."""
         before, still = list(self), {id(model) for model in found.loaded}
         self.models, self.failures, self.stale, self._stamps = found[:4]
+        self._names |= {*self.models, *(name for name, _ in self.failures)}
         self._drain(model for model in before if id(model) not in still)
 
     def _drain(self, models: Iterable[LoadedModel]) -> None:

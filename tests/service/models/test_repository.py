@@ -337,7 +337,7 @@ def test_a_model_whose_device_is_not_there_is_not_served(tmp_path: Path) -> None
     assert "CUDAExecutionProvider" in folder.failures["watch", "1"]
 
 
-async def test_it_knows_models_that_are_served_drain_or_failed(tmp_path: Path) -> None:
+async def test_it_knows_models_that_are_or_were_in_the_folder(tmp_path: Path) -> None:
     write_random_bundle(tmp_path / "m.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"half a fi")
     folder, streams = opened(tmp_path)
@@ -348,6 +348,7 @@ async def test_it_knows_models_that_are_served_drain_or_failed(tmp_path: Path) -
     session.engine.detach(session.stream)
     with session.engine.room():
         folder.forget_drained()
-        assert folder.knows("m")
+        assert folder.draining
     folder.forget_drained()
-    assert not folder.knows("m")
+    assert not folder.draining
+    assert folder.knows("m")

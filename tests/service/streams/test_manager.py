@@ -648,9 +648,8 @@ async def test_a_stream_goes_on_with_a_draining_version_that_its_client_names(
         await streams.park(again.session)
         await streams.park(other.session)
         streams._models.forget_drained()
-        if remove is only_version_2:
-            with pytest.raises(SnapshotError, match=r"version 1 .* is gone"):
-                await opened(streams, version="1")
+        with pytest.raises(SnapshotError, match=r"version 1 .* is gone"):
+            await opened(streams, version="1")
 
 
 async def test_the_last_stream_of_a_draining_version_is_handed_over_during_an_outage(
