@@ -1,4 +1,4 @@
-# Train what docs/results.md reports. Interrupted targets go on where they stopped.
+# Train what docs/results/accuracy.md reports. Interrupted targets continue where they stopped.
 #
 #   make reproduce-adding                   three seeds, our epochs
 #   make reproduce-mnist EPOCHS=20 SEEDS=0  another length, one seed
@@ -12,61 +12,61 @@ CELLS  ?= gru lstm
 EPOCHS ?=
 PAPER  ?=
 RUNS   ?= runs
-# The LSTM's gate reads c, which is not bounded, and must learn more slowly (docs/experiments.md).
+# The input of the LSTM's gate is c, which is not bounded, and must learn more slowly (docs/results/experiments.md).
 LSTM    = $(if $(PAPER),,--lr 1e-3)
 LSTM_FREQUENCY = $(if $(PAPER),,--lr 5e-4)
-# Twice as many samples: begin with every fifth, not with every third.
-OFTENER = $(if $(PAPER),,--set gate_bias=-2)
-# What 100 epochs are too few for.
+# Twice as many samples: begin with an update at every fifth, not at every third.
+MORE_OFTEN = $(if $(PAPER),,--override gate_bias=-2)
+# Where 100 epochs are too few.
 LONGER  = $(if $(PAPER)$(EPOCHS),,--epochs 150)
-# Late in a training a single gradient can throw the LSTM's gate to where it reads nothing (docs/experiments.md).
-STEADY  = $(if $(PAPER),,$(LONGER) --set clip_ratio=1 --set keep=best)
-# Approach a rate that is far below where the gate begins, over most of the training.
+# Late in a training a single gradient can move the LSTM's gate to where it never updates (docs/results/experiments.md).
+STEADY  = $(if $(PAPER),,$(LONGER) --override clip_ratio=1 --override keep=best)
+# Approach a target rate far below the gate's first one over most of the training.
 RAMPED  = $(if $(PAPER),,--ramp 0.7)
-RAMPED_LSTM = $(if $(PAPER),,--set gate_learning_rate=0.2)
+RAMPED_LSTM = $(if $(PAPER),,--override gate_learning_rate=0.2)
 TRAIN   = $(BIN)/skiprnn train --resume $(PAPER) $(if $(EPOCHS),--epochs $(EPOCHS)) --seed $$seed
 
 .PHONY: reproduce-adding reproduce-frequency reproduce-digits reproduce-watch reproduce-mnist
 
-reproduce-adding: $(VENV)/.dev ## the adding task: LSTM and GRU, λ = 0 and 1e-5, random cadence, a rate
+reproduce-adding: $(VENV)/.dev ## the adding task: LSTM and GRU, λ = 0 and 1e-5, a random schedule, a target rate
 	@set -e; for seed in $(SEEDS); do for cell in $(CELLS); do \
 	if [ $$cell = lstm ]; then slower='$(LSTM)'; else slower=; fi; \
-	for reads in '--rate 0.53' '--lambda 1e-5' '--lambda 0' '--rate 0.5 --cadence random'; do \
-	case "$$cell$$reads" in 'gru--rate 0.53') continue;; 'lstm--rate 0.53') steady='$(STEADY)';; *) steady=;; esac; \
-	$(call run,adding,$$cell$$reads,$$slower $$steady); done; done; done
-	$(BIN)/python -m skiprnn.results $(RUNS)/adding.jsonl
+	for gate in '--update-rate 0.53' '--lambda 1e-5' '--lambda 0' '--update-rate 0.5 --schedule random'; do \
+	case "$$cell$$gate" in 'gru--update-rate 0.53') continue;; 'lstm--update-rate 0.53') steady='$(STEADY)';; *) steady=;; esac; \
+	$(call run,adding,$$cell$$gate,$$slower $$steady); done; done; done
+	$(BIN)/python -m skiprnn.training.results $(RUNS)/adding.jsonl
 
-reproduce-frequency: $(VENV)/.dev ## frequency discrimination: both cells and sampling periods, three prices and a rate
+reproduce-frequency: $(VENV)/.dev ## frequency discrimination: both cells and sampling periods, three values of λ and a target rate
 	@set -e; for seed in $(SEEDS); do for cell in $(CELLS); do for period in 1 0.5; do \
 	case $$cell$$period in gru1) rate=0.22;; gru*) rate=0.11;; lstm1) rate=0.125;; *) rate=0.095;; esac; \
-	rate="--rate $$rate $(RAMPED)"; if [ $$cell = lstm ]; then rate="$$rate $(RAMPED_LSTM)"; fi; \
+	rate="--update-rate $$rate $(RAMPED)"; if [ $$cell = lstm ]; then rate="$$rate $(RAMPED_LSTM)"; fi; \
 	if [ $$cell = lstm ]; then slower='$(LSTM_FREQUENCY)'; else slower=; fi; \
-	if [ $$period = 1 ]; then start=; else start='$(OFTENER)'; fi; \
-	for reads in "$$rate" '--lambda 1e-4' '--lambda 1e-5' '--lambda 0'; do \
-	case "$$cell$$period$$reads" in gru0.5--rate*|'lstm0.5--lambda 1e-5') longer='$(LONGER)';; *) longer=;; esac; \
-	$(call run,frequency,$$cell$$reads-$$period,$$slower $$start $$longer --set sampling=$$period); done; done; done; done
-	$(BIN)/python -m skiprnn.results $(RUNS)/frequency.jsonl
+	if [ $$period = 1 ]; then start=; else start='$(MORE_OFTEN)'; fi; \
+	for gate in "$$rate" '--lambda 1e-4' '--lambda 1e-5' '--lambda 0'; do \
+	case "$$cell$$period$$gate" in gru0.5--update-rate*|'lstm0.5--lambda 1e-5') longer='$(LONGER)';; *) longer=;; esac; \
+	$(call run,frequency,$$cell$$gate-$$period,$$slower $$start $$longer --override sampling=$$period); done; done; done; done
+	$(BIN)/python -m skiprnn.training.results $(RUNS)/frequency.jsonl
 
-reproduce-digits: $(VENV)/.dev ## digits: a target rate, the plain price, and both cadences at equal rates
+reproduce-digits: $(VENV)/.dev ## digits: a target rate, λ, and both fixed schedules at equal rates
 	@set -e; cell=gru; for seed in $(SEEDS); do \
-	for reads in '--rate 1 --cadence uniform' '--rate 0.4' '--rate 0.67' '--lambda 3e-3' '--lambda 7e-3' \
-	    '--rate 0.4 --cadence uniform' '--rate 0.4 --cadence random' '--rate 0.67 --cadence uniform'; do \
-	$(call run,digits,$$cell$$reads); done; done
-	$(BIN)/python -m skiprnn.results $(RUNS)/digits.jsonl
+	for gate in '--update-rate 1 --schedule uniform' '--update-rate 0.4' '--update-rate 0.67' '--lambda 3e-3' '--lambda 7e-3' \
+	    '--update-rate 0.4 --schedule uniform' '--update-rate 0.4 --schedule random' '--update-rate 0.67 --schedule uniform'; do \
+	$(call run,digits,$$cell$$gate); done; done
+	$(BIN)/python -m skiprnn.training.results $(RUNS)/digits.jsonl
 
-reproduce-watch: $(VENV)/.dev ## smartwatch: five folds of people, a target rate, a price and both cadences
+reproduce-watch: $(VENV)/.dev ## smartwatch: five folds of people, a target rate, λ and both fixed schedules
 	@set -e; cell=gru; for seed in $(SEEDS); do for fold in 0 1 2 3 4; do \
-	for reads in '--rate 0.25' '--lambda 1e-3' '--rate 0.25 --cadence uniform' '--rate 0.25 --cadence random'; do \
-	$(call run,watch,$$cell$$reads-$$fold,--set fold=$$fold); done; done; done
-	$(BIN)/python -m skiprnn.results $(RUNS)/watch.jsonl
+	for gate in '--update-rate 0.25' '--lambda 1e-3' '--update-rate 0.25 --schedule uniform' '--update-rate 0.25 --schedule random'; do \
+	$(call run,watch,$$cell$$gate-$$fold,--override fold=$$fold); done; done; done
+	$(BIN)/python -m skiprnn.training.results $(RUNS)/watch.jsonl
 
-reproduce-mnist: $(VENV)/.dev ## sequential MNIST: plain and skipping LSTM and GRU, both cadences; EPOCHS=600 is the paper's
+reproduce-mnist: $(VENV)/.dev ## sequential MNIST: plain and skipping LSTM and GRU, both fixed schedules; EPOCHS=600 is the paper's
 	@set -e; for seed in $(SEEDS); do for cell in $(CELLS); do \
-	for reads in '--rate 0.25' '--rate 0.37' '--rate 0.5' '--lambda 1e-4' '--rate 0.25 --cadence uniform' '--rate 0.25 --cadence random' \
-	    '--rate 1 --cadence uniform'; do \
-	$(call run,mnist,$$cell$$reads); done; done; done
-	$(BIN)/python -m skiprnn.results $(RUNS)/mnist.jsonl
+	for gate in '--update-rate 0.25' '--update-rate 0.37' '--update-rate 0.5' '--lambda 1e-4' '--update-rate 0.25 --schedule uniform' '--update-rate 0.25 --schedule random' \
+	    '--update-rate 1 --schedule uniform'; do \
+	$(call run,mnist,$$cell$$gate); done; done; done
+	$(BIN)/python -m skiprnn.training.results $(RUNS)/mnist.jsonl
 
-# $(1) task, $(2) what tells its runs apart, $(3) more options
-run = $(TRAIN) $(1) --cell $$cell $$reads $(3) --out "$(RUNS)/$(1)/$$(echo "$(2)-$$seed" | tr -d ' ')" \
-	--journal $(RUNS)/$(1).jsonl
+# $(1) task, $(2) what names its run, $(3) more options. Folders have the names of earlier releases, whose runs continue.
+run = $(TRAIN) $(1) --cell $$cell $$gate $(3) --out "$(RUNS)/$(1)/$$(echo "$(2)-$$seed" | sed 's/ //g; s/--update-rate/--rate/; s/--schedule/--cadence/')" \
+	--results-file $(RUNS)/$(1).jsonl

@@ -1,4 +1,4 @@
-"""python -m benchmarks: the table of docs/benchmarks.md, the curves, the peers. Results go to build/benchmarks/."""
+"""python -m benchmarks: the table of docs/results/benchmarks.md, the curves, the peers. Results: build/benchmarks/."""
 
 import argparse
 

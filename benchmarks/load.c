@@ -56,7 +56,7 @@ static int epoll_fd, open_count;
 static uint32_t ring_size = 1;
 static const uint8_t *messages;
 static size_t message_length;
-static uint64_t nothing_to_do, received, closed, refused, overdue, largest_lag;
+static uint64_t nothing_to_do, received, closed, rejected, overdue, largest_lag;
 
 /* ---- latencies: a histogram with 128 buckets an octave (under 0.8 % wide) ---- */
 
@@ -179,7 +179,7 @@ static size_t http_response(const uint8_t *p, size_t n, int *answers) {
         if (*q == '\n' && !strncasecmp((const char *)q + 1, "content-length:", 15)) length = strtoul((const char *)q + 16, NULL, 10);
     if (n < header + length) return 0;
     if (memcmp(p + 9, "200", 3)) {
-        if (!refused++) fprintf(stderr, "%.*s\n", (int)(header + length), p);
+        if (!rejected++) fprintf(stderr, "%.*s\n", (int)(header + length), p);
     }
     (*answers)++;
     return header + length;
@@ -189,7 +189,7 @@ static size_t handshake(connection *c, const uint8_t *p, size_t n) {
     const uint8_t *end = memmem(p, n, "\r\n\r\n", 4);
     if (!end) return 0;
     if (memcmp(p, "HTTP/1.1 101", 12)) {
-        if (!refused++) fprintf(stderr, "%.*s\n", (int)n, p);
+        if (!rejected++) fprintf(stderr, "%.*s\n", (int)n, p);
         hang_up(c);
         return 0;
     }
@@ -350,11 +350,11 @@ static void run(void) {
     }
     double elapsed = (double)(now() - begin) / 1e9;
     printf("{\"open\": %d, \"messages\": %lu, \"messages_per_s\": %.1f, \"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, "
-           "\"p999_us\": %.1f, \"max_us\": %.1f, \"server_cpu\": %.4f, \"load_cpu\": %.3f, \"closed\": %lu, \"refused\": %lu, \"overdue\": %lu, "
+           "\"p999_us\": %.1f, \"max_us\": %.1f, \"server_cpu\": %.4f, \"load_cpu\": %.3f, \"closed\": %lu, \"rejected\": %lu, \"overdue\": %lu, "
            "\"largest_lag_us\": %.1f}\n",
            open_count, received - received_before, (double)(received - received_before) / elapsed, percentile_us(.5),
            percentile_us(.9), percentile_us(.99), percentile_us(.999), (double)latency_max / 1e3, (server_seconds() - server_before) / elapsed,
-           opt.rate ? (cpu_seconds() - cpu_before) / elapsed : 1 - (double)nothing_to_do / 1e9 / elapsed, closed, refused, overdue, (double)largest_lag / 1e3);
+           opt.rate ? (cpu_seconds() - cpu_before) / elapsed : 1 - (double)nothing_to_do / 1e9 / elapsed, closed, rejected, overdue, (double)largest_lag / 1e3);
 }
 
 static void idle(void) {

@@ -175,7 +175,7 @@ def load(server: Server, messages: Sequence[bytes], **options: object) -> Load:
     """Run load.c against a server, with messages of one size; options are its flags (`path`, `connections`, …).
 
     Raises:
-        RuntimeError: the generator failed, or a connection was refused.
+        RuntimeError: the generator failed, or a connection was rejected.
     """
     file = BUILD / "payload.bin"
     file.write_bytes(b"".join(messages))
@@ -208,7 +208,7 @@ def _pids(server: Server) -> str:
 
 
 def _measured(raw: dict[str, Any], server: Server) -> Load:
-    if raw["closed"] or raw.get("refused"):
+    if raw["closed"] or raw.get("rejected"):
         raise RuntimeError(f"{server.name}: {raw['closed']} connections were closed: {raw}")
     names = ("messages_per_s", "p50_us", "p99_us", "load_cpu", "server_cpu")
     return Load(**{name: raw.get(name, 0.0) for name in names}, resident=resident(server.pid), raw=raw)

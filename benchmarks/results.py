@@ -85,7 +85,7 @@ def note(text: str) -> None:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """The table of docs/benchmarks.md."""
+    """The table of docs/results/benchmarks.md."""
     lines = ["| what | against | ours | other | ratio (range) | goal |", "|---|---|---|---|---|---|"]
     for row in rows:
         low, high = row.spread

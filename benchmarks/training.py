@@ -1,11 +1,11 @@
-"""A training step: ours against torch's own layers and a plain loop, at three shares of samples used.
+"""A training step: ours against torch's own layers and a plain loop, at three update rates.
 
     python -m benchmarks.training [--cases mnist,adding,…] [--repeats N] [--memory fresh,reused]
 
 One thread. Times are CPU seconds of the process, so other programs on the machine do not count (though they share its
 caches), and the least of interleaved repetitions. A step is forward, loss and backward: the optimiser is the same for
-all. The gate is a learned one, its bias set so that rows read the wanted share, each at moments of its own; the gate's
-own gradient is taken.
+all. The gate is a learned one. Its bias is set so that it has the update rate that is asked for; rows update at
+different samples. The gate's own gradient is taken.
 
 `fresh`: memory comes from the C library as by default. `reused`: it never goes back to the system (mallopt), which
 torch's layers gain much by. Each is measured in a process of its own, and peak memory in one a form.
@@ -34,13 +34,13 @@ from skiprnn.unroll import Backend
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _BACKENDS: dict[str, Backend] = {"loop": "reference", "torch": "torch", "kernel": "kernel"}
-# A form and the share of samples, in per cent, that it uses. products: the recurrent matrix products alone, a floor;
-# loop: our reference, an eager loop under autograd.
+# A form and its update rate in per cent. products: the recurrent matrix products alone, a floor; loop: our reference,
+# an eager loop under autograd.
 NAMES = [
     "torch.nn",
     "products",
     "loop 100",
-    *(f"{form} {share}" for form in ("torch", "kernel") for share in (100, 50, 10)),
+    *(f"{form} {rate}" for form in ("torch", "kernel") for rate in (100, 50, 10)),
 ]
 
 
@@ -83,7 +83,7 @@ def torch_step(case: Case, cell: str, x: Tensor, *, training: bool) -> Step:
 
 
 def products_step(case: Case, cell: str, *, training: bool) -> Step:
-    """The recurrent matrix products of the lowest layer and nothing else: a floor for who reads every sample."""
+    """The recurrent matrix products of the lowest layer and nothing else: a floor for an update at every sample."""
     rows = (4 if cell == "lstm" else 3) * case.H
     h, w, z = torch.rand(case.B, case.H), torch.rand(rows, case.H), torch.empty(case.B, rows)
     dh, dw = torch.empty_like(h), torch.zeros(case.H, rows)
@@ -98,9 +98,9 @@ def products_step(case: Case, cell: str, *, training: bool) -> Step:
     return step
 
 
-def skip_step(case: Case, cell: str, x: Tensor, form: str, share: int, *, training: bool) -> Step:
+def skip_step(case: Case, cell: str, x: Tensor, form: str, rate: int, *, training: bool) -> Step:
     layer = (SkipLSTM if cell == "lstm" else SkipGRU)(case.F, case.H, case.L)
-    set_share(layer, x, share)
+    set_rate(layer, x, rate)
     layer.backend = _BACKENDS[form]
 
     def step() -> None:
@@ -113,27 +113,27 @@ def skip_step(case: Case, cell: str, x: Tensor, form: str, share: int, *, traini
     return step
 
 
-def set_share(layer: SkipLSTM | SkipGRU, x: Tensor, share: int) -> None:
-    """Set the gate's bias so that `share` per cent of x is read, within a per cent of that where it can be."""
+def set_rate(layer: SkipLSTM | SkipGRU, x: Tensor, rate: int) -> None:
+    """Set the gate's bias for an update rate of `rate` per cent on x, within a per cent of that where it can be."""
     low, high = -12.0, 20.0
-    for _ in range(1 if share == 100 else 20):
+    for _ in range(1 if rate == 100 else 20):
         with torch.no_grad():
-            layer.gate.bias.fill_(high if share == 100 else (low + high) / 2)
-            read = 100 * float(layer(x[:32])[2].mean())
-        low, high = (low, (low + high) / 2) if read > share else ((low + high) / 2, high)
-        if abs(read - share) < share / 100:
+            layer.gate.bias.fill_(high if rate == 100 else (low + high) / 2)
+            found = 100 * float(layer(x[:32])[2].mean())
+        low, high = (low, (low + high) / 2) if found > rate else ((low + high) / 2, high)
+        if abs(found - rate) < rate / 100:
             return
 
 
 def steps_of(case: Case, cell: str, names: list[str], *, training: bool) -> dict[str, Step]:
-    """Of every name, such as "torch.nn" or "kernel 50", the step."""
+    """The step of every name, such as "torch.nn" or "kernel 50"."""
     torch.manual_seed(0)
     x = torch.rand(case.B, case.T, case.F)
     steps: dict[str, Step] = {}
     for name in names:
-        form, _, share = name.partition(" ")
-        if share:
-            steps[name] = skip_step(case, cell, x, form, int(share), training=training)
+        form, _, rate = name.partition(" ")
+        if rate:
+            steps[name] = skip_step(case, cell, x, form, int(rate), training=training)
         elif form == "products":
             steps[name] = products_step(case, cell, training=training)
         else:
@@ -156,7 +156,7 @@ def seconds(steps: dict[str, Step], repeats: int) -> dict[str, float]:
 
 
 def peak_megabytes(step: Step) -> float:
-    """How much a step adds to what the process holds, at most."""
+    """The most memory that a step adds to the process, in MB."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
     before = _resident_kilobytes("VmRSS")
     step()
@@ -169,7 +169,7 @@ def _resident_kilobytes(field: str) -> int:
 
 
 def measure(task: dict[str, Any]) -> dict[str, float]:
-    """What a child process does: times of forms side by side, or, with no repeats, the peak of the only one."""
+    """In a child process: times of forms side by side, or, with no repeats, the peak memory of each."""
     torch.set_num_threads(1)
     if task["memory"] == "reused":
         libc = ctypes.CDLL(None)

@@ -34,7 +34,11 @@ class Cluster:
         store = self.redis.url if self.redis else f"sqlite:///{folder / 'streams.db'}"
         self.servers = [
             ServerProcess(
-                models, store_url=store, snapshot_interval_seconds=0.05, drain_seconds=0.1, stream_ttl_seconds=120
+                models,
+                store_url=store,
+                snapshot_interval_seconds=0.05,
+                drain_seconds=0.1,
+                stream_ttl_seconds=120,
             )
             for _ in range(2 if kind == "replicas" else 1)
         ]
@@ -62,7 +66,7 @@ class Cluster:
         time.sleep(seconds)
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
-    def refuse_writes(self, seconds: float) -> None:
+    def reject_writes(self, seconds: float) -> None:
         """Redis answers every write with an error (out of memory) for so long."""
         assert self.redis
         with redis.Redis.from_url(self.redis.url) as client:

@@ -57,9 +57,9 @@ def fill_disk(cluster: Cluster, rng: random.Random) -> None:
     cluster.fill_disk(cluster.servers[0], rng.uniform(0.05, 0.4))
 
 
-def refuse_writes(cluster: Cluster, rng: random.Random) -> None:
+def reject_writes(cluster: Cluster, rng: random.Random) -> None:
     """The store answers every write with an error."""
-    cluster.refuse_writes(rng.uniform(0.05, 0.4))
+    cluster.reject_writes(rng.uniform(0.05, 0.4))
 
 
 def kill_redis(cluster: Cluster, rng: random.Random) -> None:
@@ -81,6 +81,6 @@ def pause_redis(cluster: Cluster, rng: random.Random) -> None:
 _ALWAYS: tuple[Fault, ...] = (kill_server, drain_server, pause_server, cut_connections, crash_clients)
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "sqlite": (*_ALWAYS, fill_disk),
-    "redis": (*_ALWAYS, refuse_writes, kill_redis, pause_redis),
-    "replicas": (*_ALWAYS, refuse_writes, kill_redis, pause_redis),
+    "redis": (*_ALWAYS, reject_writes, kill_redis, pause_redis),
+    "replicas": (*_ALWAYS, reject_writes, kill_redis, pause_redis),
 }

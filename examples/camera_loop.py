@@ -1,9 +1,10 @@
-"""A camera with a CNN behind it: frames are fetched, and features computed, only when the network will look.
+"""A camera with a CNN behind it: frames are taken, and features computed, only where the network updates.
 
     python examples/camera_loop.py ws://127.0.0.1:8000/v1/models/MODEL/stream --frames 300
 
-The camera here is made up, a bright spot that wanders over a dark picture, and so is the CNN, a grid of means. Put your
-own in place of `Camera` and `features`: what matters is `read`.
+The camera is synthetic, a bright spot that wanders over a dark picture, and so is the CNN, which takes means. Put your
+own in place of `Camera` and `features`, and keep `read`. A real camera also needs a ring buffer: a frame may have
+passed when the network asks for it.
 """
 
 import argparse
@@ -21,7 +22,7 @@ class Camera:
     """Shows frame t, t / rate seconds after it was switched on.
 
     Attributes:
-        taken: frames that somebody wanted.
+        taken: count of the frames that were taken.
     """
 
     def __init__(self, *, rate: float, seed: int = 0) -> None:
@@ -40,12 +41,12 @@ class Camera:
 
 
 def features(frame: NDArray[np.float32], n: int) -> NDArray[np.float32]:
-    """What a CNN would make of a frame: n numbers."""
+    """What a CNN would compute of a frame: n numbers."""
     return np.array([part.mean() for part in np.array_split(frame.ravel(), n)], np.float32)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Stream features of frames that the network wants to see.")
+    parser = argparse.ArgumentParser(description="Stream features of the frames that the network updates on.")
     parser.add_argument("url", help="ws://HOST:PORT/v1/models/MODEL/stream")
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--rate", type=float, default=25.0, help="frames a second (default 25)")

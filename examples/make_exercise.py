@@ -4,11 +4,10 @@
 
 Columns: acceleration ax, ay, az in g, gravity included, and rate of turn gx, gy, gz in rad/s, of a watch on the wrist.
 
-No recorded sample is in here. An exercise is a Fourier series over the phase of its cycle: a constant and three
+This file contains no recorded sample. An exercise is a Fourier series over the phase of its cycle: a constant and three
 harmonics a channel, the averages over ten people of the smartwatch data set that comes with seglearn (Burns et al.,
-"Shoulder physiotherapy exercise recognition", Physiological Measurement 39, 2018). People are not machines: the
-pace wanders, no cycle is as large as the one before, muscles tremble, sensors hiss, and the wrist rests between
-exercises.
+"Shoulder physiotherapy exercise recognition", Physiological Measurement 39, 2018). Pace and
+size vary from cycle to cycle, muscles tremble, sensors have noise, and the wrist rests between exercises.
 """
 
 import argparse
@@ -32,11 +31,11 @@ PACE_JITTER, SIZE_JITTER = 0.05, 0.06  # standard deviation from one cycle to th
 
 
 class Exercise(NamedTuple):
-    """A way of moving.
+    """An exercise.
 
     Attributes:
         pace: cycles a second.
-        series: a row a channel: constant, then cosine and sine of harmonics 1, 2, 3.
+        series: a row for each channel: constant, then cosine and sine of harmonics 1, 2, 3.
     """
 
     name: str
@@ -111,14 +110,14 @@ def perform(exercise: Exercise, rng: Generator) -> Signal:
 
 
 def rest(before: Signal, after: Signal) -> Signal:
-    """A smooth way from one posture [6] to the next [6], [T, 6]."""
+    """A smooth transition from one posture [6] to the next [6], [T, 6]."""
     share = np.linspace(0, 1, round(REST_SECONDS * SAMPLE_RATE))[:, np.newaxis]
     smooth = share**2 * (3 - 2 * share)
     return before + (after - before) * smooth
 
 
 def _tremor(samples: int, rng: Generator) -> Signal:
-    """Noise without its fast part, standard deviation about 1, [samples, 6]."""
+    """Low-pass noise, standard deviation about 1, [samples, 6]."""
     width = round(TREMOR_SECONDS * SAMPLE_RATE)
     walk: Signal = rng.normal(size=(samples + width, len(TREMOR))).cumsum(axis=0)
     step: Signal = walk[width:] - walk[:-width]
@@ -132,7 +131,7 @@ def _wander(cycles: Signal, rng: Generator) -> Signal:
 
 
 def write_csv(path: Path, signal: NDArray[Any]) -> None:
-    """A header line, then a line a sample."""
+    """A header line, then a line for each sample."""
     np.savetxt(path, signal, fmt="%.3f", delimiter=",", header=COLUMNS, comments="")
 
 

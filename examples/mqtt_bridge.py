@@ -1,13 +1,13 @@
-"""Sensors on MQTT, a network behind it: each device is a stream.
+"""Bridge sensors on MQTT to a server: each device is a stream.
 
     python examples/mqtt_bridge.py --broker 127.0.0.1:1883 --url ws://127.0.0.1:8000/v1/models/watch/stream
 
     sensors/DEVICE/sample   {"t": 42, "x": [F numbers]}           what a device sends; t may be left out
     sensors/DEVICE/wake     131                                   no sample before this one is needed (retained)
-    sensors/DEVICE/update   {"t": 126, "label": "…", "y": […]}    what the network says
+    sensors/DEVICE/update   {"t": 126, "label": "…", "y": […]}    an update of the network
 
-A device that heeds `wake` saves its radio; one that does not is served as well: the bridge leaves out what will not be
-read. Streams are named by their device, so a bridge that is started again goes on where it was.
+A device that follows `wake` saves radio time. For one that does not, the bridge leaves out the samples that the network
+skips. A stream has the name of its device, so a bridge that is started again resumes it.
 
 Needs aiomqtt beside skiprnn[client].
 """
@@ -31,14 +31,14 @@ class Device:
     Args:
         name: as in its topics.
         connection: its stream.
-        broker: where to say what the network says.
+        broker: where updates are published.
     """
 
     def __init__(self, name: str, connection: Connection, broker: aiomqtt.Client) -> None:
         self.name, self.connection, self.broker = name, connection, broker
 
     async def take(self, message: dict[str, Any]) -> None:
-        """A sample came: send it if it will be read, and tell the device what is needed next."""
+        """A sample arrived: send it if the network updates on it, and tell the device which one is next."""
         connection = self.connection
         connection.next = max(connection.next, message.get("t", connection.next))
         if connection.leave_out(1):
@@ -51,7 +51,7 @@ class Device:
 
 
 async def bridge(broker: aiomqtt.Client, url: str) -> None:
-    """Serve every device that says something, until cancelled."""
+    """Serve every device that sends a sample, until cancelled."""
     devices: dict[str, Device] = {}
     async with AsyncExitStack() as stack:
         await broker.subscribe(f"{ROOT}/+/sample")

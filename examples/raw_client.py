@@ -1,8 +1,8 @@
-"""Every update exactly once, through kill -9, without our library: docs/protocol.md, "Resuming", in Python.
+"""Every update exactly once, through kill -9, without the client library (docs/reference/protocol.md, "Resuming").
 
     python examples/raw_client.py ws://127.0.0.1:8000/v1/models/watch/stream < recording.csv
 
-Takes CSV with a header, a sample a line; prints `index,y…` for every sample that the network read.
+Reads CSV with a header, a sample on each line; prints `index,y…` for every update.
 """
 
 import json
@@ -29,7 +29,7 @@ def main(url: str) -> None:
                 while t in kept or (line := sys.stdin.readline()):
                     if t not in kept:
                         kept[t], taken = [float(number) for number in line.split(",")], t + 1
-                    if t >= wake:  # it will be read
+                    if t >= wake:  # the network updates on it
                         reply = ask(socket, {"t": t, "x": kept[t]})
                         wake, seen = reply["wake"], show(reply["updates"], seen)
                         if ready["limits"]["durable"]:
@@ -43,7 +43,7 @@ def main(url: str) -> None:
 
 
 def ask(socket: ClientConnection, message: dict[str, Any]) -> dict[str, Any]:
-    """Send samples; return the reply. What the server says besides (saved, go_away) is passed over."""
+    """Send samples; return the reply. Other messages of the server (saved, go_away) are ignored."""
     socket.send(json.dumps(message))
     reply: dict[str, Any] = {}
     while "updates" not in reply:

@@ -1,9 +1,9 @@
-"""A sensor that sleeps until the network wants to look: the whole program of a battery-powered device.
+"""A sensor that sleeps until the network updates: the whole program of a battery-powered device.
 
     python examples/sensor_client.py ws://127.0.0.1:8000/v1/models/watch/stream recording.csv
 
-The recording stands in for the sensor: sample t is there t / 50 s after the start. The radio and the sensor are off
-in between; `next_needed` says until when.
+The recording stands in for the sensor: sample t is there t / 50 s after the start. `stream_from` asks for the samples
+that the network updates on; the radio and the sensor can be off between them.
 """
 
 import argparse
@@ -20,7 +20,7 @@ SAMPLE_RATE = 50.0  # Hz
 
 
 class Sensor:
-    """Plays a recording as a sensor would measure it.
+    """Plays a recording as a sensor measures it.
 
     Args:
         samples: [T, F].
@@ -43,7 +43,7 @@ class Sensor:
 
 
 async def watch(url: str, sensor: Sensor) -> None:
-    """Print a line whenever the network changes its mind."""
+    """Print a line whenever the label changes."""
     before = None
     async for update in stream_from(url, sensor.measure):
         if update.label != before:

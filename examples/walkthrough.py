@@ -2,10 +2,10 @@
 
     python examples/walkthrough.py
 
-It makes its own recordings (two kinds of machine hum), trains on them for half a minute, and streams one.
+It makes recordings of two kinds of machine hum, trains on them for half a minute, and streams one.
 """
 
-# %% Recordings: a folder of CSV files, a column a channel, a column with the label.
+# %% Recordings: a folder of CSV files, a column for each channel and one for the label.
 import csv
 import subprocess
 import sys
@@ -28,7 +28,7 @@ for number in range(32):
         writer.writerows([f"{value:.4f}", label] for value in hum)
 
 
-# %% Train: read a quarter of the samples. A notebook would use `!skiprnn …`.
+# %% Train: update on a quarter of the samples. A notebook would use `!skiprnn …`.
 def skiprnn(*words: str) -> None:
     subprocess.run([sys.executable, "-c", "from skiprnn_cli import main; main()", *words], check=True)
 
@@ -38,21 +38,21 @@ data = str(folder / "recordings")
 settings = ["--rate", "0.25", "--epochs", "8", "--hidden", "24", "--quiet"]
 skiprnn("train", "csv", "--data", data, "--out", str(run), *settings)
 
-# %% Export: one ONNX file, proven equal to torch.
+# %% Export: one ONNX file, checked against PyTorch.
 model.parent.mkdir()
 skiprnn("export", str(run), "--out", str(model))
 skiprnn("inspect", str(model))
 
-# %% Look at what it reads, without a server.
+# %% Which samples does it update on? Without a server.
 from skiprnn_export import read, unroll  # noqa: E402 - cells import what they need
 
 bundle = read(model)
 recording = np.loadtxt(folder / "recordings" / "worn-00.csv", delimiter=",", skiprows=1, usecols=[0], ndmin=2)
 unrolled = unroll(bundle, recording)
-print(f"read {len(unrolled.t)} of {len(recording)} samples: {unrolled.t[:12].tolist()} …")
+print(f"updates on {len(unrolled.t)} of {len(recording)} samples: {unrolled.t[:12].tolist()} …")
 print("final:", dict(zip(bundle.info.classes, unrolled.y[-1].round(3).tolist(), strict=True)))
 
-# %% Serve it, and stream the recording: the same bits.
+# %% Serve it and stream the recording: the outputs are the same bits.
 from skiprnn_client import stream_sync  # noqa: E402
 
 command = [

@@ -124,7 +124,7 @@ class _Wire:
         del high, low
 
     def pause_reading(self) -> None:
-        """There is nobody to pause."""
+        """There is no client to pause."""
 
     resume_reading = set_protocol = pause_reading
 

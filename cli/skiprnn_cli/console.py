@@ -1,9 +1,11 @@
-"""How commands speak: facts as a table on stdout, the reason of a failure on stderr."""
+"""How commands speak: facts as a table on stdout; warnings and the reason of a failure on stderr."""
 
 from collections.abc import Mapping
 from typing import NoReturn
 
 import typer
+
+INTERRUPTED = 130  # exit code that shells report for Ctrl-C
 
 
 def print_facts(title: str, facts: Mapping[str, str]) -> None:
@@ -17,6 +19,17 @@ def print_facts(title: str, facts: Mapping[str, str]) -> None:
     for name, value in facts.items():
         table.add_row(Text(name), Text(value))
     Console().print(table)
+
+
+def warn(text: str) -> None:
+    """One line that does not stop the command."""
+    typer.echo(f"warning: {text}", err=True)
+
+
+def fail_without_extra(extra: str, missing: str | None) -> NoReturn:
+    """End a command whose extra is not installed: names the missing module and how to install it."""
+    install = f"pip install -e '.[{extra}]' in a checkout, or pip install '/path/to/skiprnn[{extra}]'"
+    fail(f"{missing} is not installed; install the extra {extra!r}: {install}")
 
 
 def fail(reason: object, *, code: int = 2) -> NoReturn:

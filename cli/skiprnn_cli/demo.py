@@ -1,4 +1,4 @@
-"""`skiprnn demo`: the shipped models, served on a free port, and their page in the browser."""
+"""`skiprnn demo`: the shipped models, served on a free port, and the dashboard in a browser."""
 
 import sys
 import webbrowser
@@ -8,27 +8,27 @@ from typing import Annotated
 
 import typer
 
-from skiprnn_cli.console import fail
+RENAMED = {"--models": "--models-dir"}
 
 
 def demo(
-    models: Annotated[
+    models_dir: Annotated[
         Path | None,
         typer.Option(help="Folder of bundles.  [default: the shipped ones]", show_default=False),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0 picks a free one.")] = 0,
-    open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 0,
+    open_page: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the dashboard in a browser.")
+    ] = True,
 ) -> None:
-    """Serve the shipped models on this machine and open the page. Ctrl-C ends it.
+    """Serve the shipped models on this machine and open the dashboard. Ctrl-C ends it.
 
     Example: skiprnn demo
     """
-    try:
-        from skiprnn_service.server import uvicorn_server as server
-        from skiprnn_service.settings import load
-    except ImportError as error:
-        fail(f"{error}; pip install 'skiprnn[serve]' brings what the demo needs")
-    settings = load(port=port, models_dir=models, log_level="warning", drain_seconds=0.2)
+    from skiprnn_service.server import uvicorn_server as server
+    from skiprnn_service.settings import load
+
+    settings = load(port=port, models_dir=models_dir, log_level="warning", drain_seconds=0.2)
     try:
         server.serve(settings, on_started=lambda port: _show(f"http://{settings.host}:{port}/", open_page))
     except KeyboardInterrupt:  # uvicorn has shut down and passes the signal on
@@ -36,7 +36,7 @@ def demo(
 
 
 def _show(page: str, open_page: bool) -> None:
-    typer.echo(f"The page is at {page}\nCtrl-C ends the demo.")
+    typer.echo(f"The dashboard is at {page}\nCtrl-C ends the demo.")
     sys.stdout.flush()
     if open_page:  # in a thread: a text browser returns when it is closed
         Thread(target=webbrowser.open, args=(page,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""`skiprnn export`: a trained network → one .onnx file, held against torch before it is written."""
+"""`skiprnn export`: a trained network → one .onnx file, compared with torch before it is written."""
 
 import dataclasses
 import json as jsonlib
@@ -18,7 +18,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="The .onnx file to write.")] = Path("model.onnx"),
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Write a trained network as one ONNX file, after proving that it equals torch.
+    """Write a trained network as one ONNX file, once it is equal to torch within rounding.
 
     Example: skiprnn export runs/watch --out models/watch.onnx
     """
@@ -42,6 +42,7 @@ def _figures(report: "Report", out: Path) -> dict[str, Any]:
         "file": str(out),
         "bytes": len(report.bundle.model),
         "sha256": report.bundle.sha256,
+        "file_sha256": report.bundle.file_sha256,
         "real_sequences": report.real_sequences,
         "random_sequences": report.random_sequences,
         "parity": dataclasses.asdict(report.parity),
@@ -50,10 +51,10 @@ def _figures(report: "Report", out: Path) -> dict[str, Any]:
 
 def _facts(report: "Report") -> dict[str, str]:
     parity = report.parity
-    explained = f"{parity.differing}, by rounding across a boundary of the skip table"
+    explained = f"{parity.differing}, each by rounding across a boundary of the skip table"
     return {
         "file": f"{len(report.bundle.model):,} bytes",
-        "sha256": report.bundle.sha256,
+        "sha256 of the file": report.bundle.file_sha256,
         "compared on": f"{report.real_sequences} real and {report.random_sequences} random sequences",
         "largest difference": f"output {parity.max_output:.1e}, state {parity.max_state:.1e}, "
         f"update probability {parity.max_update_prob:.1e}",

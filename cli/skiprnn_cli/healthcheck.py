@@ -1,4 +1,4 @@
-"""`skiprnn healthcheck`: does the server here answer? For container engines; needs nothing but Python."""
+"""`skiprnn healthcheck`: whether the server on this machine is ready. For container engines; needs only Python."""
 
 import http.client
 import json
@@ -11,17 +11,17 @@ import typer
 
 from skiprnn_cli.console import fail
 
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # where a server listens → where to ask it  # nosec B104
-_open = build_opener(ProxyHandler({})).open  # the server is here: a proxy in the environment is not for it
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # address a server listens on → address to ask  # nosec B104
+_open = build_opener(ProxyHandler({})).open  # without a proxy: the server is on this machine
 
 
 def healthcheck(
     url: Annotated[
         str | None,
-        typer.Option(help="Of the server.", show_default="http://$SKIPRNN_HOST:$SKIPRNN_PORT"),
+        typer.Option(help="URL of the server.", show_default="http://$SKIPRNN_HOST:$SKIPRNN_PORT"),
     ] = None,
     live: Annotated[
-        bool, typer.Option("--live", help="Ask whether the process answers, not whether it can serve.")
+        bool, typer.Option("--live", help="Ask whether the process is alive, not whether it is ready.")
     ] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the answer.")] = 3.0,
 ) -> None:
@@ -41,17 +41,21 @@ def healthcheck(
 
 
 def _here() -> str:
-    """The server that this environment configures."""
+    """URL of the server that this environment configures."""
     host = os.environ.get("SKIPRNN_HOST", "127.0.0.1")
     return f"http://{_EVERYWHERE.get(host, host)}:{os.environ.get('SKIPRNN_PORT', '8000')}"
 
 
 def _reason(error: HTTPError) -> str:
-    """What a server that is not ready says is wrong, in one line."""
+    """Why a server is not ready, in one line, as it reports it."""
     try:
         report = json.load(error)
     except ValueError:
         return str(error.reason)
     return json.dumps(
-        {name: said for name, said in report.items() if name != "ready" and said not in ({}, [], "ok", False)}
+        {
+            name: value
+            for name, value in report.items()
+            if name != "ready" and value not in ({}, [], "ok", False)
+        }
     )

@@ -17,7 +17,9 @@ _LISTED = 12  # names of features or classes that are printed
 
 def inspect(
     model: Annotated[Path, typer.Argument(help="The .onnx file to look at.", show_default=False)],
-    json: Annotated[bool, typer.Option("--json", help="Print the description in the file as JSON.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the description and both digests as JSON.")
+    ] = False,
 ) -> None:
     """Check a bundle and print what is in it.
 
@@ -30,26 +32,30 @@ def inspect(
     except (OSError, ValueError) as error:
         fail(error)
     if json:
-        typer.echo(jsonlib.dumps(bundle.info.to_json() | {"sha256": bundle.sha256}, ensure_ascii=False))
+        digests = {"sha256": bundle.sha256, "file_sha256": bundle.file_sha256}
+        typer.echo(jsonlib.dumps(bundle.info.to_json() | digests, ensure_ascii=False))
     else:
         print_facts(f"{model}: {bundle.info.name}", _facts(bundle))
 
 
 def _facts(bundle: "Bundle") -> dict[str, str]:
     info = bundle.info
-    network = f"{info.layers} × {info.hidden} {info.cell.upper()}, {info.state_size} values of state a stream"
+    network = (
+        f"{info.layers} × {info.hidden} {info.cell.upper()}, {info.state_size} values of state per stream"
+    )
     units = [
         f"{feature.name} [{feature.unit}]" if feature.unit else feature.name for feature in info.features
     ]
     facts = {
         "file": f"{len(bundle.model):,} bytes, format {info.format}",
-        "sha256": bundle.sha256,
+        "sha256 of the file": bundle.file_sha256,
+        "inner sha256": bundle.sha256,
         "network": network,
         "task": info.task.replace("_", " "),
         "features": f"{len(units)}: {_listed(units)}",
         "sample rate": "not given" if info.sample_rate is None else f"{info.sample_rate:g} Hz",
         "outputs": _outputs(info),
-        "gate": f"opens at {info.threshold:g}, skips {info.max_skip} samples at most",
+        "gate": f"threshold {info.threshold:g}, skips {info.max_skip} samples at most",
     }
     return facts | {f"training: {name}": _text(value) for name, value in info.training.items()}
 

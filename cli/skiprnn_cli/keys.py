@@ -1,4 +1,4 @@
-"""`skiprnn keys`: who may use a server."""
+"""`skiprnn keys`: the API keys of a server."""
 
 import json as jsonlib
 from pathlib import Path
@@ -14,44 +14,48 @@ keys = typer.Typer(
     name="keys",
     add_completion=False,
     help="Add, list and revoke the API keys of a server. Its file holds only their hashes.\n\n"
-    "Example: skiprnn keys add alice --file keys.json && skiprnn serve --api-keys keys.json",
+    "Example: skiprnn keys add alice --file keys.json && skiprnn serve --api-keys-file keys.json",
     no_args_is_help=True,
 )
 
-_FILE = Annotated[Path, typer.Option("--file", help="The file that the server is given as --api-keys.")]
+_FILE = Annotated[
+    Path, typer.Option("--file", help="The file of keys; the server takes it as --api-keys-file.")
+]
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_FILE = Path("keys.json")
 
 
 @keys.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Whose key it is: streams belong to this name.")],
+    name: Annotated[
+        str, typer.Argument(help="Owner of the key, and of the streams that are opened with it.")
+    ],
     scopes: Annotated[
-        str, typer.Option("--scopes", help="What it allows: stream, score, admin.")
+        str, typer.Option("--scopes", help="What the key allows: stream, score, admin.")
     ] = "stream,score",
     file: _FILE = DEFAULT_FILE,
     json: _JSON = False,
 ) -> None:
-    """Make a key and print it, once: it cannot be read back.
+    """Add a key and print it. It is shown only once: the file has its hash.
 
     Example: skiprnn keys add alice --scopes stream,score
     """
     from skiprnn_service.auth import api_keys
 
     try:
-        made = api_keys.add(file, name, tuple(scope.strip() for scope in scopes.split(",")))
+        added = api_keys.add(file, name, tuple(scope.strip() for scope in scopes.split(",")))
     except (OSError, ValueError) as error:
         fail(error)
     if json:
-        typer.echo(jsonlib.dumps({"id": made.entry.id, "name": name, "key": made.text}))
+        typer.echo(jsonlib.dumps({"id": added.entry.id, "name": name, "key": added.text}))
     else:
-        typer.echo(f"added {made.entry.id} for {name} ({', '.join(made.entry.scopes)}) to {file}", err=True)
-        typer.echo(made.text)
+        typer.echo(f"added {added.entry.id} for {name} ({', '.join(added.entry.scopes)}) to {file}", err=True)
+        typer.echo(added.text)
 
 
 @keys.command("list")
 def list_keys(file: _FILE = DEFAULT_FILE, json: _JSON = False) -> None:
-    """Show whose keys there are, not the keys themselves.
+    """List ids, owners, scopes and dates of the keys, not the keys themselves.
 
     Example: skiprnn keys list --file keys.json
     """
@@ -76,17 +80,17 @@ def list_keys(file: _FILE = DEFAULT_FILE, json: _JSON = False) -> None:
 
 @keys.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="The id that `skiprnn keys list` shows.")],
+    key_id: Annotated[str, typer.Argument(help="Id of the key, as `skiprnn keys list` prints it.")],
     file: _FILE = DEFAULT_FILE,
 ) -> None:
-    """Take a key back. Running servers notice within a second; streams that are open go on.
+    """Revoke a key. Running servers notice within a second; open streams continue.
 
     Example: skiprnn keys revoke 1f2e3d4c
     """
     from skiprnn_service.auth import api_keys
 
     try:
-        gone = api_keys.revoke(file, key_id)
+        revoked = api_keys.revoke(file, key_id)
     except (OSError, ValueError) as error:
         fail(error)
-    typer.echo(f"revoked {gone.id} of {gone.name}")
+    typer.echo(f"revoked {revoked.id} of {revoked.name}")

@@ -17,11 +17,11 @@ def plot(
         typer.Option("--out", "-o", help="Folder for the pictures.", show_default="the first run's"),
     ] = None,
 ) -> None:
-    """Draw a run's curves and which samples it reads; of several runs, accuracy against the share of samples read.
+    """Draw a run's curves and at which samples it updates; of several runs, the metric against the update rate.
 
     Example: skiprnn plot runs/watch
     """
-    from skiprnn.plots import plot_front, plot_run
+    from skiprnn.training.plots import plot_front, plot_run
 
     folder = out or runs[0]
     try:

@@ -11,12 +11,20 @@ from typing import Annotated, Any
 import typer
 
 from skiprnn_cli.console import fail
+from skiprnn_service import settings
 
-_DOC = """Serve the bundles of a folder: websocket streams, whole-sequence scoring, metrics, a page.
+
+def _flag(setting: str) -> str:
+    return "--" + setting.replace("_", "-")
+
+
+RENAMED = {_flag(old): _flag(new) for old, new in settings.RENAMED.items()}
+
+_DOC = """Serve the bundles of a folder: websocket streams, whole-sequence scoring, metrics, a dashboard.
 
 Every setting can also stand in the environment (SKIPRNN_PORT=8000) or in a TOML file (--config).
 
-Example: skiprnn serve --models ./models --port 8000
+Example: skiprnn serve --models-dir ./models --port 8000
 """
 _CONFIG = inspect.Parameter(
     "config",
@@ -42,49 +50,49 @@ def _with_a_flag_for_every_setting() -> Callable[..., None]:
 
 
 def _options() -> list[inspect.Parameter]:
-    try:
-        from skiprnn_service.settings import Settings
-    except ImportError:  # the command then says what to install
-        return []
-    return [_option(name, field) for name, field in Settings.model_fields.items()]
+    return [_option(name, field) for name, field in settings.Settings.model_fields.items()]
 
 
 def _option(name: str, field: Any) -> inspect.Parameter:
-    """Choices and ranges are left to pydantic: it says the same of flags, environment and file."""
+    """Choices and ranges are left to pydantic: then flags, environment and file have the same errors."""
     kind = next((kind for kind in (int, float, bool, Path) if field.annotation in (kind, kind | None)), str)
-    flag = "--" + name.replace("_", "-")
-    option = typer.Option(flag, help=f"{field.description} (Default: {field.default})", show_default=False)
+    option = typer.Option(
+        _flag(name), help=f"{field.description} (Default: {field.default})", show_default=False
+    )
     annotation: Any = Annotated[kind | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def _serve(config: Path | None, **flags: Any) -> None:
-    try:
-        from pydantic import ValidationError
+    from pydantic import ValidationError
 
-        from skiprnn_service.errors import ModelError
-        from skiprnn_service.server import uvicorn_server as server
-        from skiprnn_service.settings import load
-    except ImportError as error:
-        fail(f"{error}; pip install 'skiprnn[serve]' brings what serving needs")
+    from skiprnn_service.errors import ModelError
+    from skiprnn_service.server import uvicorn_server as server
+
     try:
-        settings = load(config, **flags)
-        server.serve(settings, on_started=lambda port: _say_where(settings.host, port))
+        found = settings.load(config, **_with_current_values(flags))
+        server.serve(found, on_started=lambda port: _print_address(found.host, port))
     except ValidationError as error:
         fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()))
     except (OSError, ValueError, ModelError) as error:
         fail(error)
 
 
-def _say_where(host: str, port: int) -> None:
+def _with_current_values(flags: dict[str, Any]) -> dict[str, Any]:
+    """The same flags; values of the old release, such as --websocket direct, replaced by those of this one."""
+    renamed = {(settings.RENAMED[old], value): new for (old, value), new in settings.RENAMED_VALUES.items()}
+    return {name: renamed.get((name, value), value) for name, value in flags.items()}
+
+
+def _print_address(host: str, port: int) -> None:
     address = f"{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # nosec B104 - compared, not bound
-    stream = f"{_program()} stream ws://{address}/v1/models/watch/stream --rate 50"
+    stream = f"{_program()} stream ws://{address}/v1/models/watch/stream --sample-rate 50"
     typer.echo(f"\n  page    http://{address}/")
     typer.echo(f"  stream  curl -s http://{address}/page/exercise.csv | {stream}\n")
 
 
 def _program() -> str:
-    """How a user calls this program from the folder they are in."""
+    """How to call this program from the current folder."""
     found, called = shutil.which("skiprnn"), Path(sys.argv[0])  # which is no file under `python -c`
     same = found and (not called.exists() or called.samefile(found))
     return "skiprnn" if same else os.path.relpath(called)

@@ -2,87 +2,89 @@
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from skiprnn_cli.console import fail, print_facts
+from skiprnn_cli.renamed import warn_renamed
 
 if TYPE_CHECKING:
     from skiprnn.recipe import Recipe
-    from skiprnn.training import Plan
+    from skiprnn.training import Experiment
 
-_NETWORK, _OBJECTIVE = "Network and optimiser", "Which samples to read"
+RENAMED = {
+    "--rate": "--update-rate",
+    "--cadence": "--schedule",
+    "--journal": "--results-file",
+    "--set": "--override",
+}
+
+_gate = partial(typer.Option, rich_help_panel="When to update")
+_network = partial(typer.Option, rich_help_panel="Network and optimiser")
 
 
 def train(
     task: Annotated[
         str,
-        typer.Argument(help="adding, csv, watch, … (docs/training.md lists them).", show_default=False),
+        typer.Argument(help="adding, csv, watch, … (docs/how-to/train.md lists them).", show_default=False),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder to write the run into.", show_default=False)
     ],
     data: Annotated[
-        Path | None, typer.Option(help="Folder with your own copy of the data, for tasks that need one.")
+        Path | None, typer.Option(help="Folder with your own copy of the data; some tasks need it.")
     ] = None,
     paper: Annotated[
-        bool, typer.Option("--paper", help="Start from the paper's settings, not from ours.")
+        bool, typer.Option("--paper", help="Start from the paper's settings, not from the task's default.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of weights, data and dropout.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of weights, data and dropout.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the last checkpoint of --out.")
+    ] = False,
     warm_start: Annotated[
-        Path | None, typer.Option(help="Run whose weights to begin with, for instance one with a smaller λ.")
+        Path | None, typer.Option(help="Run whose weights to start from, for instance one with a smaller λ.")
     ] = None,
-    rate: Annotated[
+    update_rate: Annotated[
         float | None,
-        typer.Option(
-            help="Share of the samples to read, in (0, 1]; found within 3 points.", rich_help_panel=_OBJECTIVE
-        ),
+        _gate(help="Target share of the samples that update the state, in (0, 1]; met within 3 points."),
     ] = None,
-    budget: Annotated[
-        float | None,
-        typer.Option("--lambda", help="λ, the paper's price of an update.", rich_help_panel=_OBJECTIVE),
+    lambda_: Annotated[
+        float | None, _gate("--lambda", help="λ, the cost of one update in the paper.")
     ] = None,
     ramp: Annotated[
         float | None,
-        typer.Option(
-            help="Share of the training over which the objective tightens.", rich_help_panel=_OBJECTIVE
-        ),
+        _gate(help="Share of the training over which λ or the target update rate reaches its value."),
     ] = None,
-    max_skip: Annotated[
-        int | None, typer.Option(help="Longest run of skipped samples.", rich_help_panel=_OBJECTIVE)
-    ] = None,
+    max_skip: Annotated[int | None, _gate(help="Longest run of skipped samples, 1 to 16383.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="At which the gate opens, in [0.5, 1].", rich_help_panel=_OBJECTIVE)
+        float | None, _gate(help="Update probability at which the gate opens, in [0.5, 1].")
     ] = None,
-    cadence: Annotated[
+    schedule: Annotated[
         str | None,
-        typer.Option(help="A baseline: read at --rate, 'uniform' or 'random'.", rich_help_panel=_OBJECTIVE),
+        _gate(help="Baseline without a learned gate: 'uniform' or 'random' updates at --update-rate."),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training data.", rich_help_panel=_NETWORK)
-    ] = None,
-    cell: Annotated[str | None, typer.Option(help="lstm or gru.", rich_help_panel=_NETWORK)] = None,
-    hidden: Annotated[int | None, typer.Option(help="Units of a layer.", rich_help_panel=_NETWORK)] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate of Adam.", rich_help_panel=_NETWORK)] = None,
+    epochs: Annotated[int | None, _network(help="Passes over the training data.")] = None,
+    cell: Annotated[str | None, _network(help="lstm or gru.")] = None,
+    hidden: Annotated[int | None, _network(help="Hidden units of a layer.")] = None,
+    lr: Annotated[float | None, _network(help="Learning rate of Adam.")] = None,
     patience: Annotated[
-        int | None,
-        typer.Option(help="Stop after this many epochs without progress.", rich_help_panel=_NETWORK),
+        int | None, _network(help="Stop after this many epochs without a better objective.")
     ] = None,
-    settings: Annotated[
+    override: Annotated[
         list[str] | None,
-        typer.Option("--set", help="name=value: any field of the recipe, or an option of the task."),
+        typer.Option(help="name=value: any field of the recipe, or an option of the task; may be repeated."),
     ] = None,
-    journal: Annotated[
-        Path | None, typer.Option(help="File to add the run's figures to, one line of JSON a run.")
+    results_file: Annotated[
+        Path | None, typer.Option(help="File to append the run's figures to, one line of JSON a run.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
 ) -> None:
-    """Train a network that learns which samples to read.
+    """Train a network that learns at which samples to update its state.
 
-    Example: skiprnn train watch --out runs/watch --rate 0.25
+    Example: skiprnn train watch --out runs/watch --update-rate 0.25
     """
     from skiprnn.data.download import DownloadError
     from skiprnn.training import TrainingInterruptedError, fit
@@ -92,72 +94,78 @@ def train(
     flags = {"max_skip": max_skip, "threshold": threshold, "cell": cell, "hidden_size": hidden, "ramp": ramp}
     flags |= {"learning_rate": lr, "epochs": epochs, "patience": patience}
     try:
-        given = {name: value for name, value in flags.items() if value is not None} | _parsed(settings or [])
-        plan = _plan(task, data, seed, warm_start, given | _objective(rate, budget, cadence), paper=paper)
-        figures = fit(plan, out, resume=resume, progress_bar=not quiet)
+        given = {name: value for name, value in flags.items() if value is not None} | _parsed(override or [])
+        given |= _objective(update_rate, lambda_, schedule)
+        experiment = _experiment(task, data, seed, warm_start, given, paper=paper)
+        figures = fit(experiment, out, resume=resume, progress_bar=not quiet)
     except (OSError, ValueError, DownloadError) as error:
         fail(error)
     except TrainingInterruptedError as error:
         fail(error, code=1)
-    if journal is not None:
-        _append(journal, figures)
+    if results_file is not None:
+        _append(results_file, figures)
     _report(out, figures)
 
 
-def _objective(rate: float | None, budget: float | None, cadence: str | None) -> dict[str, Any]:
-    """A rate takes the place of the task's λ, and the other way round."""
-    if rate is not None and budget is not None:
-        raise ValueError("--rate and --lambda: expected one of them")
-    if rate is not None:
-        return {"rate": rate, "budget": 0.0, "cadence": cadence}
-    if cadence is not None:
-        raise ValueError("--cadence: expected a --rate with it")
-    return {} if budget is None else {"budget": budget, "rate": None}
+def _objective(update_rate: float | None, lambda_: float | None, schedule: str | None) -> dict[str, Any]:
+    """A target rate takes the place of the task's λ, and λ that of its target rate."""
+    if update_rate is not None and lambda_ is not None:
+        raise ValueError("--update-rate and --lambda: expected one of them, got both")
+    if update_rate is not None:
+        return {"target_rate": update_rate, "lambda_": 0.0, "schedule": schedule}
+    if schedule is not None:
+        raise ValueError("--schedule: expected an --update-rate with it, got none")
+    return {} if lambda_ is None else {"lambda_": lambda_, "target_rate": None}
 
 
-def _plan(
+def _experiment(
     task: str, data: Path | None, seed: int, warm_start: Path | None, given: dict[str, Any], *, paper: bool
-) -> "Plan":
-    """What is neither of the task's options nor a field of the recipe is refused."""
+) -> "Experiment":
+    """`given` holds options of the task and fields of the recipe."""
     from skiprnn import tasks
-    from skiprnn.training import Plan
+    from skiprnn.training import Experiment
 
     found = tasks.find(task)
     options = {name: value for name, value in given.items() if name in found.options}
     base: Recipe = found.paper if paper else found.recipe
     recipe = base.changed({name: value for name, value in given.items() if name not in options})
-    return Plan(found, recipe, seed, data, options, warm_start)
+    return Experiment(found, recipe, seed, data, options, warm_start)
 
 
-def _parsed(settings: list[str]) -> dict[str, Any]:
-    """name=value; a value is JSON where it can be read as JSON, else text."""
+def _parsed(overrides: list[str]) -> dict[str, Any]:
+    """name=value; a value is JSON where it can be read as JSON, else text. Old names become new ones."""
+    from skiprnn.recipe import renamed_fields, with_current_names
+
     parsed = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
+    for override in overrides:
+        name, equals, value = override.partition("=")
         if not equals:
-            raise ValueError(f"--set: expected name=value, got {setting!r}")
+            raise ValueError(f"--override: expected name=value, got {override!r}")
         try:
             parsed[name] = json.loads(value)
         except json.JSONDecodeError:
             parsed[name] = value
-    return parsed
+    for old, new in renamed_fields(parsed).items():
+        warn_renamed(f"--override {old}", f"--override {new}")
+    return with_current_names(parsed)
 
 
-def _append(journal: Path, figures: dict[str, Any]) -> None:
+def _append(results_file: Path, figures: dict[str, Any]) -> None:
     """A run that was finished before, and resumed, is not added again."""
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(figures, ensure_ascii=False) + "\n"
-    with journal.open("a+", encoding="utf-8") as file:
+    from skiprnn.training.run_folder import with_current_keys
+
+    results_file.parent.mkdir(parents=True, exist_ok=True)
+    with results_file.open("a+", encoding="utf-8") as file:
         file.seek(0)
-        if line not in file:
-            file.write(line)
+        if figures not in [with_current_keys(json.loads(line)) for line in file]:
+            file.write(json.dumps(figures, ensure_ascii=False) + "\n")
 
 
 def _report(out: Path, figures: dict[str, Any]) -> None:
     metric = figures["metric"]
     facts = {
         metric.replace("_", " "): f"{figures[metric]:.4g}",
-        "samples read": f"{figures['update_rate']:.1%} ({figures['updates']:.1f} of {figures['samples']:.0f})",
+        "update rate": f"{figures['update_rate']:.1%} ({figures['updates']:.1f} of {figures['samples']:.0f} samples)",
         "epochs": str(figures["epochs"]),
         "seconds": f"{figures['seconds']:.0f}",
     }
@@ -166,5 +174,5 @@ def _report(out: Path, figures: dict[str, Any]) -> None:
     if figures["warning"]:
         facts["warning"] = figures["warning"]
     print_facts(f"{out}: {figures['task']}", facts)
-    if figures["cadence"] is None:
+    if figures["schedule"] is None:
         typer.echo(f"next: skiprnn export {out} --out {figures['task']}.onnx")

@@ -10,7 +10,7 @@ import pytest
 from support.compose import public_images
 from support.docker import ROOT, Engine
 
-OWN_MEGABYTES = 300  # above the public base: docs/deploy.md says what of
+OWN_MEGABYTES = 300  # above the public base: docs/how-to/deploy.md says what of
 
 
 @pytest.fixture(scope="module")

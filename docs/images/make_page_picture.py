@@ -1,4 +1,4 @@
-"""Photograph the page while it streams: headless Chromium, light, 1280 pixels wide.
+"""Photograph the dashboard while it streams: headless Chromium, light, 1280 pixels wide.
 
 skiprnn demo --no-open --port 8000 &
 python docs/images/make_page_picture.py docs/images/page.png

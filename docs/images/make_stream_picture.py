@@ -1,4 +1,4 @@
-"""Draw a part of a real stream: the shipped recording through a server, what was read, what was skipped, what was said.
+"""Draw a part of a real stream: the shipped recording through a server, updates, skipped samples and outputs.
 
     skiprnn demo --no-open --port 8000 &
     python docs/images/make_stream_picture.py docs/images/stream.svg
@@ -46,7 +46,7 @@ STYLE = """
 
 
 class Stream(NamedTuple):
-    """What was sent, and every sample that was read."""
+    """What was sent, and every update."""
 
     rows: np.ndarray[Any, np.dtype[np.float64]]
     updates: Sequence[Update]
@@ -70,7 +70,7 @@ def picture(recorded: Stream) -> str:
     reads = [update.t for update in recorded.updates if FIRST <= update.t < LAST]
     below = TOP + len(LANES) * (LANE + GAP) - GAP // 2
     height = below + RASTER + GAP // 2 + SAID + 52
-    label = f"{LAST - FIRST} samples of a stream, of which the network read {len(reads)}"
+    label = f"{LAST - FIRST} samples of a stream, with {len(reads)} updates"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         f'role="img" aria-label="{label}">',
@@ -150,7 +150,7 @@ def _caption(reads: int, y: float) -> str:
     skipped = LAST - FIRST - reads
     share = f"{100 * skipped / (LAST - FIRST):.0f} % saved"
     return (
-        f'<text class="big" x="{LEFT}" y="{y}"><tspan class="red">{reads} samples read</tspan>, '
+        f'<text class="big" x="{LEFT}" y="{y}"><tspan class="red">{reads} updates</tspan>, '
         f'<tspan class="blue">{skipped} skipped</tspan>: neither computed nor sent</text>'
         f'<text class="big" x="{WIDTH - RIGHT}" y="{y}" text-anchor="end">{share}</text>'
     )

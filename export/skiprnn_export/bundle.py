@@ -1,17 +1,16 @@
 """The bundle: one .onnx file with the update step and all that a server needs to know about it.
 
-docs/bundle.md describes it byte by byte. The graph is the file's own (`graph.py` says what it must look like);
-everything else is JSON in the metadata property "skiprnn". Reading checks all of it and says what is wrong.
+docs/reference/bundle.md describes it byte by byte. The graph is the file's own (`graph.py` says what it must look
+like); everything else is JSON in the metadata property "skiprnn" (`metadata.py` is its schema).
 
 Errors: BundleError (a ValueError), its message names the file, what was expected and what was found.
 """
 
 import base64
-import binascii
 import dataclasses
+import functools
 import hashlib
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from skiprnn_export.gate import DEFAULT_MAX_SKIP, check_gate
+from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 
 if TYPE_CHECKING:
     import onnx
@@ -28,13 +27,12 @@ if TYPE_CHECKING:
 FORMAT = 1
 METADATA_KEY = "skiprnn"
 CELLS = {"lstm": 2, "gru": 1}  # cell → state vectors a layer: h and c, or h
-TASKS = ("sequence_classification", "step_classification", "sequence_regression")
 
 _NO_DIGEST = "0" * 64
 
 
 class BundleError(ValueError):
-    """The file is not a bundle that we can serve; the message says why."""
+    """The file is not a bundle that a server can load; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +80,8 @@ class BundleInfo:
         state = np.array(self.initial_state, np.float32)
         state.flags.writeable = False
         object.__setattr__(self, "initial_state", state)
-        _check_choices(self)
-        _check_sizes(self)
         try:
-            check_gate(self.threshold, self.max_skip)
+            _check(self)
         except ValueError as error:
             raise BundleError(str(error)) from None
 
@@ -113,11 +109,22 @@ class BundleInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
-    """A bundle that passed every check: what it says, the whole file, and the file's digest."""
+    """A bundle that passed every check.
+
+    Attributes:
+        info: what it says about its update step.
+        model: the bytes of the file.
+        sha256: the inner digest, which stands in the file: SHA-256 of the file with these 64 digits as zeros.
+    """
 
     info: BundleInfo
     model: bytes
     sha256: str
+
+    @functools.cached_property
+    def file_sha256(self) -> str:
+        """SHA-256 of the file as it is: what `sha256sum FILE` prints."""
+        return hashlib.sha256(self.model).hexdigest()
 
 
 def read(path: Path) -> Bundle:
@@ -149,7 +156,7 @@ def pack(model: "onnx.ModelProto", info: BundleInfo, *, source: str = "bundle") 
     """A bundle in memory, checked as if it had been read.
 
     Args:
-        model: the update step (docs/bundle.md); left as it is.
+        model: the update step (docs/reference/bundle.md); left as it is.
         info: what to say about it.
         source: names it in messages.
 
@@ -183,9 +190,9 @@ def write(path: Path, model: "onnx.ModelProto", info: BundleInfo) -> Bundle:
 def _encode(model: "onnx.ModelProto", info: BundleInfo) -> bytes:
     signed = type(model)()
     signed.CopyFrom(model)
-    kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
+    others = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
     del signed.metadata_props[:]
-    signed.metadata_props.extend(kept)
+    signed.metadata_props.extend(others)
     signed.metadata_props.add(key=METADATA_KEY, value=_to_text(info))
     data: bytes = signed.SerializeToString()
     digest = hashlib.sha256(data).hexdigest()
@@ -241,85 +248,37 @@ def _check_digest(data: bytes, fields: Mapping[str, Any]) -> str:
     return digest
 
 
-_REQUIRED: dict[str, type] = {
-    "name": str,
-    "cell": str,
-    "layers": int,
-    "hidden": int,
-    "features": list,
-    "outputs": int,
-    "task": str,
-    "initial_state": str,
-}
-_OPTIONAL: dict[str, type] = {
-    "classes": list,
-    "threshold": float,
-    "max_skip": int,
-    "training": dict,
-    "sample_rate": float,
-    "multi_label": bool,
-}
-
-
 def _info(fields: Mapping[str, Any]) -> BundleInfo:
-    """Fields that we do not know are passed over: the format number grows when they matter."""
-    missing = [name for name in _REQUIRED if name not in fields]
-    if missing:
-        raise BundleError(f"metadata {METADATA_KEY!r}: expected the fields {missing}, which are missing")
-    known = _REQUIRED | _OPTIONAL
-    values = {name: _typed(name, fields[name], kind) for name, kind in known.items() if name in fields}
-    values["features"] = tuple(_feature(entry) for entry in values["features"])
-    values["initial_state"] = _decode_state(values["initial_state"])
-    values["classes"] = tuple(_typed("classes", name, str) for name in values.get("classes", ()))
+    from skiprnn_export import metadata
+
+    decoded = metadata.decode(fields)
+    values = {name: getattr(decoded, name) for name in decoded.__struct_fields__}
+    values["features"] = tuple(Feature(channel.name, channel.unit) for channel in decoded.features)
+    values["initial_state"] = _decode_state(decoded.initial_state)
     return BundleInfo(**values)
 
 
-def _typed(name: str, value: object, kind: type) -> Any:
-    """JSON has no word for float apart from int, and bool passes as int in Python."""
-    if name == "sample_rate" and value is None:
-        return None
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise BundleError(f"{name}: expected {kind.__name__}, got {value!r}")
-    return value
+def _decode_state(data: bytes) -> npt.NDArray[np.float32]:
+    if len(data) % 4:
+        raise BundleError(f"initial_state: expected base64 of float32 values, got {len(data)} bytes")
+    return np.frombuffer(data, "<f4").astype(np.float32)
 
 
-def _feature(entry: object) -> Feature:
-    if not isinstance(entry, dict) or set(entry) != {"name", "unit"}:
-        raise BundleError(f"features: expected objects with name and unit, got {entry!r}")
-    return Feature(_typed("features", entry["name"], str), _typed("features", entry["unit"], str))
+def _check(info: BundleInfo) -> None:
+    """Raise ValueError for what the schema forbids, and for fields that contradict each other."""
+    from skiprnn_export import metadata
 
-
-def _decode_state(text: str) -> npt.NDArray[np.float32]:
-    try:
-        return np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32)
-    except (binascii.Error, ValueError) as error:
-        raise BundleError(f"initial_state: expected base64 of float32 values: {error}") from None
-
-
-def _check_choices(info: BundleInfo) -> None:
-    for field, choices in (("cell", tuple(CELLS)), ("task", TASKS)):
-        if getattr(info, field) not in choices:
-            raise BundleError(f"{field}: expected one of {choices}, got {getattr(info, field)!r}")
-    if not info.name:
-        raise BundleError("name: expected at least one character, got ''")
-    rate = info.sample_rate
-    if rate is not None and not (math.isfinite(rate) and rate > 0):
-        raise BundleError(f"sample_rate: expected a frequency in Hz above 0, got {rate!r}")
-
-
-def _check_sizes(info: BundleInfo) -> None:
-    for field in ("layers", "hidden", "outputs", "input_size"):
-        if getattr(info, field) < 1:
-            raise BundleError(f"{field}: expected at least 1, got {getattr(info, field)!r}")
+    metadata.decode(json.loads(json.dumps(info.to_json() | {"training": {}}, default=repr)))
+    check_gate(info.threshold, info.max_skip)
     if info.classes and len(info.classes) != info.outputs:
-        raise BundleError(f"classes: expected {info.outputs} (outputs), got {len(info.classes)}")
-    expected = (info.state_size,)
-    if info.initial_state.shape != expected:
-        raise BundleError(
-            f"initial_state: expected shape {expected} for {info.layers} × {info.hidden} {info.cell}, "
-            f"got {info.initial_state.shape}"
-        )
+        raise ValueError(f"classes: expected {info.outputs} (outputs), got {len(info.classes)}")
+    _check_initial_state(info)
+
+
+def _check_initial_state(info: BundleInfo) -> None:
+    expected, actual = (info.state_size,), info.initial_state.shape
+    if actual != expected:
+        network = f"{info.layers} × {info.hidden} {info.cell}"
+        raise ValueError(f"initial_state: expected shape {expected} for {network}, got {actual}")
     if not np.isfinite(info.initial_state).all():
-        raise BundleError("initial_state: expected finite values, got NaN or infinity")
+        raise ValueError("initial_state: expected finite values, got NaN or infinity")

@@ -17,8 +17,7 @@ from bisect import bisect_right
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-DEFAULT_MAX_SKIP = 1023
-LONGEST_MAX_SKIP = 16_383  # building a table takes time in its square: this one takes seconds
+from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 
 _ROUNDING = 2.0**-24  # relative error of one float32 addition
 
@@ -83,18 +82,10 @@ class SkipTable:
         return self.max_skip - bisect_right(self._ascending, update_prob)
 
 
-@functools.lru_cache(maxsize=64)  # thresholds come from clients: bound what they can make us keep
+@functools.lru_cache(maxsize=64)  # thresholds come from clients: this bounds the memory they can take
 def skip_table(threshold: float = 0.5, max_skip: int = DEFAULT_MAX_SKIP) -> SkipTable:
     """The shared table for this threshold and cap, built at the first call. Errors as `SkipTable`."""
     return SkipTable(threshold, max_skip=max_skip)
-
-
-def check_gate(threshold: float, max_skip: int) -> None:
-    """Raise ValueError unless threshold is in [0.5, 1] and max_skip in [1, LONGEST_MAX_SKIP]."""
-    if not 0.5 <= threshold <= 1:
-        raise ValueError(f"threshold: expected a number in [0.5, 1], got {threshold!r}")
-    if not 1 <= max_skip <= LONGEST_MAX_SKIP:
-        raise ValueError(f"max_skip: expected 1 to {LONGEST_MAX_SKIP} samples, got {max_skip!r}")
 
 
 def _accumulate(a: NDArray[np.float32], delta_u: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,11 +1,11 @@
-"""The graph of a bundle: one update step, and nothing that a server could not batch, trust or carry.
+"""The graph of a bundle: one update step, with nothing that a server could not batch or trust.
 
     x [batch, F], state [batch, S]  →  new_state [batch, S], update_prob [batch], y [batch, K]     all float32
 
-Refused: branches and loops (a row's result must not depend on its batch), functions and operators of other
+Rejected: branches and loops (a row's result must not depend on its batch), functions and operators of other
 domains (a runtime may not have them), external data (a bundle is one file), opsets before 18. A file may come from
 anywhere, so nothing in it may cost more than its size lets expect either: operators that make much of little are
-refused, and so is any value of more than MOST_VALUES a row.
+rejected, and so is any value of more than MOST_VALUES a row.
 
 Errors: ValueError, its message says what was expected and found; `bundle.parse` adds the file's name.
 """
@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, ValueInfoProto
 
 OLDEST_OPSET = 18
-MOST_VALUES = 1 << 24  # of any value in the graph, a row of the batch: 64 MiB of float32
+MOST_VALUES = 1 << 24  # of any value in the graph, for one row of the batch: 64 MiB of float32
 _STANDARD_DOMAINS = ("", "ai.onnx")
 _OPERATORS = frozenset(
     """
@@ -47,13 +47,13 @@ def check(model: ModelProto, *, input_size: int, state_size: int, outputs: int) 
     _check_operators(model)
     _check_data(model.graph)
     _check_values("input", model.graph.input, {"x": (input_size,), "state": (state_size,)})
-    promised: dict[str, tuple[int, ...]] = {"new_state": (state_size,), "update_prob": (), "y": (outputs,)}
-    _check_values("output", model.graph.output, promised)
+    expected: dict[str, tuple[int, ...]] = {"new_state": (state_size,), "update_prob": (), "y": (outputs,)}
+    _check_values("output", model.graph.output, expected)
     try:
         onnx.checker.check_model(model, full_check=True)
         inferred = onnx.shape_inference.infer_shapes(_of_one_row(model), strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ValueError(f"graph: onnx.checker refuses it: {error}") from None
+        raise ValueError(f"graph: onnx.checker rejects it: {error}") from None
     _check_sizes(inferred.graph)
 
 
@@ -113,13 +113,13 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
             yield from attribute.tensors
 
 
-def _check_values(kind: str, values: list[ValueInfoProto], promised: dict[str, tuple[int, ...]]) -> None:
+def _check_values(kind: str, values: list[ValueInfoProto], shapes: dict[str, tuple[int, ...]]) -> None:
     """Names in any order, float32, [batch, …]: the batch is free, everything else is fixed."""
     names = sorted(str(value.name) for value in values)  # bytes where it is no UTF-8
-    if names != sorted(promised):
-        raise ValueError(f"graph {kind}s: expected {sorted(promised)}, got {names}")
+    if names != sorted(shapes):
+        raise ValueError(f"graph {kind}s: expected {sorted(shapes)}, got {names}")
     for value in values:
-        expected, actual = ("batch", *promised[value.name]), _shape(value)
+        expected, actual = ("batch", *shapes[value.name]), _shape(value)
         if value.type.tensor_type.elem_type != TensorProto.FLOAT:
             raise ValueError(f"graph {kind} {value.name!r}: expected float32, got {_dtype(value)}")
         if len(actual) != len(expected) or isinstance(actual[0], int) or actual[1:] != expected[1:]:

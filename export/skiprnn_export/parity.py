@@ -1,7 +1,7 @@
-"""Does the ONNX step do what the torch network does? Run by every export.
+"""The ONNX step against the torch network. Run by every export.
 
-Both get the same sample and the same state (ONNX's) at every update, so that one difference of rounding does not
-hide the rest of a sequence behind another trajectory.
+Both get the same sample and the same state (ONNX's) at every update: else one difference of rounding could lead to
+another trajectory, and the rest of the sequence could not be compared.
 """
 
 import dataclasses
@@ -49,16 +49,16 @@ class Parity:
 
 
 def compare(network: SkipNetwork, bundle: Bundle, sequences: Iterable[NDArray[np.float32]]) -> Parity:
-    """Run both over sequences of [T, F] in raw units, jumping as ONNX decides.
+    """Run both over sequences of [T, F] in raw units, skipping as ONNX decides.
 
     Raises:
         ValueError: a sequence has another shape or is not finite, or no update was made.
     """
     session = open_session(bundle.model)
-    done = [update for x in sequences for update in updates(bundle, x, session=session)]
-    if not done:
+    made = [update for x in sequences for update in updates(bundle, x, session=session)]
+    if not made:
         raise ValueError("sequences: expected at least one sample, got none")
-    _, x, state, new_state, update_prob, y, _ = map(np.array, zip(*done, strict=True))
+    _, x, state, new_state, update_prob, y, _ = map(np.array, zip(*made, strict=True))
     expected_state, expected_prob, expected_y = _torch_steps(network, x, state)
     table = skip_table(bundle.info.threshold, bundle.info.max_skip)
     differing = table(update_prob) != table(expected_prob)
@@ -67,7 +67,7 @@ def compare(network: SkipNetwork, bundle: Bundle, sequences: Iterable[NDArray[np
         max_output=_distance(y, expected_y),
         max_state=_distance(new_state, expected_state),
         max_update_prob=_distance(update_prob, expected_prob),
-        decisions=len(done),
+        decisions=len(made),
         differing=int(differing.sum()),
         explained=int((differing & rounding).sum()),
     )

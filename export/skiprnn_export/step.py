@@ -1,4 +1,4 @@
-"""A trained network → a bundle: its update step as ONNX, held against torch before anything is written."""
+"""A trained network → a bundle: its update step as ONNX, compared with torch before anything is written."""
 
 import contextlib
 import dataclasses
@@ -32,7 +32,7 @@ class ExportError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What an export wrote, how it compares with torch, and on how many sequences."""
+    """The bundle that was written, its parity with torch, and on how many sequences that was measured."""
 
     bundle: Bundle
     parity: Parity
@@ -41,35 +41,34 @@ class Report:
 
 
 def export(run: Path, out: Path, *, samples: Sequence[NDArray[np.float32]] | None = None) -> Report:
-    """Write the network of a training run as a bundle, after it has proven equal to torch.
+    """Write the network of a training run as a bundle, once it is equal to torch.
 
     Args:
         run: a directory with network.safetensors and config.json; facts are taken from its training.json, real
             sequences from its parity.npz, where these exist.
-        out: the .onnx file, written atomically.
+        out: the .onnx file, written atomically; its folder is created.
         samples: real sequences, [T, F] each in raw units, in place of parity.npz.
 
     Raises:
-        FileNotFoundError, ValueError: `run` holds no network, or it cannot be said as a bundle.
+        FileNotFoundError, ValueError: `run` holds no network, one without a trained gate, or one that no bundle
+            can describe.
+        OSError: `out` cannot be written.
         ExportError: ONNX and torch differ by more than rounding.
     """
     network, facts = SkipNetwork.load(run), _facts(run / FACTS)
-    if cadence := facts.get("cadence"):
-        raise ValueError(
-            f"{run}: expected a network with a trained gate, got a baseline of {cadence} cadence"
-        )
     bundle = pack(export_step(network), describe(network, facts), source=str(run))
     real = _real_sequences(run / SEQUENCES) if samples is None else list(samples)
     random = _random_sequences(network)
     parity = compare(network, bundle, [*real, *random])
     if not parity.passed:
         raise ExportError(f"{run}: expected ONNX to equal torch within rounding, got {parity}")
+    out.parent.mkdir(parents=True, exist_ok=True)
     save(out, bundle)
     return Report(bundle, parity, len(real), len(random))
 
 
 def export_step(network: SkipNetwork) -> onnx.ModelProto:
-    """`network.step` as an ONNX model with a free batch dimension; names and shapes as in docs/bundle.md."""
+    """`network.step` as an ONNX model with a free batch dimension; names and shapes as in docs/reference/bundle.md."""
     config = network.config
     example = (torch.zeros(2, config.input_size), torch.zeros(2, config.state_size))
     rows = {0: torch.export.Dim("batch", min=1)}
@@ -102,7 +101,7 @@ class _Step(nn.Module):
 
 @contextlib.contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Keep what the exporter says about itself from people who cannot act on it."""
+    """Without the exporter's warnings about itself, on which no user can act."""
     logger = logging.getLogger("torch.onnx")  # "torchvision is not installed"
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -128,7 +127,7 @@ def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def describe(network: SkipNetwork, facts: Mapping[str, Any]) -> BundleInfo:
-    """What the bundle of a network says about it, with facts of its training for people to read."""
+    """The description of a network for its bundle; `facts` of its training are for people to read."""
     config = network.config
     named = [Feature(feature.name, feature.unit) for feature in config.features]
     unnamed = [Feature(f"x{index}") for index in range(config.input_size)]
@@ -156,6 +155,10 @@ def _facts(path: Path) -> Mapping[str, Any]:
     facts = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(facts, dict):
         raise ValueError(f"{path}: expected a JSON object, got {type(facts).__name__}")
+    if schedule := facts.get("schedule") or facts.get("cadence"):  # in older runs
+        raise ValueError(
+            f"{path}: expected a network with a trained gate, got a baseline of {schedule} schedule"
+        )
     return facts
 
 

@@ -1,7 +1,7 @@
-"""The offline answer: one sequence through a bundle with plain onnxruntime, one sample a call.
+"""The offline reference: one sequence through a bundle with plain onnxruntime, one sample a call.
 
-It shares nothing with the server but the graph and the gate. Every server equals it bit for bit, however it
-batches and in however many pieces it was sent the samples.
+It shares nothing with the server but the graph and the gate. Every server equals it bit for bit, whatever the
+batching and chunking.
 """
 
 import os
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Unrolled(NamedTuple):
-    """The M updates of a sequence, and where it stands after its last sample."""
+    """The M updates of a sequence, and the state after its last sample."""
 
-    t: NDArray[np.int64]  # [M], indices of the samples that were read
+    t: NDArray[np.int64]  # [M], indices of the samples that updated the network
     y: NDArray[np.float32]  # [M, K], outputs; each holds until the next update
     update_prob: NDArray[np.float32]  # [M], Δũ
     state: NDArray[np.float32]  # [S]
-    wake: int  # index of the next sample that would be read: T or later
+    wake: int  # index of the sample of the next update: T or later
 
 
 class Update(NamedTuple):
@@ -59,7 +59,7 @@ def unroll(
     threshold: float | None = None,
     session: "onnxruntime.InferenceSession | None" = None,
 ) -> Unrolled:
-    """Read a sequence as one stream does: step, jump over what the gate skips, step.
+    """Run a sequence as one stream does: update, pass over the samples that the gate skips, update.
 
     Args:
         x: [T, F], raw units; taken as float32.
@@ -67,16 +67,16 @@ def unroll(
         session: from `open_session(bundle.model)`, to unroll many sequences; None opens one.
 
     Raises:
-        ValueError: x has another shape, a sample that is read is not finite, or threshold is out of range.
+        ValueError: x has another shape, a sample of an update is not finite, or threshold is out of range.
     """
     session = session or open_session(bundle.model)
-    done = list(updates(bundle, x, threshold=threshold, session=session))
+    made = list(updates(bundle, x, threshold=threshold, session=session))
     return Unrolled(
-        t=np.array([update.t for update in done], np.int64),
-        y=np.array([update.y for update in done], np.float32).reshape(-1, bundle.info.outputs),
-        update_prob=np.array([update.update_prob for update in done], np.float32),
-        state=done[-1].new_state if done else bundle.info.initial_state,
-        wake=done[-1].t + 1 + done[-1].skip if done else 0,
+        t=np.array([update.t for update in made], np.int64),
+        y=np.array([update.y for update in made], np.float32).reshape(-1, bundle.info.outputs),
+        update_prob=np.array([update.update_prob for update in made], np.float32),
+        state=made[-1].new_state if made else bundle.info.initial_state,
+        wake=made[-1].t + 1 + made[-1].skip if made else 0,
     )
 
 

@@ -1,13 +1,22 @@
-"""Skip RNN in PyTorch: networks that learn which samples of a sequence to read.
+"""Skip RNN in PyTorch: networks that learn at which samples of a sequence to update their state.
 
 SkipLSTM, SkipGRU     drop-in for torch.nn.LSTM and torch.nn.GRU
 SkipNetwork           normalise → Skip RNN → readout; trained, saved, exported
+
+Importing this package does not import torch; its names do.
 """
 
-from skiprnn.gate import DEFAULT_MAX_SKIP, GateState, binarize
-from skiprnn.losses import budget, target_rate, update_rate
-from skiprnn.network import Feature, NetworkConfig, NetworkOutput, SkipNetwork
-from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
+from typing import TYPE_CHECKING
+
+from skiprnn.gate_limits import DEFAULT_MAX_SKIP
+from skiprnn.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from skiprnn.gate import GateState, binarize
+    from skiprnn.losses import budget_loss, target_rate_loss, update_rate
+    from skiprnn.network import Feature, NetworkConfig, NetworkOutput, SkipNetwork
+    from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
+    from skiprnn.version import __version__
 
 __all__ = [
     "DEFAULT_MAX_SKIP",
@@ -19,8 +28,23 @@ __all__ = [
     "SkipLSTM",
     "SkipNetwork",
     "SkipState",
+    "__version__",
     "binarize",
-    "budget",
-    "target_rate",
+    "budget_loss",
+    "target_rate_loss",
     "update_rate",
 ]
+
+_MODULES = {
+    "skiprnn.gate": ("GateState", "binarize"),
+    "skiprnn.losses": ("budget_loss", "target_rate_loss", "update_rate"),
+    "skiprnn.network": ("Feature", "NetworkConfig", "NetworkOutput", "SkipNetwork"),
+    "skiprnn.skip_rnn": ("SkipGRU", "SkipLSTM", "SkipState"),
+    "skiprnn.version": ("__version__",),
+}
+
+__getattr__ = lazy_names(
+    __name__,
+    {name: module for module, names in _MODULES.items() for name in names},
+    {"budget": "budget_loss", "target_rate": "target_rate_loss"},
+)

@@ -21,8 +21,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-DEFAULT_MAX_SKIP = 1023
-
 
 class GateState(NamedTuple):
     """What the gate carries from one sample to the next; all of shape [B]."""
@@ -33,7 +31,7 @@ class GateState(NamedTuple):
 
 
 def first_gate(batch_size: int, like: Tensor) -> GateState:
-    """The gate before the first sample: ũ₁ = 1, so it updates. Dtype and device are those of `like`."""
+    """The gate before the first sample, all [B]: ũ₁ = 1, so it updates. Dtype and device are those of `like`."""
     return GateState(
         delta_u=like.new_ones(batch_size),
         cum=like.new_zeros(batch_size),
@@ -74,7 +72,7 @@ def accumulate(delta_u: Tensor, cum: Tensor) -> Tensor:
 
 
 def opens(state: GateState, *, threshold: float, max_skip: int) -> tuple[Tensor, Tensor]:
-    """(does the gate open at this sample? bool; ũ), both [B]. The cap opens it after `max_skip` skipped samples."""
+    """Whether the gate opens at this sample (bool), and ũ; both [B]. It opens after `max_skip` skipped samples."""
     u_tilde = accumulate(state.delta_u, state.cum)
     return (u_tilde >= threshold) | (state.skipped >= max_skip), u_tilde
 
@@ -89,7 +87,7 @@ def advance(state: GateState, u: Tensor, u_tilde: Tensor, candidate: Tensor) -> 
     """The gate after this sample (eq. 4 and 5).
 
     Args:
-        u, u_tilde: [B], from `decide` (or a cadence's own u).
+        u, u_tilde: [B], from `decide` (or u of a fixed schedule).
         candidate: [B], Δũ of the candidate state; taken where u = 1.
     """
     return GateState(
@@ -97,11 +95,3 @@ def advance(state: GateState, u: Tensor, u_tilde: Tensor, candidate: Tensor) -> 
         cum=(1 - u) * u_tilde,
         skipped=torch.where(u.detach() > 0, 0, state.skipped + 1),
     )
-
-
-def check_gate(threshold: float, max_skip: int) -> None:
-    """Raise ValueError unless threshold is in [0.5, 1] and max_skip is at least 1."""
-    if not 0.5 <= threshold <= 1:
-        raise ValueError(f"threshold: expected a number in [0.5, 1], got {threshold!r}")
-    if max_skip < 1:
-        raise ValueError(f"max_skip: expected at least 1 sample, got {max_skip!r}")

@@ -1,13 +1,15 @@
-"""What a network pays for the samples that it reads, beside the loss of its task.
+"""What updates cost in training, beside the loss of the task.
 
-Gates are [B, T], 1 where a sample was read, 0 where it was skipped or is padding.
+Gates are [B, T]: 1 where a sample updates the state, 0 where it is skipped or is padding.
 """
 
 from torch import Tensor
 
+from skiprnn.lazy import lazy_names
+
 
 def update_rate(gates: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Share of the samples that were read, over the whole batch; a scalar in [0, 1] that carries gradient.
+    """Share of the samples that update the state, over the whole batch; a scalar in [0, 1] that carries gradient.
 
     Args:
         gates: [B, T].
@@ -17,8 +19,8 @@ def update_rate(gates: Tensor, lengths: Tensor | None = None) -> Tensor:
     return gates.sum() / samples
 
 
-def budget(gates: Tensor, weight: float) -> Tensor:
-    """The paper's budget loss (section 3.2): λ · Σ_t u_t for each sequence, mean over the batch; a scalar.
+def budget_loss(gates: Tensor, weight: float) -> Tensor:
+    """The paper's budget loss (eq. 11, section 3.2): λ · Σ_t u_t of each sequence, mean over the batch; a scalar.
 
     Args:
         gates: [B, T].
@@ -27,8 +29,8 @@ def budget(gates: Tensor, weight: float) -> Tensor:
     return weight * gates.sum(dim=1).mean()
 
 
-def target_rate(gates: Tensor, rate: float, lengths: Tensor | None = None) -> Tensor:
-    """(mean u − μ)²: pulls the share of samples read to `rate` from both sides; a scalar.
+def target_rate_loss(gates: Tensor, rate: float, lengths: Tensor | None = None) -> Tensor:
+    """(r − μ)²: pulls the update rate r to the target rate μ from both sides; a scalar.
 
     Args:
         gates: [B, T].
@@ -36,3 +38,10 @@ def target_rate(gates: Tensor, rate: float, lengths: Tensor | None = None) -> Te
         lengths: [B], samples of each padded sequence; None when none is padded.
     """
     return (update_rate(gates, lengths) - rate) ** 2
+
+
+__getattr__ = lazy_names(
+    __name__,
+    dict.fromkeys(("budget_loss", "target_rate_loss"), __name__),
+    {"budget": "budget_loss", "target_rate": "target_rate_loss"},
+)

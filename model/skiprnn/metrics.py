@@ -1,4 +1,4 @@
-"""How answers are judged: outputs of a network against what was right → one number."""
+"""Metrics: outputs of a network and their targets → one number."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Metric(NamedTuple):
-    """A number that says how good answers are.
+    """A number that says how good outputs are.
 
     Attributes:
         name: its key in logs and facts.

@@ -1,4 +1,4 @@
-"""SkipNetwork: normalise → Skip RNN → readout, with all that a server needs to know about it in one config.
+"""SkipNetwork: normalise → Skip RNN → readout, with one config for all that a server needs.
 
 Glossary: B batch, T time, F features (input_size), H hidden, L layers, K outputs (output_size),
 S packed state: layer 0 h, (layer 0 c,) layer 1 h, … = L·H (GRU) or 2·L·H (LSTM).
@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from skiprnn.gate import DEFAULT_MAX_SKIP
+from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
 
 Cell = Literal["lstm", "gru"]
@@ -34,7 +34,7 @@ class Feature:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
-    """All that defines a network but its weights.
+    """All of a network but its weights.
 
     Raises:
         ValueError: fields that contradict each other; the message names them.
@@ -52,12 +52,13 @@ class NetworkConfig:
     threshold: float = 0.5
     max_skip: int = DEFAULT_MAX_SKIP
     dropout: float = 0.0  # before the readout, in training alone
-    gate_bias: float = 1.0  # the paper's start: reads nearly everything until it learns better
+    gate_bias: float = 1.0  # the paper's start: updates at nearly every sample until it learns better
     features: tuple[Feature, ...] = ()
     classes: tuple[str, ...] = ()
     sample_rate: float | None = None  # Hz
 
     def __post_init__(self) -> None:
+        check_gate(self.threshold, self.max_skip)
         if self.cell not in get_args(Cell):
             raise ValueError(f"cell: expected one of {get_args(Cell)}, got {self.cell!r}")
         if self.task not in get_args(Task):
@@ -77,7 +78,7 @@ class NetworkConfig:
 
 
 class NetworkOutput(NamedTuple):
-    """What a batch gives: logits [B, K] (or [B, T, K]), gates [B, T], final state."""
+    """The result for a batch: logits [B, K] (or [B, T, K]), gates [B, T], final state."""
 
     logits: Tensor
     gates: Tensor
@@ -87,8 +88,8 @@ class NetworkOutput(NamedTuple):
 class SkipNetwork(nn.Module):
     """Normalise → Skip RNN → linear readout.
 
-    `input_mean`, `input_std` [F] and, for regression, `output_mean`, `output_std` [K] are buffers: they travel
-    with the weights, so that callers send and get raw units.
+    `input_mean`, `input_std` [F] and, for regression, `output_mean`, `output_std` [K] are buffers: they are saved
+    with the weights, so that clients send and get raw units.
     """
 
     input_mean: Tensor
@@ -118,13 +119,13 @@ class SkipNetwork(nn.Module):
         forced_gates: Tensor | None = None,
         every_step: bool = False,
     ) -> NetworkOutput:
-        """Read whole sequences.
+        """Run over whole sequences.
 
         Args:
             x: [B, T, F], raw units.
             lengths: [B], samples of each padded sequence.
-            state: what an earlier call returned, to go on from there.
-            forced_gates: [B, T] of 0 and 1, a cadence in place of the learned gate.
+            state: what an earlier call returned, to continue from it.
+            forced_gates: [B, T] of 0 and 1, a fixed schedule in place of the learned gate.
             every_step: give the readout after every sample also for a per-sequence task.
 
         Returns:
@@ -171,9 +172,8 @@ class SkipNetwork(nn.Module):
 
     def initial_state(self) -> Tensor:
         """The learned initial state, packed: [S]."""
-        parts: list[Tensor] = [self.rnn.h0]
-        if isinstance(self.rnn, SkipLSTM):
-            parts.append(self.rnn.c0)
+        start = self.rnn.initial_state(1)
+        parts = [start.h] if start.c is None else [start.h, start.c]  # (L, 1, H) each
         return torch.stack(parts, dim=1).flatten().detach()
 
     def save(self, directory: Path) -> None:

@@ -1,39 +1,96 @@
 """Recipe: every number of a training run, in one frozen dataclass. A task has two: ours and the paper's."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
-from skiprnn.gate import DEFAULT_MAX_SKIP
+from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
+from skiprnn.lazy import lazy_names, warn_renamed
 from skiprnn.network import Cell
 
-Cadence = Literal["uniform", "random"]
-Schedule = Literal["constant", "cosine"]
+Schedule = Literal["uniform", "random"]
+LearningRateSchedule = Literal["constant", "cosine"]
+Keep = Literal["last", "best"]
+
+RENAMED = {  # old field → new field; the old ones go in the release after this one
+    "gate_scale": "gate_init_scale",
+    "clock_start": "init_as_periodic",
+    "budget": "lambda_",
+    "rate": "target_rate",
+    "rate_gain": "dual_step_size",
+    "cadence": "schedule",
+}
 
 _WARM_UP = 0.1  # share of the training, under the cosine schedule
+_T = TypeVar("_T")
 
 
+def renamed_fields(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Old name → new name of those fields that have an old one. `schedule` was the learning rate's."""
+    renamed = {old: new for old, new in RENAMED.items() if old in fields}
+    if fields.get("schedule") in get_args(LearningRateSchedule):
+        renamed["schedule"] = "learning_rate_schedule"
+    return renamed
+
+
+def with_current_names(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same fields, old names replaced by new ones."""
+    renamed = renamed_fields(fields)
+    return {renamed.get(name, name): value for name, value in fields.items()}
+
+
+def _warned(fields: Mapping[str, Any]) -> dict[str, Any]:
+    for old, new in renamed_fields(fields).items():
+        warn_renamed(f"Recipe.{old}", f"Recipe.{new}", stacklevel=4)
+    return with_current_names(fields)
+
+
+def _with_old_names(cls: type[_T]) -> type[_T]:
+    """Takes and gives the fields by their old names too, with a DeprecationWarning."""
+    init = cls.__init__
+
+    @functools.wraps(init)
+    def __init__(self: _T, *values: Any, **fields: Any) -> None:  # noqa: N807
+        init(self, *values, **_warned(fields))
+
+    def __getattr__(self: _T, name: str) -> Any:  # noqa: N807
+        if name not in RENAMED:
+            raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
+        warn_renamed(f"{cls.__name__}.{name}", f"{cls.__name__}.{RENAMED[name]}")
+        return getattr(self, RENAMED[name])
+
+    cls.__init__ = __init__  # type: ignore[assignment]
+    cls.__getattr__ = __getattr__  # type: ignore[attr-defined]
+    return cls
+
+
+@_with_old_names
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How to train. The defaults are the paper's, where it has one.
 
     Attributes:
-        gate_scale: factor on the gate's random initial weights; 0 begins with a gate that is its bias alone, a clock.
+        gate_bias: initial bias of the gate, the paper's is 1.
+        gate_init_scale: factor on the gate's random initial weights. At 0 the gate begins with its bias alone: it
+            updates at every n-th sample, whatever the input.
+        threshold: ũ at which the gate opens, in [0.5, 1] (eq. 6).
+        max_skip: the longest run of skipped samples, 1 to 16,383.
         learning_rate: of Adam; `gate_learning_rate` is the gate's, as a multiple of it.
-        schedule: constant, or cosine: up over the first tenth, then down to nothing.
-        clip: largest global norm of the gradient. `clip_ratio` limits the gate's and the rest's, each to that multiple
-            of its own usual norm, as well.
-        every_step: charge the readout after every sample of a per-sequence task, not only after the last.
+        clip: largest global norm of the gradient. `clip_ratio` limits the norms of the gate's gradient and of the
+            others', each to that multiple of its own usual norm, as well.
+        learning_rate_schedule: constant, or cosine: up over the first tenth, then down to 0.
+        every_step: train the readout after every sample of a per-sequence task, not only after the last.
+        lambda_: λ, the cost of one update (eq. 11).
+        target_rate: μ, the update rate to reach, in (0, 1], in place of λ. The loss gets rate_weight · (r − μ)² +
+            m · (r − μ) for the update rate r; the Lagrange multiplier m changes by dual_step_size · (r − μ) a step.
+        ramp: share of the training over which λ grows from 0, or μ goes from `first_rate`, to its value.
+        init_as_periodic: begin with a gate that updates at every 1/target_rate-th sample, whatever the input, and
+            learns from there; in place of gate_bias and random gate weights.
+        schedule: a baseline without a learned gate: updates at `target_rate` at uniform distances, or at random.
         keep: the network of the last epoch, or of the best one by the validation objective.
         patience: epochs without a better objective before training ends; None trains all of them.
-        budget: λ, the price of one update (eq. 11).
-        rate: μ, the share of samples to read, in place of the budget: charges rate_weight · (r − μ)² for the share r
-            that is read, and a pressure · (r − μ), where the pressure grows by rate_gain · (r − μ) at every step.
-        ramp: share of the training over which λ grows from 0, or μ goes from `first_rate`, to its value.
-        clock_start: begin with a gate that reads every 1/rate-th sample whatever it sees, and learn from there when to
-            look more and when less; in place of gate_bias and random gate weights.
-        cadence: read at `rate` by a clock or by chance in place of the learned gate; a baseline.
 
     Raises:
         ValueError: fields out of range or against each other; the message names them.
@@ -46,7 +103,7 @@ class Recipe:
     reset_after: bool = True
     dropout: float = 0.0
     gate_bias: float = 1.0
-    gate_scale: float = 1.0
+    gate_init_scale: float = 1.0
     threshold: float = 0.5
     max_skip: int = DEFAULT_MAX_SKIP
     # the optimiser
@@ -57,22 +114,23 @@ class Recipe:
     weight_decay: float = 0.0
     clip: float = 1.0
     clip_ratio: float | None = None
-    schedule: Schedule = "constant"
+    learning_rate_schedule: LearningRateSchedule = "constant"
     # the objective
     every_step: bool = False
     label_smoothing: float = 0.0
-    budget: float = 0.0
-    rate: float | None = None
+    lambda_: float = 0.0
+    target_rate: float | None = None
     rate_weight: float = 10.0
-    rate_gain: float = 0.05
+    dual_step_size: float = 0.05
     ramp: float = 0.0
-    clock_start: bool = False
-    cadence: Cadence | None = None
-    # what is kept
-    keep: Literal["last", "best"] = "best"
+    init_as_periodic: bool = False
+    schedule: Schedule | None = None
+    # which network is saved
+    keep: Keep = "best"
     patience: int | None = None
 
     def __post_init__(self) -> None:
+        check_gate(self.threshold, self.max_skip)
         for name in ("epochs", "batch_size", "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -81,26 +139,31 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name}: expected a positive number, got {value!r}")
+        for name, choices in (("learning_rate_schedule", LearningRateSchedule), ("keep", Keep)):
+            if getattr(self, name) not in get_args(choices):
+                raise ValueError(f"{name}: expected one of {get_args(choices)}, got {getattr(self, name)!r}")
         self._check_objective()
 
     def _check_objective(self) -> None:
-        if self.rate is not None and not 0 < self.rate <= 1:
-            raise ValueError(f"rate: expected a share of the samples in (0, 1], got {self.rate!r}")
-        if self.gate_scale < 0:
-            raise ValueError(f"gate_scale: expected ≥ 0, got {self.gate_scale!r}")
-        if self.budget < 0 or not 0 <= self.ramp <= 1:
+        if self.target_rate is not None and not 0 < self.target_rate <= 1:
             raise ValueError(
-                f"budget, ramp: expected ≥ 0 and within [0, 1], got {self.budget!r}, {self.ramp!r}"
+                f"target_rate: expected a share of the samples in (0, 1], got {self.target_rate!r}"
             )
-        if self.clock_start and self.rate is None:
-            raise ValueError("clock_start: expected a rate for the clock")
-        if self.budget and self.rate is not None:
+        if self.gate_init_scale < 0:
+            raise ValueError(f"gate_init_scale: expected ≥ 0, got {self.gate_init_scale!r}")
+        if self.lambda_ < 0 or not 0 <= self.ramp <= 1:
             raise ValueError(
-                "budget and rate: expected one of them; the first prices updates, the second counts"
+                f"lambda_, ramp: expected ≥ 0 and within [0, 1], got {self.lambda_!r}, {self.ramp!r}"
             )
-        if self.cadence is not None and (self.cadence not in get_args(Cadence) or self.rate is None):
+        if self.init_as_periodic and self.target_rate is None:
+            raise ValueError("init_as_periodic: expected a target_rate with it, got None")
+        if self.lambda_ and self.target_rate is not None:
+            raise ValueError("lambda_ and target_rate: expected one of them, got both")
+        if self.schedule is not None and (
+            self.schedule not in get_args(Schedule) or self.target_rate is None
+        ):
             raise ValueError(
-                f"cadence: expected one of {get_args(Cadence)} with a rate, got {self.cadence!r}"
+                f"schedule: expected one of {get_args(Schedule)} with a target_rate, got {self.schedule!r}"
             )
 
     def changed(self, changes: Mapping[str, Any]) -> "Recipe":
@@ -109,6 +172,7 @@ class Recipe:
         Raises:
             ValueError: a name that is no field, or a value out of range.
         """
+        changes = _warned(changes)
         known = {field.name for field in dataclasses.fields(self)}
         if unknown := sorted(set(changes) - known):
             raise ValueError(f"recipe: expected names among {sorted(known)}, got {unknown}")
@@ -116,8 +180,8 @@ class Recipe:
 
     @property
     def first_rate(self) -> float:
-        """Share of the samples that a gate of no scale reads before it learns; 1 where its weights are random."""
-        if self.gate_scale > 0:
+        """Update rate of a gate of no scale before it learns; 1 where its weights are random."""
+        if self.gate_init_scale > 0:
             return 1.0
         return 1 / math.ceil(self.threshold * (1 + math.exp(-self.gate_bias)))  # Δũ = σ(gate_bias)
 
@@ -138,8 +202,11 @@ class Recipe:
 
 def learning_rate_factor(recipe: Recipe, progress: float) -> float:
     """Factor on the learning rate after this share of the training."""
-    if recipe.schedule == "constant":
+    if recipe.learning_rate_schedule == "constant":
         return 1.0
     if progress < _WARM_UP:
         return max(0.01, progress / _WARM_UP)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - _WARM_UP) / (1 - _WARM_UP))))
+
+
+__getattr__ = lazy_names(__name__, {"Schedule": __name__}, {"Cadence": "Schedule"})

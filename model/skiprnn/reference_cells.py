@@ -1,6 +1,6 @@
 """One layer, one step, without the gate: the cells as the paper and torch write them.
 
-x [B, F], h and c [B, H], weights in torch's shapes and gate order → the state that reading x gives.
+x [B, F], h and c [B, H], weights in torch's shapes and gate order → the candidate state after x.
 """
 
 import torch

@@ -1,77 +1,14 @@
-"""Journals of runs → a table: mean ± standard deviation over the seeds of every setting.
+"""`python -m skiprnn.results`: the old place of `skiprnn.training.results`, for this release."""
 
-    python -m skiprnn.results runs/adding.jsonl …
+import sys
 
-A setting is all that the figures tell but the seed (and, where people are held out in turn, the fold).
-"""
+from skiprnn.lazy import warn_renamed
+from skiprnn.training.results import main, table
 
-import argparse
-import json
-import statistics
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+__all__ = ["main", "table"]
 
-_OPTIONS = {"fold"}  # of these a setting has all values
-
-
-def table(figures: Iterable[dict[str, Any]]) -> str:
-    """A Markdown table, a row a setting in the order of appearance."""
-    settings: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for entry in figures:
-        settings[_setting(entry)].append(entry)
-    rows = [_row(setting, runs) for setting, runs in settings.items()]
-    head = ("task", "cell", "reads", "epochs", "metric", "value", "share read", "updates", "solved", "runs")
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows))
-
-
-def _setting(entry: dict[str, Any]) -> tuple[str, ...]:
-    options = {name: value for name, value in entry["options"].items() if name not in _OPTIONS}
-    named = ", ".join(f"{name} {value}" for name, value in options.items())
-    task = f"{entry['task']} ({named})" if named else entry["task"]
-    return (
-        task,
-        f"{entry['cell']} {entry['hidden_size']}",
-        _reads(entry),
-        str(entry["epochs"]),
-        entry["metric"],
-    )
-
-
-def _reads(entry: dict[str, Any]) -> str:
-    if entry["cadence"]:
-        return "everything" if entry["rate_target"] == 1 else f"{entry['cadence']} {entry['rate_target']:g}"
-    return f"λ = {entry['lambda']:g}" if entry["rate_target"] is None else f"rate {entry['rate_target']:g}"
-
-
-def _row(setting: Sequence[str], runs: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    metric = setting[-1]
-    solved = [entry["solved"] for entry in runs if "solved" in entry]
-    return (
-        *setting[:-1],
-        metric.replace("_", " "),
-        _mean([entry[metric] for entry in runs], ".4g" if "error" not in metric else ".2e"),
-        _mean([100 * entry["update_rate"] for entry in runs], ".1f") + " %",
-        f"{_mean([entry['updates'] for entry in runs], '.1f')} of {statistics.fmean(e['samples'] for e in runs):.0f}",
-        f"{sum(solved)} of {len(solved)}" if solved else "",
-        str(len(runs)),
-    )
-
-
-def _mean(values: Sequence[float], form: str) -> str:
-    spread = f" ± {statistics.stdev(values):{form}}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):{form}}{spread}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m skiprnn.results", description="Tabulate journals of runs."
-    )
-    parser.add_argument("journals", type=Path, nargs="+", help="files that `skiprnn train --journal` wrote")
-    lines = [line for path in parser.parse_args().journals for line in path.read_text("utf-8").splitlines()]
-    print(table(json.loads(line) for line in lines))
-
-
-if __name__ == "__main__":
+if __name__ != "__main__":
+    warn_renamed("skiprnn.results", "skiprnn.training.results")
+else:
+    print("warning: python -m skiprnn.results is now python -m skiprnn.training.results", file=sys.stderr)
     main()

@@ -1,4 +1,4 @@
-"""Skip LSTM and Skip GRU: drop-in for torch.nn.LSTM and torch.nn.GRU, with a gate that decides what is read.
+"""Skip LSTM and Skip GRU: drop-in for torch.nn.LSTM and torch.nn.GRU, with a gate that decides when they update.
 
 Complete: the networks of Campos et al. (ICLR 2018, arXiv 1708.06834), eq. 1 to 6, any number of layers under one
 shared gate, padded batches, a learned initial state. The loop in `_reference` is the readable one; `skiprnn.unroll`
@@ -10,7 +10,7 @@ layers.
 Glossary (B batch, T time, F features, H hidden, L layers):
 
     h, c       [L, B, H]   state of every layer (c: LSTM alone)
-    h~, c~     [L, B, H]   candidates: the state if this sample is read
+    h~, c~     [L, B, H]   candidates: the state if this sample updates it
     u          [B]         1 = update, 0 = skip; one gate for the stack, driven by the top candidate
     Δũ         [B]         σ(w_p · c~ + b_p), LSTM;  σ(w_p · h~ + b_p), GRU
 
@@ -21,37 +21,48 @@ at run time" is the initial value of the forget gate's bias_ih: the same functio
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from skiprnn import unroll
-from skiprnn.gate import DEFAULT_MAX_SKIP, GateState, advance, check_gate, decide, first_gate
+from skiprnn.gate import GateState, advance, decide, first_gate
+from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 from skiprnn.reference_cells import gru_cell, gru_cell_reset_before, lstm_cell
-from skiprnn.unroll import Backend, Choice, Layer, Result, Settings, SkipState, Stack
+from skiprnn.unroll import Backend, Choice, Layer, Result, Settings, SkipState, Stack, choose, unroll
 
 __all__ = ["Candidates", "SkipGRU", "SkipLSTM", "SkipState"]
 
 
 class Candidates(NamedTuple):
-    """The state that reading a sample would give: h~ and c~ [L, B, H], and Δũ [B]."""
+    """The state after a sample if it updates: h~ and c~ [L, B, H] (c~ of an LSTM alone), and Δũ [B]."""
 
     h: Tensor
     c: Tensor | None
     delta_u: Tensor
 
 
+class _Options(TypedDict, total=False):
+    """Arguments that every cell has; `_SkipRNN.__init__` says what they are and which values they have by default."""
+
+    batch_first: bool
+    threshold: float
+    max_skip: int
+
+
 class _SkipRNN(nn.Module, ABC):
     """What Skip LSTM and Skip GRU share: parameters, initialisation, the unroll.
 
     Attributes:
-        backend: "auto" takes the C++ kernel where it can, else the torch form; "kernel", "torch" and "reference"
+        backend: "auto" takes the C++ kernel where it can, else torch operations; "kernel", "torch" and "reference"
             take that one or raise. `choose_backend` says which it is.
     """
 
     gates_per_cell: int
     backend: Backend = "auto"
+
+    _mode: str  # of torch's layer with the same weights
+    _has_c: bool
 
     def __init__(
         self,
@@ -71,6 +82,8 @@ class _SkipRNN(nn.Module, ABC):
             self._add_layer(layer, input_size if layer == 0 else hidden_size)
         self.h0 = nn.Parameter(torch.empty(num_layers, hidden_size))
         self.gate = nn.Linear(hidden_size, 1)
+        if self._has_c:
+            self.c0 = nn.Parameter(torch.empty(num_layers, hidden_size))
         self.reset_parameters()
 
     def _add_layer(self, layer: int, width: int) -> None:
@@ -97,6 +110,8 @@ class _SkipRNN(nn.Module, ABC):
         nn.init.normal_(self.h0)
         nn.init.xavier_uniform_(self.gate.weight)
         nn.init.ones_(self.gate.bias)
+        if self._has_c:
+            nn.init.normal_(self.c0)
 
     @abstractmethod
     def _matrices(self) -> list[slice]:
@@ -111,9 +126,9 @@ class _SkipRNN(nn.Module, ABC):
         """One update step, without the gate: x [B, F], h and c [L, B, H] → candidates."""
 
     def initial_state(self, batch_size: int) -> SkipState:
-        """The learned initial state for B sequences, with a gate that reads the first sample."""
-        h = self.h0.unsqueeze(1).expand(-1, batch_size, -1)
-        return SkipState(h, None, first_gate(batch_size, self.h0))
+        """The learned initial state, h and c [L, B, H], with a gate that updates at the first sample."""
+        c = _for_batch(self.c0, batch_size) if self._has_c else None
+        return SkipState(_for_batch(self.h0, batch_size), c, first_gate(batch_size, self.h0))
 
     def forward(
         self,
@@ -123,14 +138,14 @@ class _SkipRNN(nn.Module, ABC):
         *,
         forced_gates: Tensor | None = None,
     ) -> tuple[Tensor, SkipState, Tensor]:
-        """Read the sequences.
+        """Run over sequences.
 
         Args:
             input: [B, T, F] (or [T, B, F] with batch_first=False).
-            state: what an earlier call returned, to go on; or torch's h [L, B, H] (GRU) or (h, c) (LSTM), to
+            state: what an earlier call returned, to continue; or torch's h [L, B, H] (GRU) or (h, c) (LSTM), to
                 start there; None starts from the learned initial state.
             lengths: [B], samples of each padded sequence; from there on its state is held and its gate is 0.
-            forced_gates: [B, T] of 0 and 1, laid out as `input`: a cadence in place of the learned gate.
+            forced_gates: [B, T] of 0 and 1, laid out as `input`: a fixed schedule in place of the learned gate.
 
         Returns:
             output [B, T, H] of the top layer, the final state, gates [B, T].
@@ -149,13 +164,13 @@ class _SkipRNN(nn.Module, ABC):
             raise ValueError(
                 f"forced_gates: expected one for each of {B} × {T} samples, got {list(forced.shape)}"
             )
-        outputs, gates, final = self._read(x, self._start(state, B), self._settings(lengths, forced))
+        outputs, gates, final = self._unroll(x, self._start(state, B), self._settings(lengths, forced))
         if self.batch_first:
             return outputs.transpose(0, 1), final, gates.transpose(0, 1)
         return outputs, final, gates
 
     def choose_backend(self, input: Tensor) -> Choice:
-        """Which back end reads such sequences, laid out as for `forward`, and why: a line for the log.
+        """Which back end unrolls such sequences, laid out as for `forward`, and why: a line for the log.
 
         Raises:
             ValueError: `backend` names one that cannot.
@@ -163,7 +178,7 @@ class _SkipRNN(nn.Module, ABC):
         return self._choose(input.transpose(0, 1) if self.batch_first else input)
 
     def _choose(self, x: Tensor) -> Choice:
-        return unroll.choose(self.backend, self._cell, x)
+        return choose(self.backend, self._cell, x)
 
     @property
     @abstractmethod
@@ -173,13 +188,13 @@ class _SkipRNN(nn.Module, ABC):
     def _settings(self, lengths: Tensor | None, forced: Tensor | None) -> Settings:
         return Settings(self._cell, self.threshold, self.max_skip, lengths, forced)
 
-    def _read(self, x: Tensor, state: SkipState, settings: Settings) -> Result:
+    def _unroll(self, x: Tensor, state: SkipState, settings: Settings) -> Result:
         backend = self._choose(x).backend
         if backend == "reference":
             return self._reference(x, state, settings)
         layers = tuple(Layer(*self.layer(index)) for index in range(self.num_layers))
         stack = Stack(layers, self.gate.weight[0], self.gate.bias[0])
-        return unroll.unroll(backend, x, stack, settings, state)
+        return unroll(backend, x, stack, settings, state)
 
     def _reference(self, x: Tensor, state: SkipState, settings: Settings) -> Result:
         """The readable loop over x [T, B, F]."""
@@ -222,7 +237,7 @@ class _SkipRNN(nn.Module, ABC):
         return state
 
     def _check_state(self, state: SkipState, batch_size: int) -> None:
-        if (state.c is None) != (self.gates_per_cell == 3):
+        if (state.c is None) != (not self._has_c):
             raise ValueError("state: expected (h, c) for an LSTM and h alone for a GRU")
         vectors = (self.num_layers, batch_size, self.hidden_size)
         tensors = {"h": state.h, "c": state.c} | state.gate._asdict()
@@ -244,20 +259,41 @@ class _SkipRNN(nn.Module, ABC):
             expected = f"{self.h0.dtype} on {self.h0.device}, as the weights"
             raise ValueError(f"input: expected {expected}, got {x.dtype} on {x.device}")
 
-    def load_torch(self, trained: nn.RNNBase) -> Self:
-        """Take weights and biases from a trained nn.LSTM / nn.GRU and start from its zero state.
+    @classmethod
+    def from_torch(
+        cls, trained: nn.RNNBase, *, threshold: float = 0.5, max_skip: int = DEFAULT_MAX_SKIP
+    ) -> Self:
+        """A Skip RNN with the weights of a trained nn.LSTM (SkipLSTM) or nn.GRU (SkipGRU) and its zero initial state.
+
+        The gate is new and untrained.
 
         Raises:
-            ValueError: it is bidirectional, has projections or no bias, or its sizes differ.
+            ValueError: as `load_torch`; threshold or max_skip out of range.
+        """
+        sizes = (trained.input_size, trained.hidden_size, trained.num_layers)
+        network = cls(*sizes, batch_first=trained.batch_first, threshold=threshold, max_skip=max_skip)
+        return network.load_torch(trained)
+
+    def load_torch(self, trained: nn.RNNBase) -> Self:
+        """Take weights and biases from a trained nn.LSTM / nn.GRU and start from its zero state. The gate stays.
+
+        Raises:
+            ValueError: it is of the other cell, bidirectional, has projections or no bias, or its sizes differ.
         """
         if trained.bidirectional or trained.proj_size or not trained.bias:
             raise ValueError(
-                "from_torch: expected a one-directional network with bias and without projections"
+                "load_torch: expected a one-directional network with bias and without projections, "
+                f"got {trained}"
             )
-        missing, unexpected = self.load_state_dict(trained.state_dict(), strict=False)
-        if unexpected or any("_l" in name for name in missing):
-            raise ValueError(f"from_torch: layers differ: missing {missing}, unexpected {unexpected}")
-        nn.init.zeros_(self.h0)
+        sizes = (self._mode, self.input_size, self.hidden_size, self.num_layers)
+        given = (trained.mode, trained.input_size, trained.hidden_size, trained.num_layers)
+        if given != sizes:
+            raise ValueError(
+                f"load_torch: expected (cell, input_size, hidden_size, num_layers) = {sizes}, got {given}"
+            )
+        self.load_state_dict(trained.state_dict(), strict=False)
+        for start in (self.h0, *((self.c0,) if self._has_c else ())):
+            nn.init.zeros_(start)
         return self
 
     def extra_repr(self) -> str:
@@ -273,50 +309,16 @@ class SkipLSTM(_SkipRNN):
     Args:
         input_size: F.
         hidden_size: H.
-        num_layers: layers under one gate; layer l + 1 reads the candidate h~ of layer l.
+        num_layers: L, layers under one gate; the input of layer l + 1 is the candidate h~ of layer l.
         batch_first: input and output are [B, T, …].
         threshold: ũ at which the gate opens, in [0.5, 1].
-        max_skip: the longest run of skipped samples.
+        max_skip: the longest run of skipped samples, 1 to 16,383.
 
     Raises:
         ValueError: threshold or max_skip out of range.
     """
 
-    gates_per_cell = 4
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        *,
-        batch_first: bool = True,
-        threshold: float = 0.5,
-        max_skip: int = DEFAULT_MAX_SKIP,
-    ) -> None:
-        super().__init__(
-            input_size,
-            hidden_size,
-            num_layers,
-            batch_first=batch_first,
-            threshold=threshold,
-            max_skip=max_skip,
-        )
-        self.c0 = nn.Parameter(torch.randn(num_layers, hidden_size))
-
-    @classmethod
-    def from_torch(
-        cls, trained: nn.LSTM, *, threshold: float = 0.5, max_skip: int = DEFAULT_MAX_SKIP
-    ) -> "SkipLSTM":
-        """A Skip LSTM with the weights of a trained nn.LSTM and its zero initial state; the gate is new."""
-        sizes = (trained.input_size, trained.hidden_size, trained.num_layers)
-        network = cls(*sizes, batch_first=trained.batch_first, threshold=threshold, max_skip=max_skip)
-        network.load_torch(trained)
-        nn.init.zeros_(network.c0)
-        return network
-
-    def initial_state(self, batch_size: int) -> SkipState:
-        return super().initial_state(batch_size)._replace(c=self.c0.unsqueeze(1).expand(-1, batch_size, -1))
+    gates_per_cell, _mode, _has_c = 4, "LSTM", True
 
     def candidates(self, x: Tensor, h: Tensor, c: Tensor | None) -> Candidates:
         if c is None:
@@ -349,7 +351,7 @@ class SkipGRU(_SkipRNN):
             the paper's, where it multiplies h before the product.
     """
 
-    gates_per_cell = 3
+    gates_per_cell, _mode, _has_c = 3, "GRU", False
 
     def __init__(
         self,
@@ -357,29 +359,11 @@ class SkipGRU(_SkipRNN):
         hidden_size: int,
         num_layers: int = 1,
         *,
-        batch_first: bool = True,
-        threshold: float = 0.5,
-        max_skip: int = DEFAULT_MAX_SKIP,
         reset_after: bool = True,
+        **options: Unpack[_Options],
     ) -> None:
         self.reset_after = reset_after
-        super().__init__(
-            input_size,
-            hidden_size,
-            num_layers,
-            batch_first=batch_first,
-            threshold=threshold,
-            max_skip=max_skip,
-        )
-
-    @classmethod
-    def from_torch(
-        cls, trained: nn.GRU, *, threshold: float = 0.5, max_skip: int = DEFAULT_MAX_SKIP
-    ) -> "SkipGRU":
-        """A Skip GRU with the weights of a trained nn.GRU and its zero initial state; the gate is new."""
-        sizes = (trained.input_size, trained.hidden_size, trained.num_layers)
-        network = cls(*sizes, batch_first=trained.batch_first, threshold=threshold, max_skip=max_skip)
-        return network.load_torch(trained)
+        super().__init__(input_size, hidden_size, num_layers, **options)
 
     def candidates(self, x: Tensor, h: Tensor, c: Tensor | None) -> Candidates:  # noqa: ARG002
         hs = []
@@ -404,6 +388,11 @@ class SkipGRU(_SkipRNN):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, reset_after={self.reset_after}"
+
+
+def _for_batch(vectors: Tensor, batch_size: int) -> Tensor:
+    """[L, H] → [L, B, H]"""
+    return vectors.unsqueeze(1).expand(-1, batch_size, -1)
 
 
 def _take(u: Tensor, new: Tensor, old: Tensor) -> Tensor:

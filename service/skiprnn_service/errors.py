@@ -163,7 +163,7 @@ class UnknownModelError(ClientError):
 class UnknownPathError(ClientError):
     """No websocket has this path."""
 
-    code = "unknown_path"
+    code = "not_found"
     status = 404
 
 

@@ -41,7 +41,7 @@ RENAMED = {
     "threads": "intra_op_threads",
     "websocket": "websocket_impl",
 }
-_RENAMED_VALUES = {("websocket", "direct"): "fast"}
+RENAMED_VALUES = {("websocket", "direct"): "fast"}
 
 _log = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ class Settings(BaseSettings):
     max_score_bytes: int = Field(
         1_073_741_824,
         ge=1024,
-        description="Sequences to score in one request: they are received in chunks and wait on disk.",
+        description="Sequences of one scoring request, and their scores; large ones wait on disk.",
     )
     max_scoring: int = Field(
         1, ge=1, description="Requests scored at the same time; each uses a core when streams leave one free."
@@ -254,7 +254,7 @@ def _renamed(given: dict[str, Any]) -> dict[str, Any]:
         _log.warning(
             "setting %s is now %s; the old name goes in the release after this one", name, RENAMED[name]
         )
-    moved = {RENAMED[name]: _RENAMED_VALUES.get((name, str(value)), value) for name, value in old.items()}
+    moved = {RENAMED[name]: RENAMED_VALUES.get((name, str(value)), value) for name, value in old.items()}
     return moved | {name: value for name, value in given.items() if name not in RENAMED}
 
 

@@ -11,18 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner, Result
 
 from skiprnn import tasks
 from skiprnn_cli.plot import plot
-from skiprnn_cli.train import train
+from skiprnn_cli.renamed import command_class
+from skiprnn_cli.train import RENAMED, train
 from skiprnn_export.step import export
 
-TINY = ("--set", "batch_size=8", "--hidden", "4", "--epochs", "1", "--set", "length=10", "--quiet")
+TINY = ("--override", "batch_size=8", "--hidden", "4", "--epochs", "1", "--override", "length=10", "--quiet")
 
 app = typer.Typer()
-app.command()(train)
+app.command(cls=command_class(RENAMED))(train)
 app.command()(plot)
 
 
@@ -70,9 +72,9 @@ def test_flags_and_settings_reach_the_recipe(tmp_path: Path) -> None:
         "--seed",
         "3",
     )
-    trained(tmp_path, *flags, "--set", "gate_bias=-1")
+    trained(tmp_path, *flags, "--override", "gate_bias=-1")
     read = recipe(tmp_path)
-    expected = {"cell": "gru", "budget": 2e-4, "ramp": 0.5, "max_skip": 7, "learning_rate": 0.01, "seed": 3}
+    expected = {"cell": "gru", "lambda_": 2e-4, "ramp": 0.5, "max_skip": 7, "learning_rate": 0.01, "seed": 3}
     assert {name: read[name] for name in expected} == expected
     assert read["gate_bias"] == -1
     assert read["options"] == {"length": 10}
@@ -82,31 +84,31 @@ def test_the_papers_settings_are_one_flag_away(tmp_path: Path) -> None:
     trained(tmp_path, "--paper")
     paper = tasks.find("adding").paper
     assert recipe(tmp_path)["learning_rate"] == paper.learning_rate == 1e-4
-    assert recipe(tmp_path)["schedule"] == "constant"
+    assert recipe(tmp_path)["learning_rate_schedule"] == "constant"
 
 
-def test_a_rate_takes_the_place_of_the_price(tmp_path: Path) -> None:
-    trained(tmp_path, "--rate", "0.5")
-    assert (recipe(tmp_path)["rate"], recipe(tmp_path)["budget"]) == (0.5, 0.0)
+def test_an_update_rate_takes_the_place_of_lambda(tmp_path: Path) -> None:
+    trained(tmp_path, "--update-rate", "0.5")
+    assert (recipe(tmp_path)["target_rate"], recipe(tmp_path)["lambda_"]) == (0.5, 0.0)
 
 
-def test_a_cadence_reads_at_its_rate(tmp_path: Path) -> None:
-    figures = trained(tmp_path, "--rate", "0.5", "--cadence", "uniform")
+def test_a_fixed_schedule_updates_at_its_rate(tmp_path: Path) -> None:
+    figures = trained(tmp_path, "--update-rate", "0.5", "--schedule", "uniform")
     assert figures["update_rate"] == 0.5
-    assert figures["cadence"] == "uniform"
+    assert figures["schedule"] == figures["cadence"] == "uniform"
 
 
 def test_a_baseline_is_not_exported_its_gate_learned_nothing(tmp_path: Path) -> None:
-    trained(tmp_path / "run", "--rate", "0.5", "--cadence", "random")
-    with pytest.raises(ValueError, match="got a baseline of random cadence"):
+    trained(tmp_path / "run", "--update-rate", "0.5", "--schedule", "random")
+    with pytest.raises(ValueError, match="got a baseline of random"):
         export(tmp_path / "run", tmp_path / "adding.onnx")
 
 
-def test_a_run_adds_one_line_to_the_journal(tmp_path: Path) -> None:
-    journal = tmp_path / "journals" / "adding.jsonl"
-    figures = [trained(tmp_path / str(seed), "--seed", seed, "--journal", journal) for seed in (0, 1)]
-    trained(tmp_path / "1", "--seed", 1, "--journal", journal, "--resume")
-    assert [json.loads(line) for line in journal.read_text().splitlines()] == figures
+def test_a_run_adds_one_line_to_the_results_file(tmp_path: Path) -> None:
+    file = tmp_path / "results" / "adding.jsonl"
+    figures = [trained(tmp_path / str(seed), "--seed", seed, "--results-file", file) for seed in (0, 1)]
+    trained(tmp_path / "1", "--seed", 1, "--results-file", file, "--resume")
+    assert [json.loads(line) for line in file.read_text().splitlines()] == figures
 
 
 def test_a_run_resumes(tmp_path: Path) -> None:
@@ -126,11 +128,11 @@ def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path, sent: signal.Sig
         try:
             _wait_for(out / "checkpoints" / "last.ckpt", process)
             process.send_signal(sent)
-            said = process.communicate(timeout=60)[1]
+            printed = process.communicate(timeout=60)[1]
         finally:
             process.kill()
-    assert process.returncode == 1, "whoever waits for it must not take it for trained"
-    assert f"{out}: interrupted in epoch" in said
+    assert process.returncode == 1, "a script that waits for it must not take it for trained"
+    assert f"{out}: interrupted in epoch" in printed
     assert not (out / "training.json").exists()
     begun = len((out / "history.jsonl").read_text().splitlines())
     assert trained(out, "--resume", "--epochs", begun + 1)["epochs"] == begun + 1
@@ -149,7 +151,7 @@ def test_the_users_own_recordings_are_trained_on(tmp_path: Path) -> None:
     for number in range(4):
         columns = {"x [V]": np.sin(np.arange(40) * (number % 2 + 1)), "label": "ab"[number % 2]}
         pd.DataFrame(columns).to_csv(tmp_path / "data" / f"{number}.csv", index=False)
-    tiny = ("--epochs", "1", "--hidden", "4", "--set", "batch_size=4", "--quiet")
+    tiny = ("--epochs", "1", "--hidden", "4", "--override", "batch_size=4", "--quiet")
     result = run("train", "csv", "--data", tmp_path / "data", "--out", tmp_path / "run", *tiny)
     assert result.exit_code == 0, result.output
 
@@ -158,16 +160,17 @@ def test_the_users_own_recordings_are_trained_on(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("guessing",), "task: expected one of adding"),
-        (("adding", "--rate", "0.5", "--lambda", "1e-4"), "expected one of them"),
-        (("adding", "--cadence", "uniform"), "--cadence: expected a --rate"),
-        (("adding", "--rate", "2"), "rate: expected a share"),
-        (("adding", "--set", "length"), "--set: expected name=value"),
-        (("adding", "--set", "speed=1"), "expected names among"),
+        (("adding", "--update-rate", "0.5", "--lambda", "1e-4"), "expected one of them"),
+        (("adding", "--schedule", "uniform"), "--schedule: expected an --update-rate"),
+        (("adding", "--update-rate", "2"), "target_rate: expected a share"),
+        (("adding", "--override", "length"), "--override: expected name=value"),
+        (("adding", "--override", "speed=1"), "expected names among"),
+        (("adding", "--max-skip", "16384"), "max_skip: expected 1 to 16383 samples, got 16384"),
         (("imdb",), "expected --data with train/pos"),
         (("adding", "--warm-start", "nowhere"), "expected a network directory"),
     ],
 )
-def test_what_cannot_be_trained_is_refused_with_the_reason(
+def test_what_cannot_be_trained_ends_with_the_reason(
     tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     result = run("train", *arguments, "--out", tmp_path / "run", "--quiet")
@@ -177,7 +180,7 @@ def test_what_cannot_be_trained_is_refused_with_the_reason(
 
 def test_pictures_are_drawn_of_a_run_and_of_several(tmp_path: Path) -> None:
     trained(tmp_path / "learned")
-    trained(tmp_path / "clock", "--rate", "0.5", "--cadence", "uniform")
+    trained(tmp_path / "clock", "--update-rate", "0.5", "--schedule", "uniform")
     one = run("plot", tmp_path / "clock", "--out", tmp_path / "pictures")
     assert one.exit_code == 0, one.output
     both = run("plot", tmp_path / "learned", tmp_path / "clock", "--out", tmp_path / "pictures")
@@ -185,6 +188,78 @@ def test_pictures_are_drawn_of_a_run_and_of_several(tmp_path: Path) -> None:
     made = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert made == ["curves.png", "front.png", "reads.png"]
     assert all((tmp_path / "pictures" / name).read_bytes().startswith(b"\x89PNG") for name in made)
+
+
+def test_old_options_and_overrides_work_with_a_warning(tmp_path: Path) -> None:
+    old = ("--rate", "0.5", "--cadence", "uniform", "--journal", tmp_path / "results.jsonl")
+    old_overrides = ("--set", "schedule=cosine", "--override", "gate_scale=0")
+    result = run("train", "adding", "--out", tmp_path / "run", *TINY, *old, *old_overrides)
+    assert result.exit_code == 0, result.output
+    for old_name, new_name in (
+        ("--rate", "--update-rate"),
+        ("--cadence", "--schedule"),
+        ("--journal", "--results-file"),
+        ("--set", "--override"),
+        ("--override schedule", "--override learning_rate_schedule"),
+        ("--override gate_scale", "--override gate_init_scale"),
+    ):
+        warning = f"warning: {old_name} is now {new_name}; {old_name} goes in the release after this one"
+        assert warning in result.stderr
+    expected = {"target_rate": 0.5, "schedule": "uniform", "gate_init_scale": 0}
+    read = recipe(tmp_path / "run")
+    assert {name: read[name] for name in expected} == expected
+    assert read["learning_rate_schedule"] == "cosine"
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 1
+
+
+def as_earlier_release(out: Path) -> None:
+    """Rename what the run wrote to the names of the release before."""
+    names = {
+        "lambda_": "budget",
+        "target_rate": "rate",
+        "dual_step_size": "rate_gain",
+        "schedule": "cadence",
+        "learning_rate_schedule": "schedule",
+        "gate_init_scale": "gate_scale",
+        "init_as_periodic": "clock_start",
+    }
+    fields = {names.get(name, name): value for name, value in recipe(out).items()}
+    (out / "recipe.json").write_text(json.dumps(fields))
+    figures = json.loads((out / "training.json").read_text())
+    del figures["target_rate"], figures["schedule"]
+    (out / "training.json").write_text(json.dumps(figures))
+    last = out / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    checkpoint["state_dict"]["pressure"] = checkpoint["state_dict"].pop("multiplier")
+    torch.save(checkpoint, last)
+
+
+def test_a_run_of_an_earlier_release_resumes_to_the_same_bits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rate = ("--update-rate", "0.5")
+    for name in ("old", "new"):
+        trained(tmp_path / name, *rate)
+    as_earlier_release(tmp_path / "old")
+    for name in ("old", "new"):
+        assert trained(tmp_path / name, *rate, "--resume", "--epochs", "2")["epochs"] == 2
+    old, new = ((tmp_path / name / "network.safetensors").read_bytes() for name in ("old", "new"))
+    assert old == new
+    assert "rate is now target_rate" in caplog.text
+    assert "learning_rate_schedule" in recipe(tmp_path / "old")
+
+
+def test_a_finished_run_of_an_earlier_release_is_reported_drawn_and_added_once(tmp_path: Path) -> None:
+    file = tmp_path / "results.jsonl"
+    trained(tmp_path / "run", "--results-file", file)
+    as_earlier_release(tmp_path / "run")
+    file.write_text(json.dumps(json.loads((tmp_path / "run" / "training.json").read_text())) + "\n")
+    again = ("--resume", "--results-file", file)
+    result = run("train", "adding", "--out", tmp_path / "run", *TINY, *again)
+    assert result.exit_code == 0, result.output
+    assert len(file.read_text().splitlines()) == 1
+    for runs in ([tmp_path / "run"], [tmp_path / "run", tmp_path / "run"]):
+        assert run("plot", *runs, "--out", tmp_path / "pictures").exit_code == 0
 
 
 def test_a_folder_without_a_run_is_not_drawn(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_every_alert_is_tested_to_fire() -> None:
 
 
 def test_every_alert_has_its_place_in_the_runbook() -> None:
-    runbook = (ROOT / "docs/deploy.md").read_text()
+    runbook = (ROOT / "docs/how-to/deploy.md").read_text()
     assert [rule["alert"] for rule in RULES if f"### {rule['alert']}\n" not in runbook] == []
 
 

@@ -21,6 +21,7 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SkipLSTM" in (tmp_path / "reference" / "python" / "index.html").read_text()
+    assert "../tutorials/quickstart/" in (tmp_path / "quickstart" / "index.html").read_text(), "no redirect"
 
 
 def test_every_page_is_in_the_navigation() -> None:

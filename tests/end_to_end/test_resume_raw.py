@@ -1,4 +1,4 @@
-"""docs/protocol.md alone is enough: examples/raw_client.py, which shares no code with us, loses nothing."""
+"""docs/reference/protocol.md alone is enough: examples/raw_client.py, which shares no code with us, loses nothing."""
 
 import sys
 from pathlib import Path

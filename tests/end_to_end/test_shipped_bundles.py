@@ -10,9 +10,9 @@ from torch import Tensor
 
 from skiprnn import tasks
 from skiprnn.data.download import DownloadError
+from skiprnn.data.types import Signal
 from skiprnn.metrics import Metric
 from skiprnn.tasks import Source, Task
-from skiprnn.tasks.task import Signal
 from skiprnn_export import Bundle, read
 from skiprnn_export.unroll import open_session, unroll
 from skiprnn_service.settings import SHIPPED_MODELS

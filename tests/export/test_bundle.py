@@ -1,6 +1,7 @@
-"""The file: what comes back, and everything that is refused, each with its reason."""
+"""The file: what comes back, and everything that is rejected, each with its reason."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from skiprnn_export import Bundle, BundleError, Feature, parse, read, write
 from skiprnn_export.bundle import pack
+from skiprnn_service.settings import SHIPPED_MODELS
 from support.bundles import random_bundle, seal, write_random_bundle
 
 MODEL, INFO = random_bundle(layers=2, sample_rate=50.0, training={"λ": 1e-4, "metric": {"accuracy": 0.9}})
@@ -39,6 +41,34 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert read(tmp_path / "m.onnx").info.to_json() == written.info.to_json() == INFO.to_json()
     assert (tmp_path / "m.onnx").read_bytes() == written.model
     assert np.array_equal(written.info.initial_state, INFO.initial_state)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED_MODELS.glob("*.onnx")), ids=lambda path: path.stem)
+def test_a_shipped_bundle_is_written_again_with_the_same_bytes(path: Path) -> None:
+    bundle = read(path)
+    again = pack(onnx.load_model_from_string(bundle.model), bundle.info)
+    assert (again.model, again.sha256) == (path.read_bytes(), bundle.sha256)
+
+
+def test_the_digest_of_the_file_is_that_of_sha256sum(tmp_path: Path) -> None:
+    bundle = write(tmp_path / "m.onnx", MODEL, INFO)
+    done = subprocess.run(["sha256sum", tmp_path / "m.onnx"], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == bundle.file_sha256 == read(tmp_path / "m.onnx").file_sha256
+    assert bundle.file_sha256 != bundle.sha256
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"name": ""}, "name: expected str of length >= 1, got ''"),
+        ({"sample_rate": float("inf")}, "sample_rate: expected float <= .*, got inf"),
+        ({"outputs": np.int64(2)}, "outputs: expected int, got "),
+        ({"threshold": 2.0}, r"threshold: expected a number in \[0.5, 1\], got 2.0"),
+    ],
+)
+def test_a_description_is_checked_where_it_is_made(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(BundleError, match=f"^{reason}"):
+        dataclasses.replace(INFO, **changes)
 
 
 def test_fields_keep_their_types() -> None:
@@ -112,7 +142,7 @@ def test_writing_leaves_the_model_as_it_is() -> None:
 
 
 @given(st.integers(0, len(BUNDLE.model) - 1), st.integers(1, 255))
-def test_any_changed_byte_is_refused(position: int, flipped: int) -> None:
+def test_any_changed_byte_is_rejected(position: int, flipped: int) -> None:
     edited = bytearray(BUNDLE.model)
     edited[position] ^= flipped
     with pytest.raises(BundleError, match="test: "):
@@ -120,19 +150,19 @@ def test_any_changed_byte_is_refused(position: int, flipped: int) -> None:
 
 
 @given(st.integers(0, len(BUNDLE.model) - 1))
-def test_any_truncated_file_is_refused(length: int) -> None:
+def test_any_truncated_file_is_rejected(length: int) -> None:
     with pytest.raises(BundleError, match=r"truncated|the beginning of one"):
         parse(BUNDLE.model[:length], source="test")
 
 
 @given(st.binary(max_size=200))
-def test_a_file_of_anything_else_is_refused(data: bytes) -> None:
+def test_a_file_of_anything_else_is_rejected(data: bytes) -> None:
     with pytest.raises(BundleError, match="not an ONNX file"):
         parse(data, source="test")
 
 
 @given(st.sampled_from(sorted(INFO.to_json())), json_values)
-def test_any_value_of_any_field_is_read_or_refused(field: str, value: object) -> None:
+def test_any_value_of_any_field_is_read_or_rejected(field: str, value: object) -> None:
     try:
         bundle = parse(sealed(**{field: value}), source="test")
     except BundleError:
@@ -140,12 +170,12 @@ def test_any_value_of_any_field_is_read_or_refused(field: str, value: object) ->
     assert isinstance(bundle, Bundle)
 
 
-def test_a_foreign_onnx_file_is_refused() -> None:
+def test_a_foreign_onnx_file_is_rejected() -> None:
     with pytest.raises(BundleError, match="an ONNX file that `skiprnn export` did not write"):
         parse(MODEL.SerializeToString(), source="test")
 
 
-def test_two_descriptions_are_refused() -> None:
+def test_two_descriptions_are_rejected() -> None:
     model = onnx.load_model_from_string(BUNDLE.model)
     model.metadata_props.append(model.metadata_props[0])
     with pytest.raises(BundleError, match="expected one metadata property 'skiprnn', found 2"):
@@ -153,7 +183,7 @@ def test_two_descriptions_are_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000])
-def test_metadata_that_is_no_json_object_is_refused(text: str) -> None:
+def test_metadata_that_is_no_json_object_is_rejected(text: str) -> None:
     model = onnx.ModelProto()
     model.CopyFrom(MODEL)
     model.metadata_props.add(key="skiprnn", value=text)
@@ -161,32 +191,53 @@ def test_metadata_that_is_no_json_object_is_refused(text: str) -> None:
         parse(model.SerializeToString(), source="test")
 
 
-def test_an_edited_threshold_is_refused() -> None:
+def test_an_edited_threshold_is_rejected() -> None:
     edited = BUNDLE.model.replace(b'"threshold": 0.5', b'"threshold": 0.6')
     assert edited != BUNDLE.model
     with pytest.raises(BundleError, match="edited after it was written, or damaged"):
         parse(edited, source="test")
 
 
-REFUSED_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
+REJECTED_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "newer format": ({"format": 2}, "format: expected 1, got 2: written by a newer skiprnn"),
     "no format": ({"format": ...}, "format: expected 1, got None"),
     "old format": ({"format": 0}, "format: expected 1, got 0"),
     "missing field": (
         {"cell": ...},
-        r"metadata 'skiprnn': expected the fields \['cell'\], which are missing",
+        "metadata: expected the field 'cell', which is missing",
     ),
     "wrong type": ({"layers": "2"}, "layers: expected int, got '2'"),
     "bool for int": ({"outputs": True}, "outputs: expected int, got True"),
     "cell": ({"cell": "rnn"}, "cell: expected one of .*, got 'rnn'"),
     "task": ({"task": "chess"}, "task: expected one of .*, got 'chess'"),
-    "name": ({"name": ""}, "name: expected at least one character"),
-    "no layers": ({"layers": 0}, "layers: expected at least 1, got 0"),
-    "no features": ({"features": []}, "input_size: expected at least 1, got 0"),
-    "feature": ({"features": [{"name": "x"}] * 3}, "features: expected objects with name and unit"),
+    "name": ({"name": ""}, "name: expected str of length >= 1, got ''"),
+    "no layers": ({"layers": 0}, "layers: expected int >= 1, got 0"),
+    "no features": ({"features": []}, r"features: expected array of length >= 1, got \[\]"),
+    "feature without unit": (
+        {"features": [{"name": "x"}] * 3},
+        r"features\[0\]: expected the field 'unit', which is missing",
+    ),
+    "feature with more": (
+        {"features": [{"name": "x", "unit": ""}, {"name": "y", "unit": "", "scale": 2}]},
+        r"features\[1\]: expected no field 'scale', got {'name': 'y', .*'scale': 2}",
+    ),
+    "feature with a path for a name": (
+        {"features": [{"name": "x", "unit": "", "z` - at `$.y": 2}]},
+        r"features\[0\]: expected no field 'z - at \$\.y', got ",
+    ),
+    "unit": (
+        {"features": [{"name": "x", "unit": ""}, {"name": "y", "unit": 5}]},
+        r"features\[1\]\.unit: expected str, got 5",
+    ),
+    "class": ({"classes": ["a", None]}, r"classes\[1\]: expected str, got None"),
+    "training": ({"training": [1]}, r"training: expected object, got \[1\]"),
+    "endless sample rate": (
+        {"sample_rate": int("9" * 400)},
+        "sample_rate: expected a number that float64 can hold",
+    ),
     "threshold": ({"threshold": 0.4}, r"threshold: expected a number in \[0.5, 1\], got 0.4"),
     "max_skip": ({"max_skip": 0}, "max_skip: expected 1 to 16383 samples, got 0"),
-    "sample rate": ({"sample_rate": 0}, "sample_rate: expected a frequency in Hz above 0, got 0.0"),
+    "sample rate": ({"sample_rate": 0}, r"sample_rate: expected float > 0\.0, got 0"),
     "classes": ({"classes": ["a", "b", "c"]}, r"classes: expected 2 \(outputs\), got 3"),
     "layers against state": (
         {"layers": 1},
@@ -206,15 +257,15 @@ REFUSED_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED_FIELDS)
-def test_a_field_that_does_not_fit_is_refused(case: str) -> None:
-    changes, reason = REFUSED_FIELDS[case]
+@pytest.mark.parametrize("case", REJECTED_FIELDS)
+def test_a_field_that_does_not_fit_is_rejected(case: str) -> None:
+    changes, reason = REJECTED_FIELDS[case]
     with pytest.raises(BundleError, match=f"test: {reason}"):
         parse(sealed(**changes), source="test")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_an_initial_state_that_is_not_finite_is_refused(value: float) -> None:
+def test_an_initial_state_that_is_not_finite_is_rejected(value: float) -> None:
     state = INFO.initial_state.copy()
     state[3] = value
     text = base64.b64encode(state.tobytes()).decode()
@@ -228,13 +279,13 @@ def test_a_description_that_contradicts_itself_cannot_be_made() -> None:
 
 
 @pytest.mark.parametrize("fact", [float("nan"), object()])
-def test_facts_that_json_cannot_say_are_refused(fact: object) -> None:
+def test_facts_that_json_cannot_say_are_rejected(fact: object) -> None:
     with pytest.raises(BundleError, match="training: expected facts that JSON can say"):
         pack(*random_bundle(training={"fact": fact}))
 
 
 @pytest.mark.parametrize("digest", [..., 5, "0" * 63, "g" * 64])
-def test_a_digest_that_is_none_is_refused(digest: object) -> None:
+def test_a_digest_that_is_none_is_rejected(digest: object) -> None:
     fields = INFO.to_json() | ({} if digest is ... else {"sha256": digest})
     model = onnx.ModelProto()
     model.CopyFrom(MODEL)
@@ -254,8 +305,10 @@ def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
         read(tmp_path / "none.onnx")
 
 
-def test_importing_the_package_imports_neither_torch_nor_onnx() -> None:
-    program = "import sys, skiprnn_export; print({'torch', 'onnx', 'onnxruntime'} & set(sys.modules))"
+def test_importing_the_package_imports_neither_torch_nor_onnx_nor_msgspec() -> None:
+    program = (
+        "import sys, skiprnn_export; print({'torch', 'onnx', 'onnxruntime', 'msgspec'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

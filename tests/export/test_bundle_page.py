@@ -1,4 +1,4 @@
-"""docs/bundle.md: its program reads a bundle without our code, and its table has every field."""
+"""docs/reference/bundle.md: its program reads a bundle without our code, and its table has every field."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 from skiprnn_export import BundleInfo, parse, unroll
 from support.bundles import random_bundle, random_sequence, seal, write_random_bundle
 
-PAGE = (Path(__file__).parents[2] / "docs" / "bundle.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "bundle.md").read_text(encoding="utf-8")
 PROGRAM = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
 
 

@@ -1,4 +1,4 @@
-"""The graph of a bundle: names, shapes and types are fixed; what a server cannot batch, trust or carry is refused."""
+"""The graph of a bundle: names, shapes and types are fixed; what a server cannot batch, trust or carry is rejected."""
 
 from collections.abc import Callable
 
@@ -142,16 +142,16 @@ REFUSED: dict[str, tuple[_Edit, str]] = {
         lambda model: setattr(model.opset_import[0], "version", 17),
         "graph: expected opset 18 or later, got 17",
     ),
-    "a value from nowhere": (_break_wiring, "graph: onnx.checker refuses it"),
+    "a value from nowhere": (_break_wiring, "graph: onnx.checker rejects it"),
     "a shape that its weights contradict": (
         lambda model: model.graph.initializer[0].dims.__setitem__(0, 4),
-        "graph: onnx.checker refuses it",
+        "graph: onnx.checker rejects it",
     ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_graph_that_breaks_the_contract_is_refused(case: str) -> None:
+def test_a_graph_that_breaks_the_contract_is_rejected(case: str) -> None:
     edit, reason = REFUSED[case]
     model, info = random_bundle()
     edit(model)
@@ -173,7 +173,7 @@ _BYTES = _MODEL.SerializeToString()
 
 
 @given(st.integers(0, len(_BYTES) - 1), st.integers(0, 255))
-def test_any_graph_is_read_or_refused_whoever_sealed_it(position: int, value: int) -> None:
+def test_any_graph_is_read_or_rejected_whoever_sealed_it(position: int, value: int) -> None:
     edited = bytearray(_BYTES)
     edited[position] = value
     try:

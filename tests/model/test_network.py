@@ -94,7 +94,7 @@ def test_it_is_saved_and_loaded_as_it_was(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_not_a_network_is_refused(tmp_path: Path) -> None:
+def test_what_is_not_a_network_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"config\.json"):
         SkipNetwork.load(tmp_path)
     make().save(tmp_path)
@@ -123,6 +123,6 @@ def test_what_is_not_a_network_is_refused(tmp_path: Path) -> None:
         ({"task": "guess"}, "task: expected one of"),
     ],
 )
-def test_a_config_that_contradicts_itself_is_refused(changes: dict[str, object], message: str) -> None:
+def test_a_config_that_contradicts_itself_raises_an_error(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(**changes)

@@ -1,4 +1,4 @@
-"""Recipes: what contradicts itself is refused; schedules begin and end where they should."""
+"""Recipes: what contradicts itself raises an error; schedules begin and end where they should."""
 
 from typing import Any
 
@@ -14,19 +14,23 @@ from skiprnn.recipe import Recipe, learning_rate_factor
     [
         ({"epochs": 0}, "epochs: expected at least 1"),
         ({"learning_rate": 0.0}, "learning_rate: expected a positive"),
-        ({"rate": 0.0}, "rate: expected a share"),
-        ({"rate": 1.1}, "rate: expected a share"),
-        ({"budget": -1.0}, "budget, ramp: expected"),
-        ({"gate_scale": -1.0}, "gate_scale: expected ≥ 0"),
-        ({"ramp": 2.0}, "budget, ramp: expected"),
-        ({"clock_start": True}, "clock_start: expected a rate"),
-        ({"budget": 1e-4, "rate": 0.5}, "expected one of them"),
-        ({"cadence": "uniform"}, "cadence: expected one of"),
-        ({"cadence": "often", "rate": 0.5}, "cadence: expected one of"),
+        ({"target_rate": 0.0}, "target_rate: expected a share"),
+        ({"target_rate": 1.1}, "target_rate: expected a share"),
+        ({"lambda_": -1.0}, "lambda_, ramp: expected"),
+        ({"gate_init_scale": -1.0}, "gate_init_scale: expected ≥ 0"),
+        ({"ramp": 2.0}, "lambda_, ramp: expected"),
+        ({"init_as_periodic": True}, "init_as_periodic: expected a target_rate"),
+        ({"lambda_": 1e-4, "target_rate": 0.5}, "expected one of them"),
+        ({"schedule": "uniform"}, "schedule: expected one of"),
+        ({"schedule": "often", "target_rate": 0.5}, "schedule: expected one of"),
+        ({"learning_rate_schedule": "linear"}, "learning_rate_schedule: expected one of"),
+        ({"keep": "first"}, "keep: expected one of"),
+        ({"max_skip": 16_384}, "max_skip: expected 1 to 16383"),
+        ({"threshold": 0.4}, "threshold: expected a number"),
         ({"speed": 1}, r"expected names among .* got \['speed'\]"),
     ],
 )
-def test_what_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_what_contradicts_itself_raises_an_error(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Recipe().changed(changes)
 
@@ -34,11 +38,11 @@ def test_what_contradicts_itself_is_refused(changes: dict[str, Any], message: st
 @given(st.floats(0, 1))
 def test_the_learning_rate_stays_within_its_bounds(progress: float) -> None:
     assert learning_rate_factor(Recipe(), progress) == 1
-    assert 0 <= learning_rate_factor(Recipe(schedule="cosine"), progress) <= 1
+    assert 0 <= learning_rate_factor(Recipe(learning_rate_schedule="cosine"), progress) <= 1
 
 
 def test_the_cosine_schedule_rises_then_falls_to_nothing() -> None:
-    recipe = Recipe(schedule="cosine")
+    recipe = Recipe(learning_rate_schedule="cosine")
     start, top, end = (learning_rate_factor(recipe, progress) for progress in (0.0, 0.1, 1.0))
     assert 0 < start < 0.05
     assert top == pytest.approx(1)
@@ -47,5 +51,33 @@ def test_the_cosine_schedule_rises_then_falls_to_nothing() -> None:
 
 @pytest.mark.parametrize(("gate_bias", "samples"), [(1.0, 1), (-1.0, 2), (-1.5, 3), (-2.0, 5)])
 def test_a_gate_of_no_scale_begins_with_every_nth_sample(gate_bias: float, samples: int) -> None:
-    assert Recipe(gate_scale=0.0, gate_bias=gate_bias).first_rate == 1 / samples
+    assert Recipe(gate_init_scale=0.0, gate_bias=gate_bias).first_rate == 1 / samples
     assert Recipe(gate_bias=gate_bias).first_rate == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"gate_scale": 0.5}, {"gate_init_scale": 0.5}),
+        ({"budget": 1e-3}, {"lambda_": 1e-3}),
+        ({"rate": 0.25, "rate_gain": 0.1}, {"target_rate": 0.25, "dual_step_size": 0.1}),
+        ({"rate": 0.25, "clock_start": True}, {"target_rate": 0.25, "init_as_periodic": True}),
+        (
+            {"rate": 0.5, "cadence": "random", "schedule": "cosine"},
+            {"target_rate": 0.5, "schedule": "random", "learning_rate_schedule": "cosine"},
+        ),
+    ],
+)
+def test_old_names_set_the_new_fields_with_a_warning(old: dict[str, Any], new: dict[str, Any]) -> None:
+    for make in (lambda fields: Recipe(**fields), Recipe().changed):
+        with pytest.warns(DeprecationWarning, match=r"Recipe\.\w+ is now Recipe\.\w+") as caught:
+            assert make(old) == Recipe(**new)
+        assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_old_names_give_the_new_fields_with_a_warning() -> None:
+    recipe = Recipe(lambda_=1e-3)
+    with pytest.warns(DeprecationWarning, match=r"Recipe\.budget is now Recipe\.lambda_"):
+        assert recipe.budget == 1e-3  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="'Recipe' object has no attribute 'speed'"):
+        _ = recipe.speed  # type: ignore[attr-defined]

@@ -1,60 +1,28 @@
-"""Journals become one row a setting, with mean and standard deviation over its seeds."""
+"""The old place of the results table."""
 
-import json
+import importlib
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from skiprnn.results import main, table
-
-RUN: dict[str, Any] = {
-    "task": "adding",
-    "seed": 0,
-    "options": {"length": 50},
-    "metric": "mean_squared_error",
-    "mean_squared_error": 1e-3,
-    "update_rate": 0.5,
-    "updates": 25.0,
-    "samples": 50.0,
-    "lambda": 1e-5,
-    "rate_target": None,
-    "cadence": None,
-    "cell": "lstm",
-    "hidden_size": 110,
-    "epochs": 40,
-    "solved": True,
-}
+from skiprnn.training import results
 
 
-def test_seeds_of_a_setting_share_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    other = RUN | {
-        "seed": 1,
-        "update_rate": 0.6,
-        "updates": 30.0,
-        "mean_squared_error": 3e-3,
-        "solved": False,
-    }
-    clock = RUN | {"cadence": "uniform", "rate_target": 0.5, "lambda": 0.0}
-    journal = tmp_path / "adding.jsonl"
-    journal.write_text("".join(json.dumps(run) + "\n" for run in (RUN, other, clock)))
-    monkeypatch.setattr(sys, "argv", ["results", str(journal)])
-    main()
-    rows = capsys.readouterr().out.splitlines()
-    assert rows[2:] == [
-        "| adding (length 50) | lstm 110 | λ = 1e-05 | 40 | mean squared error | 2.00e-03 ± 1.41e-03 "
-        "| 55.0 ± 7.1 % | 27.5 ± 3.5 of 50 | 1 of 2 | 2 |",
-        "| adding (length 50) | lstm 110 | uniform 0.5 | 40 | mean squared error | 1.00e-03 "
-        "| 50.0 % | 25.0 of 50 | 1 of 1 | 1 |",
-    ]
+def test_the_old_module_is_the_new_one_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match=r"skiprnn\.results is now skiprnn\.training\.results"):
+        old = importlib.import_module("skiprnn.results")
+    assert old.table is results.table
 
 
-def test_folds_share_a_row_and_everything_is_named() -> None:
-    fields = {"metric": "accuracy", "accuracy": 0.9, "rate_target": 1.0, "cadence": "uniform"}
-    runs = [RUN | fields | {"options": {"fold": fold, "window": 9}} for fold in range(5)]
-    for run in runs:
-        del run["solved"]
-    row = table(runs).splitlines()[2]
-    assert row.startswith("| adding (window 9) | lstm 110 | everything | 40 | accuracy | 0.9 ± 0 |")
-    assert row.endswith("|  | 5 |")
+def test_the_old_program_prints_the_same_table_and_warns(tmp_path: Path) -> None:
+    file = tmp_path / "empty.jsonl"
+    file.touch()
+    old, new = (
+        subprocess.run([sys.executable, "-m", module, str(file)], capture_output=True, text=True, check=True)
+        for module in ("skiprnn.results", "skiprnn.training.results")
+    )
+    assert old.stdout == new.stdout
+    assert "| update rate |" in new.stdout
+    assert old.stderr == "warning: python -m skiprnn.results is now python -m skiprnn.training.results\n"

@@ -83,7 +83,7 @@ def test_outputs_and_every_gradient_equal_the_detach_form(kind: str, layers: int
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_from_torch_gives_torchs_outputs_when_every_sample_is_read(kind: str, layers: int) -> None:
+def test_from_torch_gives_torchs_outputs_when_every_sample_updates(kind: str, layers: int) -> None:
     torch.manual_seed(0)
     x = torch.randn(4, 9, 3)
     skip: Layer
@@ -101,11 +101,41 @@ def test_from_torch_gives_torchs_outputs_when_every_sample_is_read(kind: str, la
     assert gates.min() == 1
 
 
-def test_from_torch_refuses_what_it_cannot_hold() -> None:
+def test_from_torch_takes_no_other_kind_of_network() -> None:
     with pytest.raises(ValueError, match="one-directional"):
         SkipLSTM.from_torch(nn.LSTM(3, 5, bidirectional=True))
     with pytest.raises(ValueError, match="one-directional"):
         SkipGRU.from_torch(nn.GRU(3, 5, bias=False))
+    with pytest.raises(ValueError, match=r"expected .* = \('LSTM', 3, 5, 1\), got \('GRU', 3, 5, 1\)"):
+        SkipLSTM.from_torch(nn.GRU(3, 5))
+
+
+@pytest.mark.parametrize(
+    "trained", [nn.LSTM(3, 5, proj_size=2), nn.LSTM(3, 6), nn.LSTM(3, 5, 2), nn.LSTM(4, 5), nn.GRU(3, 5)]
+)
+def test_errors_of_load_torch_name_it(trained: nn.RNNBase) -> None:
+    layer = SkipLSTM(3, 5)
+    before = {name: weight.clone() for name, weight in layer.state_dict().items()}
+    with pytest.raises(ValueError, match=r"^load_torch: expected .*, got"):
+        layer.load_torch(trained)
+    assert all(torch.equal(weight, before[name]) for name, weight in layer.state_dict().items())
+
+
+def test_load_torch_starts_from_the_zero_state_and_leaves_the_gate() -> None:
+    layer = SkipLSTM(3, 5)
+    gate = layer.gate.weight.clone()
+    assert layer.load_torch(nn.LSTM(3, 5)) is layer
+    assert not layer.h0.any()
+    assert not layer.c0.any()
+    assert torch.equal(layer.gate.weight, gate)
+
+
+def test_cells_take_their_own_options_alone() -> None:
+    with pytest.raises(TypeError, match="reset_after"):
+        SkipLSTM(3, 5, reset_after=False)  # type: ignore[call-arg]
+    layer = SkipGRU(input_size=3, hidden_size=5, num_layers=2, batch_first=False, threshold=0.7, max_skip=9)
+    assert (layer.batch_first, layer.threshold, layer.max_skip, layer.reset_after) == (False, 0.7, 9, True)
+    assert "c0" not in layer.state_dict()
 
 
 def test_it_is_a_drop_in_for_torch_with_its_state_and_time_major_input() -> None:
@@ -135,7 +165,7 @@ def test_a_skipped_sample_changes_nothing(kind: str) -> None:
 @pytest.mark.parametrize("kind", MAKERS)
 @settings(max_examples=20)
 @given(cut=st.integers(1, 19))
-def test_a_sequence_may_be_read_in_two_parts(kind: str, cut: int) -> None:
+def test_a_sequence_may_come_in_two_parts(kind: str, cut: int) -> None:
     layer = make(kind)
     x = torch.randn(2, 20, 3, generator=torch.Generator().manual_seed(cut)).double()
     whole, final, gates = layer(x)
@@ -173,7 +203,7 @@ def test_padding_gets_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_upper_layers_read_the_layer_below_and_share_its_gate(kind: str) -> None:
+def test_upper_layers_take_the_layer_below_and_share_its_gate(kind: str) -> None:
     """Not raw x (a port's bug): with layer 0 cut off from x, x no longer matters."""
     layer = make(kind, layers=2)
     with torch.no_grad():
@@ -223,18 +253,18 @@ def test_state_carries_names_not_positions() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (2, 5, 4), (2, 0, 3)])
-def test_input_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+def test_input_of_another_shape_raises_an_error(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected \[B, T, F\] with T ≥ 1 and F = 3, got"):
         make("gru")(torch.zeros(shape).double())
 
 
 @pytest.mark.parametrize("lengths", [[5], [0, 5], [5, 6]])
-def test_lengths_that_do_not_fit_are_refused(lengths: list[int]) -> None:
+def test_lengths_that_do_not_fit_raise_an_error(lengths: list[int]) -> None:
     with pytest.raises(ValueError, match="expected 2 numbers from 1 to 5"):
         make("gru")(torch.zeros(2, 5, 3).double(), lengths=torch.tensor(lengths))
 
 
-def test_a_state_or_cadence_of_another_shape_is_refused() -> None:
+def test_a_state_or_schedule_of_another_shape_raises_an_error() -> None:
     x = torch.zeros(2, 5, 3).double()
     with pytest.raises(ValueError, match=r"expected h of shape \(1, 2, 5\)"):
         make("gru")(x, torch.zeros(1, 3, 5).double())
@@ -244,7 +274,7 @@ def test_a_state_or_cadence_of_another_shape_is_refused() -> None:
         make("lstm")(x, torch.zeros(1, 2, 5).double())
 
 
-def test_a_state_of_another_batch_or_precision_is_refused_before_anything_reads_it() -> None:
+def test_a_state_of_another_batch_or_precision_is_an_error_before_it_is_used() -> None:
     layer = make("lstm")
     x = torch.randn(2, 5, 3).double()
     _, state, _ = layer(x)
@@ -261,7 +291,7 @@ def test_a_state_of_another_batch_or_precision_is_refused_before_anything_reads_
         layer(x, state._replace(gate=shorter))
 
 
-def test_input_of_another_precision_is_refused() -> None:
+def test_input_of_another_precision_raises_an_error() -> None:
     with pytest.raises(
         ValueError, match=r"expected torch.float64 on cpu, as the weights, got torch.float32 on cpu"
     ):

@@ -1,11 +1,11 @@
-"""docs/training-speed.md: its code runs, and prints what it says."""
+"""docs/results/training-speed.md: its code runs, and prints what it says."""
 
 import contextlib
 import io
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "training-speed.md"
+PAGE = Path(__file__).parents[2] / "docs" / "results" / "training-speed.md"
 
 
 def test_the_code_of_the_page_runs_and_prints_what_it_says() -> None:

@@ -15,7 +15,7 @@ from support.browser import Watched, read_download, visiting
 from support.servers import Running
 
 RECORDING = Path(skiprnn_service.__file__).parent / "page" / "exercise.csv"
-OVER = re.compile(r"It read [\d,]+ of [\d,]+ samples")
+OVER = re.compile(r"[\d,]+ updates? on [\d,]+ samples")
 
 # Of every sample of a stream that is shown whole: the colour in the upper part of its column of the raster, where only
 # samples that were read reach, as "r,g,b"; "" where nothing is drawn.
@@ -80,8 +80,8 @@ def play(page: Page, *, speed: str = "Infinity") -> str:
     return page.inner_text("#status")
 
 
-def reads_of(said: str) -> int:
-    return int(said.split()[2].replace(",", ""))
+def updates_said(said: str) -> int:
+    return int(said.split()[0].replace(",", ""))
 
 
 def load(page: Page, path: Path, rows: np.ndarray[Any, Any]) -> None:
@@ -106,7 +106,7 @@ def test_it_streams_the_recording_and_shows_what_the_server_read(
     page.set_checked("#wake", wake)
     said = play(page)
     expected = updates_of(server, recording())
-    assert said.startswith(f"It read {len(expected):,} of 1,930 samples")
+    assert said.startswith(f"{len(expected):,} updates on 1,930 samples")
     header, *lines = read_download(page, "#save")
     assert header == ["t", *(f"c{index}" for index in range(7))]
     assert [int(line[0]) for line in lines] == [update.t for update in expected]
@@ -140,8 +140,8 @@ def test_a_digit_is_written_by_keyboard_and_read_pixel_by_pixel(page: Page) -> N
     page.focus("#pad")
     page.keyboard.press("7")
     said = play(page)
-    reads = reads_of(said)
-    assert "of 64 samples" in said
+    reads = updates_said(said)
+    assert "on 64 samples" in said
     assert page.locator("#pixels .read").count() == reads
     assert page.locator("#pixels .skipped").count() == 64 - reads
     assert page.inner_text("#answer b") in {f"c{index}" for index in range(10)}
@@ -166,7 +166,9 @@ def test_a_stroke_of_the_pointer_is_ink(page: Page) -> None:
 
 def test_numbers_to_add_are_made_and_the_sum_is_told(page: Page) -> None:
     page.select_option("#model", label="adding")
-    assert re.search(r"of 50 samples .*\. The sum is -?[\d.]+; it says -?[\d.]+\.$", play(page))
+    said = play(page)
+    pattern = r"on 50 samples .*\. The sum is -?[\d.]+; the network’s output is -?[\d.]+\.$"
+    assert re.search(pattern, said)
 
 
 def test_motion_of_the_device_is_streamed_in_g_and_radians(page: Page) -> None:
@@ -212,7 +214,7 @@ def test_a_bad_file_is_told_by_line_and_column(page: Page, tmp_path: Path, text:
 def test_sources_that_do_not_fit_the_model_say_why(page: Page) -> None:
     page.select_option("#model", label="adding")
     assert page.is_disabled("[value=recording]")
-    assert "has 6 channels, the model reads 2" in page.inner_text(".sources")
+    assert "has 6 channels, the model takes 2" in page.inner_text(".sources")
     assert page.is_checked("[value=adding]")
 
 
@@ -223,15 +225,15 @@ def test_stop_ends_the_stream_and_again_starts_another(page: Page) -> None:
     page.click("#go")
     expect(page.locator("#status")).to_have_text(OVER)
     expect(page.locator("#go")).to_have_text("Again")
-    assert "of 1,930 samples" in play(page)
+    assert "on 1,930 samples" in play(page)
 
 
-def test_a_higher_threshold_reads_fewer_samples(page: Page) -> None:
-    low = reads_of(play(page))
+def test_a_higher_threshold_gives_fewer_updates(page: Page) -> None:
+    low = updates_said(play(page))
     page.focus("#threshold")
     page.keyboard.press("End")
     expect(page.locator("#threshold-said")).to_have_text("1.00")
-    assert reads_of(play(page)) < low
+    assert updates_said(play(page)) < low
 
 
 def test_it_works_by_keyboard_alone(page: Page) -> None:
@@ -261,7 +263,7 @@ def test_everything_to_operate_has_a_name_and_the_picture_is_told_in_words(page:
     )
     assert unnamed == []
     picture = page.get_by_role(
-        "img", name=re.compile(r"^Signal of 6 channels\. It read [\d,]+ of 1,930 samples")
+        "img", name=re.compile(r"^Signal of 6 channels\. [\d,]+ updates? on 1,930 samples")
     )
     expect(picture).to_be_visible()
 

@@ -67,7 +67,7 @@ def test_it_goes_on_after_the_server_was_killed_and_loses_nothing(
             first.wait()
             expect(page.locator("#status")).to_contain_text("Connection lost. Trying again")
             with serving(models, port=port, store_url=store):
-                _expect_all(page, expected, "the server still knew the stream. Nothing was lost.")
+                _expect_all(page, expected, "the server resumed the stream. Nothing was lost.")
 
 
 def test_a_stream_that_died_with_its_server_is_made_again_from_what_was_read(
@@ -81,7 +81,7 @@ def test_a_stream_that_died_with_its_server_is_made_again_from_what_was_read(
             half_way(page)
         expect(page.locator("#status")).to_contain_text("Connection lost. Trying again")
         with serving(models, port=port):
-            _expect_all(page, expected, "that it had read were sent again. Nothing was lost.")
+            _expect_all(page, expected, "so its samples were sent again. Nothing was lost.")
             visit.close()
 
 
@@ -92,7 +92,7 @@ def test_a_stream_can_be_stopped_while_its_server_is_away(browser: Browser, mode
             half_way(page)
         expect(page.locator("#status")).to_contain_text("Connection lost. Trying again")
         page.click("#go")
-        expect(page.locator("#status")).to_contain_text("It read")
+        expect(page.locator("#status")).to_contain_text("updates on")
         expect(page.locator("#go")).to_have_text("Again")
         page.click("#go")
         expect(page.locator("#status")).to_have_text("The server does not answer.")
@@ -100,7 +100,7 @@ def test_a_stream_can_be_stopped_while_its_server_is_away(browser: Browser, mode
 
 def _expect_all(page: Page, expected: list[tuple[int, list[float]]], words: str) -> None:
     expect(page.locator("#status")).to_contain_text(words)
-    expect(page.locator("#status")).to_contain_text("It read")
+    expect(page.locator("#status")).to_contain_text("updates on")
     assert _saved(page) == expected
 
 
@@ -144,7 +144,7 @@ def test_a_full_server_is_told(browser: Browser, models: Path) -> None:
         connect_sync(running.url()),
     ):
         page.click("#go")
-        expect(page.locator("#status")).to_have_text("The server refused the stream; it may be full.")
+        expect(page.locator("#status")).to_have_text("The server rejected the stream; it may be full.")
 
 
 @pytest.fixture
@@ -203,5 +203,5 @@ def test_a_visitor_says_who_they_are_and_sees_what_they_may(
         expect(page.locator("#key-form")).to_be_hidden()
         page.select_option("#speed", "Infinity")
         page.click("#go")
-        expect(page.locator("#status")).to_contain_text("It read")
+        expect(page.locator("#status")).to_contain_text("updates on")
         expect(page.locator("#streams")).to_be_hidden()

@@ -40,11 +40,11 @@ def test_it_marks_what_the_server_read_and_nothing_else(script: ModuleType, serv
     shown = [t for t in updates if script.FIRST <= t < script.LAST]
     svg = script.picture(script.stream(server.url()))
     assert reads_in(svg) == [float(f"{script.x_of(t):.1f}") for t in shown]
-    assert f"{len(shown)} samples read" in svg
+    assert f"{len(shown)} updates" in svg
 
 
 def test_the_one_in_the_docs_is_whole_and_small() -> None:
     svg = (IMAGES / "stream.svg").read_text(encoding="utf-8")
     assert len(svg.encode()) < 200_000
-    assert f"{len(reads_in(svg))} samples read" in svg
+    assert f"{len(reads_in(svg))} updates" in svg
     assert "prefers-color-scheme: dark" in svg

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from skiprnn_service.settings import RENAMED, SHIPPED_MODELS, Settings, load
 
-PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
 
 def test_a_flag_wins_over_the_environment_and_the_environment_over_the_file(

@@ -148,7 +148,7 @@ def random_sequence(bundle: Bundle, samples: int, *, seed: int = 0) -> np.ndarra
 
 
 def seal(model: onnx.ModelProto, fields: Mapping[str, Any]) -> bytes:
-    """A file as docs/bundle.md describes it, whatever is in it: for tests of what is refused."""
+    """A file as docs/reference/bundle.md describes it, whatever is in it: for tests of what is refused."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     copy.metadata_props.add(key="skiprnn", value=json.dumps({**fields, "sha256": "0" * 64}))

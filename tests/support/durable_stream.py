@@ -1,4 +1,4 @@
-"""A client of the wire protocol that survives its servers (docs/protocol.md, "Resuming"); not our client library."""
+"""A client of the wire protocol (docs/reference/protocol.md, "Resuming") that survives its servers; not our library."""
 
 import asyncio
 import json

@@ -1,19 +1,22 @@
-"""A task that is learned in a second or two, and the plan of a short run on it."""
+"""A task that is learned in a second or two, and short experiments on it."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from numpy.random import Generator
 
+from skiprnn import SkipNetwork
 from skiprnn.data.generated import generated
+from skiprnn.data.types import Batch, Data
 from skiprnn.metrics import Metric, accuracy
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Batch, Data, Source, Task
-from skiprnn.training import Plan
+from skiprnn.tasks.task import Source, Task
+from skiprnn.training import Experiment, fit
 
 
 def draw(rng: Generator, size: int) -> Batch:
-    """Is the first of 12 samples positive? The rest is noise that need not be read."""
+    """Is the first of 12 samples positive? The rest is noise that may be skipped."""
     x = torch.from_numpy(rng.standard_normal((size, 12, 2)).astype("float32"))
     return Batch(x, (x[:, 0, 0] > 0).long())
 
@@ -34,7 +37,17 @@ FIRST_SAMPLE = Task(
 )
 
 
-def short_plan(**changes: Any) -> Plan:
-    """A plan of two epochs; `changes` are fields of the recipe, or `seed`, `options`, `warm_start` of the plan."""
-    plan = {name: changes.pop(name) for name in ("seed", "options", "warm_start") if name in changes}
-    return Plan(FIRST_SAMPLE, FIRST_SAMPLE.recipe.changed(changes), **plan)
+def short_experiment(**changes: Any) -> Experiment:
+    """Two epochs; `changes` are fields of the recipe, or `seed`, `options`, `warm_start` of the experiment."""
+    rest = {name: changes.pop(name) for name in ("seed", "options", "warm_start") if name in changes}
+    return Experiment(FIRST_SAMPLE, FIRST_SAMPLE.recipe.changed(changes), **rest)
+
+
+def train(out: Path, *, resume: bool = False, **changes: Any) -> dict[str, Any]:
+    """The figures of such an experiment; `out` then holds the run."""
+    return fit(short_experiment(**changes), out, resume=resume, progress_bar=False)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """Those of the network that a run saved, by name."""
+    return SkipNetwork.load(run).state_dict()

@@ -1,4 +1,4 @@
-/** The messages of docs/protocol.md in both encodings, as pure functions. */
+/** The messages of docs/reference/protocol.md in both encodings, as pure functions. */
 
 import { ProtocolError, ServerError } from "./errors.js";
 
@@ -40,7 +40,8 @@ export function decodeAnswer(data, ready) {
       return jsonReply(said, ready, data);
     case "saved":
       return { kind: "saved", saved: said.saved, sequence: said.sequence };
-    case "closed":
+    case "ended":
+    case "closed": // servers of the release before
       return { kind: "ended", samples: said.samples, updates: said.updates };
     case "go_away":
       return { kind: "going", timeLeftMs: said.time_left_ms };

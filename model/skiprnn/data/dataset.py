@@ -1,8 +1,8 @@
-"""A data set of a known size: what fetches sequences by their numbers → training epochs and batches to judge on."""
+"""A data set of a known size: a function that fetches sequences by their numbers → training epochs and test batches."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import overload
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -10,12 +10,56 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skiprnn.tasks.task import Batch, Signal
+from skiprnn.data.types import Batch, Data, Signal
 
 Numbers = NDArray[np.int64]
 Fetch = Callable[[Numbers], Batch]
 
 _POOL = 20  # batches that are sorted by length among themselves
+
+
+class Split(NamedTuple):
+    """Numbers of the sequences to train on, to select by and to report."""
+
+    train: Numbers
+    validation: Numbers
+    test: Numbers
+
+    @classmethod
+    def published(cls, train: int, test: int, share: float) -> "Split":
+        """The first `train` sequences and the `test` ones that follow; a random `share` of the first selects."""
+        return cls(*held_out(train, share), np.arange(train, train + test))
+
+
+def data_set(
+    network: Mapping[str, Any],
+    fetch: Fetch,
+    split: Split,
+    size: int,
+    *,
+    evaluated: Fetch | None = None,
+    evaluated_size: int | None = None,
+    lengths: Numbers | None = None,
+    **rest: Any,
+) -> Data:
+    """Data of a known size.
+
+    Args:
+        network: as for `Data`.
+        size: sequences of a training batch.
+        evaluated, evaluated_size: as `fetch` and `size`, for validation and test batches; None: the same.
+        lengths: of all sequences; a training batch is then made of sequences of similar lengths.
+        rest: `mean`, `std` and `samples` of `Data`.
+    """
+    fetch_evaluated, together = evaluated or fetch, evaluated_size or size
+    return Data(
+        network=network,
+        epoch=shuffled(fetch, split.train, size, None if lengths is None else lengths[split.train]),
+        batches=batch_count(len(split.train), size),
+        validation=InOrder(fetch_evaluated, split.validation, together),
+        test=InOrder(fetch_evaluated, split.test, together),
+        **rest,
+    )
 
 
 def shuffled(
@@ -47,7 +91,7 @@ def _cut(order: Numbers, size: int) -> list[Numbers]:
 
 
 def _similar(order: Numbers, lengths: Numbers, size: int, rng: Generator) -> list[Numbers]:
-    """Sort within pools of many batches, so that padding is short and chance remains."""
+    """Sort within pools of many batches: padding is short, and batches stay random."""
     batches = []
     for pool in _cut(order, _POOL * size):
         batches += _cut(pool[np.argsort(lengths[pool], kind="stable")], size)
@@ -92,5 +136,5 @@ def of_signals(x: Sequence[Signal], y: Tensor) -> Fetch:
 def held_out(count: int, share: float) -> tuple[Numbers, Numbers]:
     """Numbers 0 … count − 1 in two parts, the second a random `share`; the same at every call."""
     order = np.random.default_rng(0).permutation(count)
-    kept = count - round(share * count)
-    return np.sort(order[:kept]), np.sort(order[kept:])
+    rest = count - round(share * count)
+    return np.sort(order[:rest]), np.sort(order[rest:])

@@ -1,4 +1,4 @@
-"""Features of video frames in files, one a video, read when a batch needs them."""
+"""Features of video frames in files, one file a video, loaded when a batch needs them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from skiprnn.data.dataset import Numbers
-from skiprnn.tasks.task import Signal
+from skiprnn.data.types import Signal
 
 
 @dataclasses.dataclass(frozen=True)
 class FrameFiles:
-    """A file of features a video, `VIDEO.npy` or a folder of text files (`open_frames`); at most `frames` are read.
+    """A file of features a video, `VIDEO.npy` or a folder of text files (`open_frames`); at most `frames` are used.
 
     Raises:
         FileNotFoundError: a file is missing; the message names the first.
@@ -50,10 +50,10 @@ def open_frames(path: Path, frames: int) -> Signal:
         ValueError: not an array [T, D] with T ≥ 1.
     """
     if path.is_file():
-        read = np.load(path, mmap_mode="r", allow_pickle=False)[:frames]
+        features = np.load(path, mmap_mode="r", allow_pickle=False)[:frames]
     else:
         files = sorted(path.with_suffix("").glob("*.txt"))[:frames]
-        read = np.array([np.loadtxt(file, np.float32, ndmin=1) for file in files])
-    if read.ndim != 2 or not len(read):
-        raise ValueError(f"{path}: expected features [frames, size], got shape {list(read.shape)}")
-    return np.array(read, np.float32)
+        features = np.array([np.loadtxt(file, np.float32, ndmin=1) for file in files])
+    if features.ndim != 2 or not len(features):
+        raise ValueError(f"{path}: expected features [frames, size], got shape {list(features.shape)}")
+    return np.array(features, np.float32)

@@ -1,14 +1,14 @@
-"""Tasks that draw their sequences: training never sees one twice, and judging always sees the same ones."""
+"""Tasks that draw their sequences: new ones at every training batch, always the same ones for validation and test."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from numpy.random import Generator, default_rng
 
-from skiprnn.tasks.task import Batch, Data
+from skiprnn.data.types import Batch, Data
 
 BATCHES = 50  # an epoch
-JUDGED = 2000  # sequences of the validation and of the test set
+EVALUATED = 2000  # sequences of the validation and of the test set
 _VALIDATION, _TEST = 2**32, 2**32 + 1  # seeds that no run has
 
 
@@ -27,7 +27,7 @@ def generated(draw: Callable[[Generator, int], Batch], batch_size: int, network:
         network=network,
         epoch=epoch,
         batches=BATCHES,
-        validation=[draw(default_rng(_VALIDATION), JUDGED)],
-        test=[draw(default_rng(_TEST), JUDGED)],
+        validation=[draw(default_rng(_VALIDATION), EVALUATED)],
+        test=[draw(default_rng(_TEST), EVALUATED)],
         samples=list(draw(default_rng(_TEST), 8).x.numpy()),
     )

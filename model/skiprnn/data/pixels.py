@@ -1,25 +1,16 @@
-"""Images, read pixel by pixel, row by row (section 4.3)."""
+"""Images as sequences of pixels, row by row (section 4.3)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skiprnn.data.dataset import InOrder, Numbers, batch_count, of_tensors, shuffled
+from skiprnn.data.dataset import Split, data_set, of_tensors
+from skiprnn.data.types import Data
 from skiprnn.network import Feature
-from skiprnn.tasks.task import Data
 
-_JUDGED_TOGETHER = 500
-
-
-class Split(NamedTuple):
-    """Numbers of the images to train on, to select by and to report."""
-
-    train: Numbers
-    validation: Numbers
-    test: Numbers
+_EVALUATED_TOGETHER = 500
 
 
 def pixel_data(
@@ -31,17 +22,17 @@ def pixel_data(
 ) -> Data:
     """Images [N, height, width] with values in [0, 1] → sequences [N, height · width, 1]."""
     x = torch.from_numpy(images.reshape(len(images), -1, 1))
-    fetch = of_tensors(x, torch.from_numpy(labels))
-    return Data(
-        network={
-            "input_size": 1,
-            "output_size": len(classes),
-            "features": (Feature("pixel"),),
-            "classes": tuple(classes),
-        },
-        epoch=shuffled(fetch, split.train, batch_size),
-        batches=batch_count(len(split.train), batch_size),
-        validation=InOrder(fetch, split.validation, _JUDGED_TOGETHER),
-        test=InOrder(fetch, split.test, _JUDGED_TOGETHER),
+    network = {
+        "input_size": 1,
+        "output_size": len(classes),
+        "features": (Feature("pixel"),),
+        "classes": tuple(classes),
+    }
+    return data_set(
+        network,
+        of_tensors(x, torch.from_numpy(labels)),
+        split,
+        batch_size,
+        evaluated_size=_EVALUATED_TOGETHER,
         samples=list(x[split.test[:8]].numpy()),
     )

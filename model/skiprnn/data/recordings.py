@@ -5,15 +5,17 @@ are two recordings joined, so that the network learns to change its mind.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from skiprnn.tasks.task import Batch, Signal
+from skiprnn.data.types import Batch, Data, Signal
+
+BATCHES = 50  # an epoch
 
 Augment = Callable[[Signal, Generator], Signal]
 
@@ -43,8 +45,8 @@ class Windows:
 
     def batch(self, recordings: Sequence[Recording], size: int, augment: Augment, rng: Generator) -> Batch:
         """`size` windows drawn at random, the classes alike."""
-        pieces = [self._window(recordings, rng) for _ in range(size)]
-        x, y, weights = (np.stack(part) for part in zip(*pieces, strict=True))
+        windows = [self._window(recordings, rng) for _ in range(size)]
+        x, y, weights = (np.stack(part) for part in zip(*windows, strict=True))
         return Batch(
             torch.from_numpy(augment(x, rng)), torch.from_numpy(y), weights=torch.from_numpy(weights)
         )
@@ -53,13 +55,13 @@ class Windows:
         self, recordings: Sequence[Recording], rng: Generator
     ) -> tuple[Signal, NDArray[np.int64], Signal]:
         if rng.random() >= self.joined:
-            return self._piece(recordings, self.length, rng)
+            return self._excerpt(recordings, self.length, rng)
         first = int(rng.integers(self.length // 4, 3 * self.length // 4))
-        pieces = [self._piece(recordings, length, rng) for length in (first, self.length - first)]
-        x, y, weights = (np.concatenate(part) for part in zip(*pieces, strict=True))
+        excerpts = [self._excerpt(recordings, length, rng) for length in (first, self.length - first)]
+        x, y, weights = (np.concatenate(part) for part in zip(*excerpts, strict=True))
         return x, y, weights
 
-    def _piece(
+    def _excerpt(
         self, recordings: Sequence[Recording], length: int, rng: Generator
     ) -> tuple[Signal, NDArray[np.int64], Signal]:
         """`length` samples of one recording, from anywhere in it, at another tempo."""
@@ -73,6 +75,40 @@ class Windows:
         x = recording.x[before] * (1 - share) + recording.x[before + 1] * share
         weights = np.minimum(1.0, np.arange(length, dtype=np.float32) / max(1, self.warm_up))
         return x, recording.y[np.rint(at).astype(np.int64)], weights
+
+
+def windowed(
+    network: Mapping[str, Any],
+    train: Sequence[Recording],
+    test: Sequence[Recording],
+    windows: Windows,
+    size: int,
+    *,
+    augment: Augment,
+    length: int,
+    stride: int,
+) -> Data:
+    """Data of recordings: training windows drawn at random, and every test window.
+
+    Args:
+        network: as for `Data`.
+        size: windows of a batch.
+        augment: changes training windows [B, T, F].
+        length, stride: samples of a test window, and from one to the next.
+
+    Raises:
+        ValueError: no test recording has `length` samples.
+    """
+    mean, std = mean_and_std(train)
+    return Data(
+        network=network,
+        epoch=epoch(train, windows, size, BATCHES, augment),
+        batches=BATCHES,
+        validation=every_window(test, length, stride, size),
+        mean=mean,
+        std=std,
+        samples=[recording.x for recording in test[:8]],
+    )
 
 
 def every_window(recordings: Sequence[Recording], length: int, stride: int, batch_size: int) -> list[Batch]:
@@ -99,7 +135,7 @@ def every_window(recordings: Sequence[Recording], length: int, stride: int, batc
 def epoch(
     recordings: Sequence[Recording], windows: Windows, batch_size: int, batches: int, augment: Augment
 ) -> Callable[[Generator], Iterator[Batch]]:
-    """What `Data.epoch` asks for."""
+    """`Data.epoch` of random windows."""
 
     def draw(rng: Generator) -> Iterator[Batch]:
         for _ in range(batches):

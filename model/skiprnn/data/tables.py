@@ -32,10 +32,10 @@ class Tables:
     classes: tuple[str, ...]
 
     def split(self, share: float, seed: int) -> tuple[list[Recording], list[Recording]]:
-        """Recordings to train and to judge on. No group is in both; groups are held out until they are `share`.
+        """Recordings to train and to test on. No group is in both; groups are held out until they are `share`.
 
         Raises:
-            ValueError: fewer than two groups, or a class that only the judging recordings have.
+            ValueError: fewer than two groups, or a class that only the test recordings have.
         """
         names = sorted(set(self.groups))
         if len(names) < 2:
@@ -45,15 +45,15 @@ class Tables:
         shuffled = [names[index] for index in np.random.default_rng(seed).permutation(len(names))]
         held_out = _held_out(shuffled, self.groups, share)
         train: list[Recording] = []
-        judge: list[Recording] = []
+        test: list[Recording] = []
         for recording, group in zip(self.recordings, self.groups, strict=True):
-            (judge if group in held_out else train).append(recording)
+            (test if group in held_out else train).append(recording)
         seen = {int(label) for recording in train for label in np.unique(recording.y)}
         if missing := [name for label, name in enumerate(self.classes) if label not in seen]:
             raise ValueError(
                 f"expected every class in the training part, got none of {missing}; another --seed?"
             )
-        return train, judge
+        return train, test
 
 
 def _held_out(names: Sequence[str], groups: Sequence[str], share: float) -> set[str]:

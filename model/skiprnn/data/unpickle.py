@@ -1,7 +1,7 @@
-"""Read numpy arrays out of a pickle that others wrote, and nothing else.
+"""Read numpy arrays out of a pickle from elsewhere, and nothing else.
 
 A pickle is a program. This reader lets it build numpy arrays, dtypes and Python's plain containers; whatever else it
-asks for is refused before it runs.
+asks for raises an error before it runs.
 """
 
 import pickle

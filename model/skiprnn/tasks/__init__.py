@@ -2,7 +2,8 @@
 
 import importlib
 
-from skiprnn.tasks.task import Batch, Data, Source, Task
+from skiprnn.data.types import Batch, Data
+from skiprnn.tasks.task import Source, Task
 
 __all__ = ["NAMES", "Batch", "Data", "Source", "Task", "find"]
 

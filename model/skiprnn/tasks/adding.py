@@ -12,10 +12,11 @@ import torch
 from numpy.random import Generator
 
 from skiprnn.data.generated import generated
+from skiprnn.data.types import Batch, Data
 from skiprnn.metrics import Metric, mean_squared_error
 from skiprnn.network import Feature
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Batch, Data, Source, Task
+from skiprnn.tasks.task import Source, Task
 
 SOLVED = 1 / 600
 
@@ -51,17 +52,17 @@ TASK = Task(
     load=_load,
     recipe=Recipe(
         cell="gru",
-        gate_scale=0.0,
+        gate_init_scale=0.0,
         epochs=100,
         batch_size=64,
         learning_rate=2e-3,
         gate_learning_rate=2.0,
-        schedule="cosine",
-        budget=1e-5,
+        learning_rate_schedule="cosine",
+        lambda_=1e-5,
         rate_weight=2e-2,  # what counts here are errors of 1e-3: more would meet a rate whatever it costs
-        rate_gain=2e-6,
+        dual_step_size=2e-6,
         keep="last",
     ),
-    paper=Recipe(epochs=600, budget=1e-5, keep="last"),
+    paper=Recipe(epochs=600, lambda_=1e-5, keep="last"),
     options={"length": 50},
 )

@@ -10,26 +10,25 @@ videos is held out to select by.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from skiprnn.data.dataset import InOrder, Numbers, batch_count, held_out, shuffled
+from skiprnn.data.dataset import Numbers, Split, data_set
 from skiprnn.data.frames import FrameFiles, open_frames
+from skiprnn.data.types import Batch, Data
 from skiprnn.metrics import Metric, mean_average_precision
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Batch, Data, Source, Task
+from skiprnn.tasks.task import Source, Task
 
 ACTIONS = 157
 FRAME_RATE = 6.0  # Hz
-JUDGED = 100  # frames of a video
+EVALUATED = 100  # frames of a video
 
 _LONGEST = 1200  # frames: 200 s
 
 
 def _load(source: Source) -> Data:
     folder = source.need_folder("Charades_v1_train.csv, Charades_v1_test.csv and features/")
-    size = source.recipe.batch_size
     parts = [_read_annotations(folder / f"Charades_v1_{part}.csv") for part in ("train", "test")]
     videos = [video for part in parts for video in part]
     files = FrameFiles([folder / "features" / f"{name}.npy" for name, _ in videos], _LONGEST)
@@ -39,26 +38,22 @@ def _load(source: Source) -> Data:
         y = torch.stack([labels(videos[number][1], x.shape[1]) for number in numbers])
         return Batch(x, y, lengths)
 
-    def judged(numbers: Numbers) -> Batch:
+    def evaluated(numbers: Numbers) -> Batch:
         batch = fetch(numbers)
         return batch._replace(weights=evenly_spaced(batch.lengths, batch.x.shape[1]))
 
-    train, validation = held_out(len(parts[0]), 0.1)
-    return Data(
-        network={
-            "input_size": files.width,
-            "output_size": ACTIONS,
-            "task": "step_classification",
-            "multi_label": True,
-            "classes": tuple(f"c{number:03d}" for number in range(ACTIONS)),
-            "sample_rate": FRAME_RATE,
-        },
-        epoch=shuffled(fetch, train, size),
-        batches=batch_count(len(train), size),
-        validation=InOrder(judged, validation, size),
-        test=InOrder(judged, np.arange(len(parts[0]), len(videos)), size),
-        samples=[open_frames(files.paths[number], _LONGEST) for number in validation[:2]],
-    )
+    split = Split.published(len(parts[0]), len(parts[1]), 0.1)
+    network = {
+        "input_size": files.width,
+        "output_size": ACTIONS,
+        "task": "step_classification",
+        "multi_label": True,
+        "classes": tuple(f"c{number:03d}" for number in range(ACTIONS)),
+        "sample_rate": FRAME_RATE,
+    }
+    samples = [open_frames(files.paths[number], _LONGEST) for number in split.validation[:2]]
+    size = source.recipe.batch_size
+    return data_set(network, fetch, split, size, evaluated=evaluated, samples=samples)
 
 
 def _read_annotations(path: Path) -> list[tuple[str, str]]:
@@ -89,15 +84,15 @@ def labels(actions: str, frames: int) -> Tensor:
 
 
 def evenly_spaced(lengths: Tensor | None, frames: int) -> Tensor:
-    """Weights [B, T]: 1 at JUDGED frames from the first to the last of each video, 0 elsewhere."""
+    """Weights [B, T]: 1 at EVALUATED frames from the first to the last of each video, 0 elsewhere."""
     ends = [frames] if lengths is None else lengths.tolist()
     weights = torch.zeros(len(ends), frames)
     for row, end in enumerate(ends):
-        weights[row, torch.linspace(0, end - 1, JUDGED).round().long()] = 1
+        weights[row, torch.linspace(0, end - 1, EVALUATED).round().long()] = 1
     return weights
 
 
-_PAPER = Recipe(hidden_size=256, num_layers=2, epochs=50, batch_size=256, budget=1e-3)
+_PAPER = Recipe(hidden_size=256, num_layers=2, epochs=50, batch_size=256, lambda_=1e-3)
 
 TASK = Task(
     name="charades",
@@ -105,7 +100,7 @@ TASK = Task(
     metric=Metric("mean_average_precision", mean_average_precision),
     load=_load,
     recipe=_PAPER.changed(
-        {"cell": "gru", "learning_rate": 1e-3, "epochs": 20, "schedule": "cosine", "ramp": 0.5}
+        {"cell": "gru", "learning_rate": 1e-3, "epochs": 20, "learning_rate_schedule": "cosine", "ramp": 0.5}
     ),
     paper=_PAPER,
 )

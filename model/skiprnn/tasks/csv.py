@@ -1,6 +1,6 @@
-"""Your own sensors: a folder of CSV or Parquet files with a column of labels (docs/training.md).
+"""Your own sensors: a folder of CSV or Parquet files with a column of labels (docs/how-to/train.md).
 
-One file is one recording, sampled evenly; one row is one sample. Whole recordings are held out for judging, or whole
+One file is one recording, sampled evenly; one row is one sample. Whole recordings are held out for the test, or whole
 groups of them (people, machines) where a column names the group.
 """
 
@@ -9,14 +9,12 @@ import logging
 import numpy as np
 from numpy.random import Generator
 
-from skiprnn.data import recordings
-from skiprnn.data.recordings import Windows
+from skiprnn.data.recordings import Windows, windowed
 from skiprnn.data.tables import read_tables
+from skiprnn.data.types import Data, Signal
 from skiprnn.metrics import Metric, balanced_accuracy
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Data, Signal, Source, Task
-
-BATCHES = 50  # an epoch
+from skiprnn.tasks.task import Source, Task
 
 _SIZE, _CHANNEL = 0.1, 0.05  # standard deviation of the logarithm of a gain
 
@@ -28,25 +26,26 @@ def _load(source: Source) -> Data:
     folder = source.need_folder("CSV or Parquet files, one recording each, with a column of labels")
     columns = [name.strip() for name in options["columns"].split(",") if name.strip()]
     tables = read_tables(folder, label=options["label"], group=options["group"] or None, columns=columns)
-    train, judge = tables.split(options["held_out"], source.seed)
+    train, test = tables.split(options["held_out"], source.seed)
     length = min(options["window"], *(len(recording.x) for recording in tables.recordings))
-    _log.info("%d recordings to train on, %d held out; windows of %d samples", len(train), len(judge), length)
+    _log.info("%d recordings to train on, %d held out; windows of %d samples", len(train), len(test), length)
     windows = Windows(length, joined=options["joined"], tempo=0.1, warm_up=length // 4)
-    mean, std = recordings.mean_and_std(train)
-    return Data(
-        network={
-            "input_size": len(tables.features),
-            "output_size": len(tables.classes),
-            "features": tables.features,
-            "classes": tables.classes,
-            "sample_rate": options["sample_rate"],
-        },
-        epoch=recordings.epoch(train, windows, size, BATCHES, _stronger_or_weaker),
-        batches=BATCHES,
-        validation=recordings.every_window(judge, length, max(1, length // 2), size),
-        mean=mean,
-        std=std,
-        samples=[recording.x for recording in judge[:8]],
+    network = {
+        "input_size": len(tables.features),
+        "output_size": len(tables.classes),
+        "features": tables.features,
+        "classes": tables.classes,
+        "sample_rate": options["sample_rate"],
+    }
+    return windowed(
+        network,
+        train,
+        test,
+        windows,
+        size,
+        augment=_stronger_or_weaker,
+        length=length,
+        stride=max(1, length // 2),
     )
 
 
@@ -71,14 +70,14 @@ TASK = Task(
         batch_size=64,
         learning_rate=3e-3,
         weight_decay=1e-2,
-        schedule="cosine",
+        learning_rate_schedule="cosine",
         every_step=True,
         label_smoothing=0.05,
-        rate=0.25,
+        target_rate=0.25,
         ramp=0.5,
         keep="last",
     ),
-    paper=Recipe(batch_size=64, epochs=200, every_step=True, budget=1e-4, keep="last"),
+    paper=Recipe(batch_size=64, epochs=200, every_step=True, lambda_=1e-4, keep="last"),
     options={
         "label": "label",
         "group": "",

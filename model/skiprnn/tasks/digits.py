@@ -1,4 +1,4 @@
-"""Handwritten digits of 8 × 8 pixels, read one by one: small enough for experiments in minutes.
+"""Handwritten digits of 8 × 8 pixels, one pixel a sample: small enough for experiments in minutes.
 
 1,797 digits of the UCI collection that comes with scikit-learn; 1,197 to train on, 300 to select by, 300 to report,
 by a fixed split.
@@ -7,11 +7,12 @@ by a fixed split.
 import numpy as np
 from sklearn.datasets import load_digits
 
-from skiprnn.data.dataset import held_out
-from skiprnn.data.pixels import Split, pixel_data
+from skiprnn.data.dataset import Split, held_out
+from skiprnn.data.pixels import pixel_data
+from skiprnn.data.types import Data
 from skiprnn.metrics import Metric, accuracy
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Data, Source, Task
+from skiprnn.tasks.task import Source, Task
 
 _BRIGHTEST = 16
 
@@ -26,7 +27,7 @@ def _load(source: Source) -> Data:
 
 TASK = Task(
     name="digits",
-    summary="handwritten digits of 8 × 8 pixels, read one by one (scikit-learn)",
+    summary="handwritten digits of 8 × 8 pixels, one pixel a sample (scikit-learn)",
     metric=Metric("accuracy", accuracy),
     load=_load,
     recipe=Recipe(
@@ -37,10 +38,10 @@ TASK = Task(
         batch_size=64,
         learning_rate=3e-3,
         weight_decay=1e-2,
-        schedule="cosine",
-        rate=0.4,
+        learning_rate_schedule="cosine",
+        target_rate=0.4,
         ramp=0.6,
         keep="last",
     ),
-    paper=Recipe(epochs=600, budget=1e-4),
+    paper=Recipe(epochs=600, lambda_=1e-4),
 )

@@ -1,4 +1,4 @@
-"""Sequential Fashion-MNIST: 784 pixels of a piece of clothing, read row by row.
+"""Sequential Fashion-MNIST: 784 pixels of a piece of clothing, row by row.
 
 Same sizes and splits as MNIST. The four files come with the Debian package dataset-fashion-mnist (MIT).
 """
@@ -9,10 +9,11 @@ import tarfile
 
 from skiprnn.data import download
 from skiprnn.data.idx import read_idx
+from skiprnn.data.types import Data
 from skiprnn.metrics import Metric, accuracy
 from skiprnn.recipe import Recipe
 from skiprnn.tasks.mnist import PARTS, images_and_labels
-from skiprnn.tasks.task import Data, Source, Task
+from skiprnn.tasks.task import Source, Task
 
 CLASSES = [
     "t-shirt",
@@ -65,11 +66,17 @@ def data_member(package: bytes) -> bytes:
 
 TASK = Task(
     name="fashion",
-    summary="sequential Fashion-MNIST: 784 pixels of a piece of clothing, read one by one",
+    summary="sequential Fashion-MNIST: 784 pixels of a piece of clothing, one pixel a sample",
     metric=Metric("accuracy", accuracy),
     load=_load,
     recipe=Recipe(
-        cell="gru", learning_rate=1e-3, epochs=30, schedule="cosine", rate=0.3, ramp=0.5, keep="last"
+        cell="gru",
+        learning_rate=1e-3,
+        epochs=30,
+        learning_rate_schedule="cosine",
+        target_rate=0.3,
+        ramp=0.5,
+        keep="last",
     ),
-    paper=Recipe(epochs=600, budget=1e-4),
+    paper=Recipe(epochs=600, lambda_=1e-4),
 )

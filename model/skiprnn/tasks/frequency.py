@@ -1,4 +1,4 @@
-"""Tell one frequency from all others (section 4.2): how often must a sine be looked at?
+"""Tell one frequency from all others (section 4.2): how many samples of a sine are needed?
 
 A sequence is 100 ms of a sine with a random phase. Class 0 has a period of 5 to 6 ms, class 1 one of 1 to 5 or 6 to
 100 ms; half a batch each. Sampled every millisecond it has 100 samples, every half millisecond 200. Solved above 99 %.
@@ -12,10 +12,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from skiprnn.data.generated import generated
+from skiprnn.data.types import Batch, Data
 from skiprnn.metrics import Metric, accuracy
 from skiprnn.network import Feature
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Batch, Data, Source, Task
+from skiprnn.tasks.task import Source, Task
 
 DURATION = 100.0  # ms
 PERIODS = (1.0, 5.0, 6.0, 100.0)  # ms: class 0 between the middle two, class 1 outside
@@ -61,15 +62,15 @@ TASK = Task(
     recipe=Recipe(
         cell="gru",
         gate_bias=-1.5,
-        gate_scale=0.0,
+        gate_init_scale=0.0,
         epochs=100,
         batch_size=64,
         learning_rate=2e-3,
         gate_learning_rate=0.1,
-        schedule="cosine",
-        budget=1e-4,
+        learning_rate_schedule="cosine",
+        lambda_=1e-4,
         keep="last",
     ),
-    paper=Recipe(epochs=1000, budget=1e-4, keep="last"),
+    paper=Recipe(epochs=1000, lambda_=1e-4, keep="last"),
     options={"sampling": 1.0},
 )

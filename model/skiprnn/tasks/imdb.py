@@ -1,7 +1,7 @@
 """Is a film review positive? (section 4.4) From the user's own copy of the Large Movie Review Dataset.
 
 `--data aclImdb` with train/pos, train/neg, test/pos and test/neg, a text file a review, as published (Maas et al.,
-2011). A sample is the vector of a word. `--set vectors=FILE` reads them from a text file, a word and its numbers a
+2011). A sample is the vector of a word. `--override vectors=FILE` reads them from a text file, a word and its numbers a
 line (GloVe, word2vec's text format); without it every word gets a random vector that depends on its letters alone.
 The vectors are not trained. Reviews are cut after `length` words. A tenth of the training part is held out to select
 by.
@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from skiprnn.data.dataset import InOrder, Numbers, batch_count, held_out, shuffled
+from skiprnn.data.dataset import Numbers, Split, data_set
+from skiprnn.data.types import Batch, Data, Signal
 from skiprnn.metrics import Metric, accuracy
 from skiprnn.network import Feature
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Batch, Data, Signal, Source, Task
+from skiprnn.tasks.task import Source, Task
 
 CLASSES = ("neg", "pos")
 DIMENSIONS = 300  # of random vectors
@@ -30,28 +31,22 @@ _BREAK = "<br />"
 
 def _load(source: Source) -> Data:
     folder = source.need_folder("train/pos, train/neg, test/pos and test/neg (aclImdb)")
-    length, size = source.options["length"], source.recipe.batch_size
-    reviews = {part: _reviews(folder / part, length) for part in ("train", "test")}
+    reviews = {part: _reviews(folder / part, source.options["length"]) for part in ("train", "test")}
     words = [words for part in reviews.values() for words, _ in part]
     table = _table({word for review in words for word in review}, source.options["vectors"])
     y = torch.tensor([label for part in reviews.values() for _, label in part])
-    train, validation = held_out(len(reviews["train"]), 0.1)
+    split = Split.published(len(reviews["train"]), len(reviews["test"]), 0.1)
     fetch = _Fetch(words, y, table)
-    lengths = np.array([len(review) for review in words])
     dimensions = len(next(iter(table.values())))
-    return Data(
-        network={
-            "input_size": dimensions,
-            "output_size": 2,
-            "features": tuple(Feature(f"dimension {index}") for index in range(dimensions)),
-            "classes": CLASSES,
-        },
-        epoch=shuffled(fetch, train, size, lengths[train]),
-        batches=batch_count(len(train), size),
-        validation=InOrder(fetch, validation, size),
-        test=InOrder(fetch, np.arange(len(reviews["train"]), len(words)), size),
-        samples=[fetch.signal(number) for number in validation[:4]],
-    )
+    network = {
+        "input_size": dimensions,
+        "output_size": 2,
+        "features": tuple(Feature(f"dimension {index}") for index in range(dimensions)),
+        "classes": CLASSES,
+    }
+    lengths = np.array([len(review) for review in words])
+    samples = [fetch.signal(number) for number in split.validation[:4]]
+    return data_set(network, fetch, split, source.recipe.batch_size, lengths=lengths, samples=samples)
 
 
 def _reviews(folder: Path, length: int) -> list[tuple[list[str], int]]:
@@ -111,7 +106,7 @@ class _Fetch:
         return Batch(x, self._y[torch.from_numpy(numbers)], lengths)
 
 
-_PAPER = Recipe(hidden_size=128, dropout=0.2, epochs=50, batch_size=128, budget=1e-4)
+_PAPER = Recipe(hidden_size=128, dropout=0.2, epochs=50, batch_size=128, lambda_=1e-4)
 
 TASK = Task(
     name="imdb",
@@ -119,7 +114,7 @@ TASK = Task(
     metric=Metric("accuracy", accuracy),
     load=_load,
     recipe=_PAPER.changed(
-        {"cell": "gru", "learning_rate": 1e-3, "epochs": 10, "schedule": "cosine", "ramp": 0.5}
+        {"cell": "gru", "learning_rate": 1e-3, "epochs": 10, "learning_rate_schedule": "cosine", "ramp": 0.5}
     ),
     paper=_PAPER,
     options={"length": 200, "vectors": ""},

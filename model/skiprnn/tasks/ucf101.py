@@ -1,27 +1,27 @@
 """Which of 101 actions does a video show? (section 4.5) From the user's own features of UCF-101.
 
 `--data DIR` with `features/CLASS/VIDEO.npy`, an array [T, D] a video (the paper's: a frozen ResNet-50, pooled, D =
-2048), and the published lists `trainlist01.txt` and `testlist01.txt` (`--set split=2` for another split), with a line
-`CLASS/VIDEO.avi` each. Of a longer video the first `frames` frames are read. A tenth of the training part is held out
-to select by.
+2048), and the published lists `trainlist01.txt` and `testlist01.txt`, with a line `CLASS/VIDEO.avi` each (`--override
+split=2` for another split). Of a longer video the first `frames` frames are used. A tenth of the training part is held
+out to select by.
 """
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from skiprnn.data.dataset import InOrder, Numbers, batch_count, held_out, shuffled
+from skiprnn.data.dataset import Numbers, Split, data_set
 from skiprnn.data.frames import FrameFiles, open_frames
+from skiprnn.data.types import Batch, Data
 from skiprnn.metrics import Metric, accuracy
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Batch, Data, Source, Task
+from skiprnn.tasks.task import Source, Task
 
 
 def _load(source: Source) -> Data:
     folder = source.need_folder("features/CLASS/VIDEO.npy and trainlist01.txt, testlist01.txt")
-    split, size = f"{source.options['split']:02d}", source.recipe.batch_size
-    train_videos, test_videos = (read_list(folder / f"{part}list{split}.txt") for part in ("train", "test"))
+    lists = (folder / f"{part}list{source.options['split']:02d}.txt" for part in ("train", "test"))
+    train_videos, test_videos = (read_list(path) for path in lists)
     videos = [*train_videos, *test_videos]
     classes = sorted({name.partition("/")[0] for name in videos})
     files = FrameFiles([folder / "features" / f"{name}.npy" for name in videos], source.options["frames"])
@@ -31,15 +31,10 @@ def _load(source: Source) -> Data:
         x, lengths = files.padded(numbers)
         return Batch(x, y[torch.from_numpy(numbers)], lengths)
 
-    train, validation = held_out(len(train_videos), 0.1)
-    return Data(
-        network={"input_size": files.width, "output_size": len(classes), "classes": tuple(classes)},
-        epoch=shuffled(fetch, train, size),
-        batches=batch_count(len(train), size),
-        validation=InOrder(fetch, validation, size),
-        test=InOrder(fetch, np.arange(len(train_videos), len(videos)), size),
-        samples=[open_frames(files.paths[number], files.frames) for number in validation[:2]],
-    )
+    split = Split.published(len(train_videos), len(test_videos), 0.1)
+    network = {"input_size": files.width, "output_size": len(classes), "classes": tuple(classes)}
+    samples = [open_frames(files.paths[number], files.frames) for number in split.validation[:2]]
+    return data_set(network, fetch, split, source.recipe.batch_size, samples=samples)
 
 
 def read_list(path: Path) -> list[str]:
@@ -56,7 +51,7 @@ def read_list(path: Path) -> list[str]:
     return [name.rpartition(".")[0] if name.endswith(".avi") else name for name in names]
 
 
-_PAPER = Recipe(hidden_size=512, num_layers=2, epochs=50, batch_size=256, budget=1e-4)
+_PAPER = Recipe(hidden_size=512, num_layers=2, epochs=50, batch_size=256, lambda_=1e-4)
 
 TASK = Task(
     name="ucf101",
@@ -64,7 +59,7 @@ TASK = Task(
     metric=Metric("accuracy", accuracy),
     load=_load,
     recipe=_PAPER.changed(
-        {"cell": "gru", "learning_rate": 1e-3, "epochs": 20, "schedule": "cosine", "ramp": 0.5}
+        {"cell": "gru", "learning_rate": 1e-3, "epochs": 20, "learning_rate_schedule": "cosine", "ramp": 0.5}
     ),
     paper=_PAPER,
     options={"split": 1, "frames": 250},

@@ -4,8 +4,8 @@
 turn (rad/s): Burns et al., "Shoulder physiotherapy exercise recognition: machine learning the inertial signals from a
 smartwatch", Physiological Measurement 39, 2018. The recordings come with the package seglearn (BSD).
 
-People are held out, never windows: fold k tests on subjects 2k + 1 and 2k + 2 and trains on the other eight. A test
-window has 256 samples (5.12 s) and is read from a fresh state; windows overlap by half.
+Subjects are held out, never windows: fold k tests on subjects 2k + 1 and 2k + 2 and trains on the other eight. A test
+window has 256 samples (5.12 s) and begins at a fresh state; windows overlap by half.
 """
 
 import io
@@ -16,13 +16,14 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from skiprnn.data import download, recordings
-from skiprnn.data.recordings import Recording, Windows
+from skiprnn.data import download
+from skiprnn.data.recordings import Recording, Windows, windowed
+from skiprnn.data.types import Data, Signal
 from skiprnn.data.unpickle import read_object_array
 from skiprnn.metrics import Metric, balanced_accuracy
 from skiprnn.network import Feature
 from skiprnn.recipe import Recipe
-from skiprnn.tasks.task import Data, Signal, Source, Task
+from skiprnn.tasks.task import Source, Task
 
 CLASSES = (
     "pendulum",
@@ -37,7 +38,6 @@ FEATURES = (*(Feature(f"a{axis}", "g") for axis in "xyz"), *(Feature(f"g{axis}",
 SAMPLE_RATE = 50.0  # Hz
 WINDOW, STRIDE = 256, 128  # of the test
 FOLDS = 5
-BATCHES = 50  # an epoch
 
 _WHEEL = {
     "version": "1.2.5",
@@ -51,22 +51,15 @@ _OTHER_WRIST = np.array([-1, 1, 1, 1, -1, -1], np.float32)  # the mirror image a
 
 
 def _load(source: Source) -> Data:
-    x, y, subjects = read()
+    x, y, subjects = read_recordings()
     held_out = held_out_subjects(source.options["fold"])
     labelled = [Recording(signal, np.full(len(signal), label)) for signal, label in zip(x, y, strict=True)]
     train = [item for item, subject in zip(labelled, subjects, strict=True) if subject not in held_out]
     test = [item for item, subject in zip(labelled, subjects, strict=True) if subject in held_out]
     size = source.recipe.batch_size
     windows = Windows(length=source.options["window"], joined=0.3, tempo=0.2)
-    mean, std = recordings.mean_and_std(train)
-    return Data(
-        network=_NETWORK,
-        epoch=recordings.epoch(train, windows, size, BATCHES, _another_wearer),
-        batches=BATCHES,
-        validation=recordings.every_window(test or train, WINDOW, STRIDE, size),
-        mean=mean,
-        std=std,
-        samples=[item.x for item in (test or train)[:8]],
+    return windowed(
+        _NETWORK, train, test or train, windows, size, augment=_another_wearer, length=WINDOW, stride=STRIDE
     )
 
 
@@ -80,29 +73,29 @@ _NETWORK: dict[str, Any] = {
 
 
 def held_out_subjects(fold: int) -> tuple[int, ...]:
-    """Whom a fold tests on; fold -1 holds out nobody.
+    """The subjects that a fold tests on; fold -1 holds out none.
 
     Raises:
         ValueError: no such fold.
     """
     if not -1 <= fold < FOLDS:
-        raise ValueError(f"fold: expected 0 to {FOLDS - 1}, or -1 to train on everybody, got {fold!r}")
+        raise ValueError(f"fold: expected 0 to {FOLDS - 1}, or -1 to train on all subjects, got {fold!r}")
     return () if fold == -1 else (2 * fold + 1, 2 * fold + 2)
 
 
-def read() -> tuple[list[Signal], NDArray[np.int64], NDArray[np.int64]]:
-    """Recordings [T, 6], their classes [140] and the people's numbers [140], 1 to 10.
+def read_recordings() -> tuple[list[Signal], NDArray[np.int64], NDArray[np.int64]]:
+    """Recordings [T, 6], their classes [140] and their subjects' numbers [140], 1 to 10.
 
     Raises:
         DownloadError: the package could not be had.
     """
     with zipfile.ZipFile(download.wheel("seglearn", **_WHEEL)) as archive:
-        held = read_object_array(io.BytesIO(archive.read("seglearn/data/watch_dataset.npy")))
-    return [np.asarray(signal, np.float32) for signal in held["X"]], held["y"], held["subject"]
+        arrays = read_object_array(io.BytesIO(archive.read("seglearn/data/watch_dataset.npy")))
+    return [np.asarray(signal, np.float32) for signal in arrays["X"]], arrays["y"], arrays["subject"]
 
 
 def _another_wearer(x: Signal, rng: Generator) -> Signal:
-    """Windows [B, T, 6] as other people would have made them: other wrist, other fit, other strength."""
+    """Windows [B, T, 6] as other wearers would give them: other wrist, other fit, other strength."""
     B = len(x)
     worn = np.where(rng.random((B, 1, 1)) < 0.5, x * _OTHER_WRIST, x)
     turn = _rotations(_ROTATION * rng.standard_normal((B, 3)))
@@ -131,21 +124,21 @@ _RECIPE = Recipe(
     batch_size=64,
     learning_rate=3e-3,
     weight_decay=1e-2,
-    schedule="cosine",
+    learning_rate_schedule="cosine",
     every_step=True,
     label_smoothing=0.05,
-    rate=0.25,
+    target_rate=0.25,
     ramp=0.5,
     keep="last",
 )
 
 TASK = Task(
     name="watch",
-    summary="shoulder exercises from a smartwatch: 6 channels at 50 Hz, 7 classes, people held out",
+    summary="shoulder exercises from a smartwatch: 6 channels at 50 Hz, 7 classes, subjects held out",
     metric=Metric("balanced_accuracy", balanced_accuracy),
     load=_load,
     recipe=_RECIPE,
-    # The paper has no such task: its optimiser and its budget, on this network and objective.
-    paper=Recipe(cell="lstm", batch_size=64, epochs=200, every_step=True, budget=1e-4, keep="last"),
+    # The paper has no such task: its optimiser and its λ, on this network and objective.
+    paper=Recipe(cell="lstm", batch_size=64, epochs=200, every_step=True, lambda_=1e-4, keep="last"),
     options={"fold": FOLDS - 1, "window": 256},
 )

@@ -1,13 +1,13 @@
 """The unroll of whole sequences: one contract (contract.py), several back ends.
 
     reference  the readable loop in skip_rnn.py, under autograd; the others are held to it
-    torch      torch_form.py: torch operations, derivatives by hand; every cell, device and floating dtype
+    torch      torch_backend.py: torch operations, derivatives by hand; every cell, device and floating dtype
     kernel     kernel.py and kernel.cpp: C++ on the CPU
 
-Both fast forms exploit skipping exactly. A row that skips keeps its state, so the forward pass computes the rows that
-update and no others. The straight-through gradient needs the candidate of every skipped sample too, but only its value:
-no gradient flows on from it. So the backward pass computes those in bulk, with one recurrent product for a whole run of
-skips.
+Both fast back ends exploit skipping exactly. A row that skips keeps its state, so the forward pass computes the rows
+that update and no others. The straight-through gradient needs the candidate of every skipped sample too, but only its
+value: no gradient flows on from it. So the backward pass computes those in bulk, with one recurrent product for a whole
+run of skips.
 
 `choose` says which back end runs, and why.
 """
@@ -32,7 +32,7 @@ from skiprnn.unroll.contract import (
     Stack,
 )
 from skiprnn.unroll.kernel import KernelRun, obstacle
-from skiprnn.unroll.torch_form import TorchRun
+from skiprnn.unroll.torch_backend import TorchRun
 
 __all__ = ["Backend", "Choice", "Layer", "Result", "Settings", "SkipState", "Stack", "choose", "unroll"]
 
@@ -70,7 +70,7 @@ def choose(wanted: Backend, cell: str, x: Tensor) -> Choice:
 
 
 def unroll(backend: Backend, x: Tensor, stack: Stack, settings: Settings, state: SkipState) -> Result:
-    """Read sequences, x [T, B, F], by "kernel" or "torch".
+    """Unroll sequences, x [T, B, F], by "kernel" or "torch".
 
     Equal to the reference in outputs, final state and gradients, up to rounding. The backward pass runs once.
     """

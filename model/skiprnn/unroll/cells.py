@@ -24,7 +24,7 @@ _tanh_slope = torch.ops.aten.tanh_backward.grad_input  # (g, y) → g·(1 − y�
 
 
 class Slopes(NamedTuple):
-    """Derivatives of k updates. `dz` [k, kept·H] becomes the pre-activations' gradient; the others are [k, H]."""
+    """Derivatives of k updates. `dz` [k, saved·H] becomes the pre-activations' gradient; the others are [k, H]."""
 
     dz: Tensor
     through: Tensor
@@ -32,13 +32,13 @@ class Slopes(NamedTuple):
 
 
 class Cell(ABC):
-    """One layer. `parts`: vectors of H in its state. `kept`: those kept of an update. `gates`: those of x·W_ih.
+    """One layer. `parts`: vectors of H in its state. `saved`: those saved of an update. `gates`: those of x·W_ih.
 
     `n` is the gate that tanh squashes.
     """
 
     parts: int
-    kept: int
+    saved: int
     gates: int
 
     def __init__(self, layer: Layer) -> None:
@@ -76,11 +76,11 @@ class Cell(ABC):
         torch.addmm(self.bias, x, self.w_ih_t, out=out)
 
     def projected(self, acts: Tensor) -> Tensor:
-        """Where in `acts` [k, kept·H] `project` writes."""
+        """Where in `acts` [k, saved·H] `project` writes."""
         return acts[:, : self.gates * self.H]
 
     def step(self, acts: Tensor, h: Tensor) -> None:
-        """Projection in place → activations [k, kept·H]."""
+        """Projection in place → activations [k, saved·H]."""
         self.activate(acts, self.product(h), h)
 
     @abstractmethod
@@ -118,7 +118,7 @@ class Cell(ABC):
 class Lstm(Cell):
     """acts: i f g o; state: h c; dz: those of i f g o."""
 
-    parts, kept, gates = 2, 4, 4
+    parts, saved, gates = 2, 4, 4
 
     def __init__(self, layer: Layer) -> None:
         super().__init__(layer)
@@ -137,16 +137,16 @@ class Lstm(Cell):
         self.tanh_of(acts.sigmoid_()[:, self.n])
 
     def candidate(self, acts: Tensor, state: Tensor, out: Tensor) -> None:
-        i, f, g, o = acts.chunk(self.kept, 1)
+        i, f, g, o = acts.chunk(self.saved, 1)
         h, c = out.chunk(2, 1)
         torch.mul(f, state[:, self.H :], out=c).addcmul_(i, g)
         torch.mul(o, self.tanh_of_half(c * 2), out=h)
 
     def slopes(self, acts: Tensor, state: Tensor, new: Tensor) -> Slopes:
-        i, f, g, o = acts.chunk(self.kept, 1)
+        i, f, g, o = acts.chunk(self.saved, 1)
         tanh_c = self.tanh_of_half(new[:, self.H :] * 2)
         dz = torch.empty_like(acts)
-        di, df, dg, do = dz.chunk(self.kept, 1)
+        di, df, dg, do = dz.chunk(self.saved, 1)
         _sigmoid_slope(g, i, grad_input=di)
         _sigmoid_slope(state[:, self.H :], f, grad_input=df)
         _tanh_slope(i, g, grad_input=dg)
@@ -173,7 +173,7 @@ class Lstm(Cell):
 class Gru(Cell):
     """torch's: n = tanh(x·W_in + r∘p), p = h·W_hn + b_hn. acts: r z n p; dz: those of p r z n."""
 
-    parts, kept, gates = 1, 4, 3
+    parts, saved, gates = 1, 4, 3
 
     def __init__(self, layer: Layer) -> None:
         super().__init__(layer)
@@ -187,7 +187,7 @@ class Gru(Cell):
 
     def activate(self, acts: Tensor, product: Tensor, h: Tensor) -> None:  # noqa: ARG002
         H = self.H
-        r, _, n, p = acts.chunk(self.kept, 1)
+        r, _, n, p = acts.chunk(self.saved, 1)
         gates = acts[:, : 2 * H]
         gates += product[:, : 2 * H]
         gates.sigmoid_()
@@ -195,13 +195,13 @@ class Gru(Cell):
         self.tanh_of_half(n.addcmul_(r, p, value=2))
 
     def candidate(self, acts: Tensor, state: Tensor, out: Tensor) -> None:
-        _, z, n, _ = acts.chunk(self.kept, 1)
+        _, z, n, _ = acts.chunk(self.saved, 1)
         torch.lerp(n, state, z, out=out)
 
     def slopes(self, acts: Tensor, state: Tensor, new: Tensor) -> Slopes:  # noqa: ARG002
-        r, z, n, p = acts.chunk(self.kept, 1)
+        r, z, n, p = acts.chunk(self.saved, 1)
         dz = torch.empty_like(acts)
-        dp, dr, du, dn = dz.chunk(self.kept, 1)
+        dp, dr, du, dn = dz.chunk(self.saved, 1)
         _tanh_slope(1 - z, n, grad_input=dn)
         torch.mul(dn, r, out=dp)
         _sigmoid_slope(dn * p, r, grad_input=dr)
@@ -235,7 +235,7 @@ class GruResetBefore(Cell):
     The product with r∘h depends on the sample, so a skipped sample saves only two thirds of its products.
     """
 
-    parts, kept, gates = 1, 3, 3
+    parts, saved, gates = 1, 3, 3
 
     def __init__(self, layer: Layer) -> None:
         super().__init__(layer)
@@ -252,20 +252,20 @@ class GruResetBefore(Cell):
         self.tanh_of_half(acts[:, 2 * H :].addmm_(acts[:, :H] * h, self.w_new.t(), alpha=2))
 
     def candidate(self, acts: Tensor, state: Tensor, out: Tensor) -> None:
-        _, z, n = acts.chunk(self.kept, 1)
+        _, z, n = acts.chunk(self.saved, 1)
         torch.lerp(n, state, z, out=out)
 
     def slopes(self, acts: Tensor, state: Tensor, new: Tensor) -> Slopes:  # noqa: ARG002
-        r, z, n = acts.chunk(self.kept, 1)
+        r, z, n = acts.chunk(self.saved, 1)
         dz = torch.empty_like(acts)
-        dr, du, dn = dz.chunk(self.kept, 1)
+        dr, du, dn = dz.chunk(self.saved, 1)
         _sigmoid_slope(state, r, grad_input=dr)
         _sigmoid_slope(state - n, z, grad_input=du)
         _tanh_slope(1 - z, n, grad_input=dn)
         return Slopes(dz, r, z)
 
     def back(self, slopes: Slopes, grad: Tensor) -> None:
-        dr, du, dn = slopes.dz.chunk(self.kept, 1)
+        dr, du, dn = slopes.dz.chunk(self.saved, 1)
         du *= grad
         dn *= grad
         to_reset = dn @ self.w_new  # (k, H): gradient of r∘h

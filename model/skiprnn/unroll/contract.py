@@ -43,7 +43,7 @@ class Settings(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Sequences to read: x [T, B, F]. `save`: a backward pass may follow. No tensor here is part of a graph."""
+    """Sequences to unroll: x [T, B, F]. `save`: a backward pass may follow. No tensor here is part of a graph."""
 
     x: Tensor
     stack: Stack

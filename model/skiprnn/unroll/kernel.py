@@ -1,7 +1,7 @@
 """The unroll in C++ (kernel.cpp), through ctypes: LSTM and reset-after GRU, any number of layers, on a CPU.
 
-Blocks of rows run in a pool of as many threads as torch uses; ctypes releases the GIL. A call reads a block's sequences
-from end to end.
+Blocks of rows run in a pool of as many threads as torch uses; ctypes releases the GIL. A call unrolls a block's
+sequences from end to end.
 
 Glossary: G gates of a cell, Hp = H padded to whole vectors, S = L·Hp (GRU) or 2·L·Hp (LSTM) the width of a state row.
 """
@@ -79,7 +79,7 @@ class KernelRun:
         return vectors[0], vectors[1].clone() if self.parts == 2 else None
 
     def _pack(self) -> None:
-        """Weights as the kernel reads them: rows of every gate padded from H to Hp, products in panels."""
+        """Weights as the kernel takes them: rows of every gate padded from H to Hp, products in panels."""
         layers, H = self.stack.layers, self.H
         lower = self._tall(layers[0].w_ih)  # (G·Hp, F)
         upper = [self._wide(self._tall(layer.w_ih)) for layer in layers[1:]]  # (G·Hp, Hp) each
@@ -128,8 +128,8 @@ class KernelRun:
     def _allocate(self) -> None:
         """Buffers for the worst case, every sample an update; pages that are not touched cost nothing."""
         T, B, Hp, L = self.T, self.B, self.Hp, self.L
-        kept = T * B if self.save else 0
-        shapes = [(kept, L, 4 * Hp), (kept, self.S), (kept, L - 1, Hp)]
+        saved = T * B if self.save else 0
+        shapes = [(saved, L, 4 * Hp), (saved, self.S), (saved, L - 1, Hp)]
         self.lease = Lease(shapes, self.dtype, self.x.device)
         self.acts, self.before, self.below = self.lease.tensors
         self.out, self.gates = fresh(T, B, Hp, dtype=self.dtype, device=self.x.device), self._new(T, B)
@@ -212,7 +212,7 @@ class KernelRun:
         for name in _WEIGHTS:
             setattr(p, name, _at(getattr(self, name)))
         self._place_sequences(p, first)
-        self._place_kept(p, index)
+        self._place_saved(p, index)
         if sums is not None:
             self._place_gradients(p, first, sums)
         return p
@@ -226,7 +226,7 @@ class KernelRun:
         for name in ("d", "cum", "skipped"):
             setattr(p, name, _at(getattr(self, name), first))
 
-    def _place_kept(self, p: Any, index: int) -> None:
+    def _place_saved(self, p: Any, index: int) -> None:
         """What belongs to the block: memory for its updates, and scratch."""
         start, products = self.T * self.blocks[index][0], p.m * self.G * self.Hp
         if self.save:

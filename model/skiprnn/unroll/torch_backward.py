@@ -10,19 +10,17 @@ the state, dd that of Δũ, dc that of cum, a sample does:
     dũ  = (s~ − s)·D + (Δũ~ − Δũ)·dd − ũ·dc + du + (1 − u)·dc
     dd ← (1 − u)·dd + m·dũ,   dc ← m·dũ
 
-Under a cadence u depends on nothing: dũ = (1 − u)·dc.
+With a fixed schedule u depends on nothing: dũ = (1 − u)·dc.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from skiprnn.unroll.cells import Slopes
 from skiprnn.unroll.contract import Gradients, ProblemGradients, Stack
-
-if TYPE_CHECKING:
-    from skiprnn.unroll.torch_form import TorchRun
+from skiprnn.unroll.torch_forward import TorchForward
 
 # By measurement: smaller blocks repeat more products of runs, larger ones leave the cache.
 _BLOCK_ROWS = {"cpu": 1536}
@@ -44,7 +42,7 @@ class _Block(NamedTuple):
 class Backward:
     """The gradients of one problem."""
 
-    def __init__(self, run: "TorchRun", gradients: Gradients) -> None:
+    def __init__(self, run: TorchForward, gradients: Gradients) -> None:
         self.r, self.gradients, trace = run, gradients, run.trace
         self.learned = run.settings.forced is None
         self.samples = max(1, _BLOCK_ROWS.get(run.x.device.type, _BLOCK_ROWS_ELSEWHERE) // max(1, run.B))
@@ -134,7 +132,7 @@ class Backward:
             cell.product(in_run[:, h]).index_select(0, which)
             for cell, h in zip(r.cells, r.hidden, strict=True)
         ]
-        acts = [old.new_empty(old.shape[0], kept.shape[1]) for kept in r.acts]
+        acts = [old.new_empty(old.shape[0], saved.shape[1]) for saved in r.acts]
         new = torch.empty_like(old)
         x = (r.flat if r.projected is None else r.projected).index_select(0, samples)
         delta_u = r.candidates(lambda out: r.project(x, out), acts, products, old, new)

@@ -11,7 +11,6 @@ served changes nothing but the log and `stale`.
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -262,7 +261,7 @@ class ModelRepository:
     def _check_digest(self, file: Path, bundle: Bundle) -> None:
         if self._allowed_digests is None:
             return
-        digest = hashlib.sha256(bundle.model).hexdigest()
+        digest = bundle.file_sha256
         if digest in self._allowed_digests:
             return
         if bundle.sha256 not in self._allowed_digests:

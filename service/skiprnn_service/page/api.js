@@ -18,7 +18,7 @@ export function useKey(value) {
   sessionStorage.setItem(KEY, value);
 }
 
-/** GET a path, relative to where the page is served. Throws HttpError, or TypeError where nobody answers. */
+/** GET a path, relative to where the page is served. Throws HttpError, or TypeError where no server answers. */
 export async function get(path) {
   const headers = key() ? { Authorization: `Bearer ${key()}` } : {};
   const response = await fetch(path, { headers, cache: "no-store" });

@@ -54,13 +54,13 @@ function facts(model) {
   const said = [
     ["Network", `${model.layers} × ${model.hidden} ${model.cell.toUpperCase()}`],
     ["Task", model.task.replaceAll("_", " ")],
-    ["Reads", `${listed(names)}${model.sample_rate ? ` at ${model.sample_rate} Hz` : ""}`],
-    ["Says", model.classes.length ? listed(model.classes) : `${model.outputs} value${model.outputs === 1 ? "" : "s"}`],
-    ["Gate", `opens at ${model.threshold}, skips ${model.max_skip.toLocaleString("en")} at most`],
+    ["Input", `${listed(names)}${model.sample_rate ? ` at ${model.sample_rate} Hz` : ""}`],
+    ["Output", model.classes.length ? listed(model.classes) : `${model.outputs} value${model.outputs === 1 ? "" : "s"}`],
+    ["Gate", `threshold ${model.threshold}, at most ${model.max_skip.toLocaleString("en")} skips`],
     ["Update", `${short(updateCost(model))} multiply-accumulates`],
   ];
   const { metric, update_rate: rate } = model.training;
-  if (metric) said.push(["Judged", `${metric.replaceAll("_", " ")} ${rounded(model.training[metric])}, reading ${percent(rate, 1)}`]);
+  if (metric) said.push(["Test", `${metric.replaceAll("_", " ")} ${rounded(model.training[metric])}, update rate ${percent(rate, 1)}`]);
   return [...said, ["Digest", `${model.sha256.slice(0, 12)}…`]];
 }
 
@@ -104,10 +104,10 @@ function showCounters(now, last) {
   put("counters", [
     ["Live streams", short(total("live")), now.parked === null ? "" : `${short(now.parked)} parked`],
     ["Samples", short(samples), perSecond("samples")],
-    ["Read", short(updates), perSecond("updates")],
+    ["Updates", short(updates), perSecond("updates")],
     ["Skipped", percent(samples - updates, samples), "of all samples"],
     ["Messages", short(total("messages")), perSecond("messages")],
-    ["Resumed", short(now.resumed), now.expired ? `${short(now.expired)} expired` : "streams that came back"],
+    ["Resumed", short(now.resumed), now.expired ? `${short(now.expired)} expired` : "streams"],
   ]);
 }
 

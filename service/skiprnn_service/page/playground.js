@@ -24,9 +24,9 @@ function pixelsOf({ name, training, features }) {
 
 /** Whether a source fits a model: true, or why not. */
 const FITS = {
-  recording: ({ features }) => features.length === 6 || `has 6 channels, the model reads ${features.length}`,
-  motion: ({ features }) => features.length === 6 || `gives 6 channels, the model reads ${features.length}`,
-  digit: (model) => pixelsOf(model) !== null || "for models that read digits",
+  recording: ({ features }) => features.length === 6 || `has 6 channels, the model takes ${features.length}`,
+  motion: ({ features }) => features.length === 6 || `gives 6 channels, the model takes ${features.length}`,
+  digit: (model) => pixelsOf(model) !== null || "for models of digits",
   adding: ({ features, task, outputs }) =>
     (features.length === 2 && outputs === 1 && task.endsWith("regression")) || "for models that add",
   csv: () => true,
@@ -143,7 +143,7 @@ export class Playground {
     const threshold = Number(at("threshold").value);
     at("threshold-said").textContent = threshold.toFixed(2);
     const known = this.#model.training.thresholds?.toSorted((a, b) => Math.abs(a.threshold - threshold) - Math.abs(b.threshold - threshold))[0];
-    at("threshold-hint").textContent = known ? `reads about ${percent(known.update_rate, 1, 0)} of such samples` : "higher reads fewer samples";
+    at("threshold-hint").textContent = known ? `update rate about ${percent(known.update_rate, 1, 0)}` : "higher: fewer updates";
   }
 
   #reset() {
@@ -220,22 +220,22 @@ export class Playground {
     else this.#say(this.#summary(player));
   }
 
-  /** A browser does not tell a page why a handshake was refused: ask again in a way that answers. */
+  /** A browser does not tell a page why a handshake was rejected: ask again in a way that answers. */
   async #reason({ error, ready }) {
     if (ready) return `The stream broke: ${error.message}`;
     const { name, version } = this.#model;
     try {
       await get(`v1/models/${encodeURIComponent(name)}?version=${encodeURIComponent(version)}`);
-      return "The server refused the stream; it may be full.";
+      return "The server rejected the stream; it may be full.";
     } catch (said) {
-      return said instanceof HttpError ? `The server refused the stream: ${said.message}` : "The server does not answer.";
+      return said instanceof HttpError ? `The server rejected the stream: ${said.message}` : "The server does not answer.";
     }
   }
 
   #summary({ updates, samples, source }) {
-    const sum = `It read ${updates.length.toLocaleString("en")} of ${counted(samples, "sample")} (${percent(updates.length, samples)}).`;
+    const sum = `${counted(updates.length, "update")} on ${counted(samples, "sample")} (${percent(updates.length, samples)}).`;
     if (source.answer === undefined || !updates.length) return sum;
-    return `${sum} The sum is ${source.answer.toFixed(3)}; it says ${updates.at(-1).y[0].toFixed(3)}.`;
+    return `${sum} The sum is ${source.answer.toFixed(3)}; the network’s output is ${updates.at(-1).y[0].toFixed(3)}.`;
   }
 
   #heard(state) {
@@ -243,8 +243,8 @@ export class Playground {
     else if (state.kind === "lost") this.#say(`Connection lost. Trying again (try ${state.attempt}).`, "warn");
     else {
       const how = state.resumed
-        ? "the server still knew the stream"
-        : `the server had forgotten the stream, so the samples that it had read were sent again`;
+        ? "the server resumed the stream"
+        : `the server no longer had the stream, so its samples were sent again`;
       this.#say(`Reconnected after ${(state.ms / 1000).toFixed(1)} s: ${how}. Nothing was lost.`);
     }
   }
@@ -338,7 +338,7 @@ export class Playground {
     const cost = updateCost(this.#model);
     const bytes = 4 * this.#model.features.length;
     at("share").querySelector("i").style.width = `${samples ? (100 * read) / samples : 0}%`;
-    at("share").setAttribute("aria-label", `${read} of ${samples} samples read`);
+    at("share").setAttribute("aria-label", `${read} updates on ${samples} samples`);
     const tiles = {
       read: [percent(read, samples), `${read.toLocaleString("en")} of ${samples.toLocaleString("en")} samples`],
       saved: [percent(samples - read, samples), `${short((samples - read) * cost)} of ${short(samples * cost)} multiply-accumulates`],
@@ -396,7 +396,7 @@ export class Playground {
     }
     values.forEach((value, index) => this.#showPixel(cells.children[index], value, index));
     const read = this.#player ? values.filter((_, t) => this.#player.mark(t) === READ && t < this.#player.head).length : 0;
-    cells.setAttribute("aria-label", `What the network gets: ${grid.side} by ${grid.side} pixels; ${read} read so far`);
+    cells.setAttribute("aria-label", `What the network gets: ${grid.side} by ${grid.side} pixels; ${read} updates so far`);
   }
 
   #showPixel(cell, ink, t) {

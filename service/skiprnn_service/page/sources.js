@@ -69,7 +69,7 @@ export async function deviceMotion() {
   if (!("DeviceMotionEvent" in window)) throw new Error("This browser does not tell pages about motion.");
   if (!isSecureContext) throw new Error("Browsers tell about motion only over HTTPS, or on the machine itself.");
   const answer = await DeviceMotionEvent.requestPermission?.();
-  if (answer && answer !== "granted") throw new Error("Leave to read the motion sensors was not given.");
+  if (answer && answer !== "granted") throw new Error("Permission to use the motion sensors was not given.");
   const rows = [];
   let latest = null;
   const listen = (event) => (latest = sampleOf(event) ?? latest);

@@ -1,4 +1,4 @@
-"""The server's messages against the client's reading of them, which was written from docs/protocol.md."""
+"""The server's messages against the client's reading of them, which was written from docs/reference/protocol.md."""
 
 import json
 import struct

@@ -1,0 +1,10 @@
+"""`skiprnn score`: a file of whole sequences through a bundle, without a server.
+
+command     the options, the progress bar, the summary
+run         one run: what is scored by what, and what of it is done
+parts       the chunks that are done, on the disk: a stopped run resumes from them
+"""
+
+from skiprnn_cli.score.command import score
+
+__all__ = ["score"]

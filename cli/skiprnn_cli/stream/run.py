@@ -1,0 +1,150 @@
+"""One source through one stream: its pace, its connections, what is shown of it."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from skiprnn_cli.stream.picture import Picture
+from skiprnn_cli.stream.sources import Format, Source, open_source
+from skiprnn_cli.stream.view import JsonLines, PlainLines, View
+
+if TYPE_CHECKING:
+    from skiprnn_client import Ready
+
+T = TypeVar("T")
+
+
+class Run:
+    """One source through one stream, however often it connects.
+
+    The client asks for a sample when the one before is settled, so what it asks for and what it hands out, in that
+    order, is all that a view needs.
+
+    Args:
+        source: name of a file; - is standard input.
+        format: of the source; None: from its name.
+        sample_rate: Hz; None: as fast as samples come.
+        real_time: without a sample_rate, that of the recording, else of the model.
+        wake: do not send samples that the network skips.
+        json: show JSON lines.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        format: Format | None,
+        *,
+        sample_rate: float | None,
+        real_time: bool,
+        wake: bool,
+        json: bool,
+    ) -> None:
+        self._source, self._format, self._wake, self._json = source, format, wake, json
+        self._sample_rate, self._real_time = sample_rate, real_time
+        self._ready: Ready | None = None
+        self._view: View | None = None
+        self._requested_at = 0.0
+
+    def pump(self, url: str, *, retry_timeout_seconds: float, **options: Any) -> None:
+        """Stream until the source ends. `options` are those of `stream_sync`; its errors are raised."""
+        from skiprnn_client import RetryPolicy, stream_sync
+
+        retry = RetryPolicy(retry_timeout_seconds=retry_timeout_seconds) if retry_timeout_seconds else None
+        options |= {"wake": self._wake, "retry": retry, "on_ready": self._on_ready}
+        with (
+            _client_log(self._notice),
+            ExitStack() as self._shown,
+            closing(stream_sync(url, self._samples(), **options)) as updates,
+        ):
+            for update in updates:
+                assert self._view is not None  # updates answer samples
+                self._view.add_update(update, self._round_trip())
+
+    def interrupted(self) -> str:
+        """The message for an interrupted stream: how to resume it, once its name is known."""
+        known = self._ready and f"; --stream-id {self._ready.stream_id} resumes the stream"
+        return f"interrupted{known or ''}"
+
+    def _notice(self, text: str) -> None:
+        if self._view is None:  # before the first sample
+            typer.echo(text, err=True)
+        else:
+            self._view.notice(text)
+
+    def _round_trip(self) -> float | None:
+        """Seconds. Only with `wake` is every sample answered before the next is asked for."""
+        return time.perf_counter() - self._requested_at if self._wake else None
+
+    def _on_ready(self, ready: "Ready") -> None:
+        if self._ready is not None:
+            self._notice("connected again")
+        self._ready = self._ready or ready
+
+    def _samples(self) -> Iterator[list[float]]:
+        """Called once the server is ready."""
+        assert self._ready is not None
+        with open_source(self._source, self._ready.features, self._format) as source:
+            self._view = view = self._shown.enter_context(self._new_view(self._ready, source))
+            for x in _paced(source.samples, self._pace(self._ready, source)):
+                view.add_sample(x)
+                self._requested_at = time.perf_counter()
+                yield x
+
+    def _pace(self, ready: "Ready", source: Source) -> float | None:
+        """Samples a second; None: as fast as they come."""
+        if self._sample_rate or not self._real_time:
+            return self._sample_rate
+        rate = source.sample_rate or ready.facts.get("sample_rate")
+        if not rate:
+            raise ValueError(
+                "--real-time: expected a recording or a model that states its sample rate, got neither; "
+                "give --sample-rate"
+            )
+        return float(rate)
+
+    def _new_view(self, ready: "Ready", source: Source) -> View:
+        console = Console()
+        if self._json:
+            return JsonLines(ready, console=console, wake=self._wake)
+        if console.is_terminal:
+            return Picture(ready, console=console, wake=self._wake, length=source.length)
+        return PlainLines(ready, console=console, wake=self._wake)
+
+
+class _Handler(logging.Handler):
+    """Passes messages of a logger on."""
+
+    def __init__(self, notice: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._notice = notice
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._notice(record.getMessage())
+
+
+@contextmanager
+def _client_log(notice: Callable[[str], None]) -> Iterator[None]:
+    """What the client logs of broken connections goes to `notice`, for the length of the block."""
+    log, handler = logging.getLogger("skiprnn_client"), _Handler(notice)
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def _paced(items: Iterable[T], rate: float | None) -> Iterator[T]:
+    """`rate` items a second. What was late is made up for."""
+    start = time.monotonic()
+    for number, item in enumerate(items):
+        if rate is not None:
+            time.sleep(max(start + number / rate - time.monotonic(), 0))
+        yield item

@@ -1,0 +1,121 @@
+"""Files and pipes → samples, one at a time: CSV, NumPy's .npy, WAV."""
+
+import io
+import sys
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from skiprnn_cli.stream.csv_lines import read_samples
+
+_FRAMES = 1024  # of a WAV file, read at once
+_SCALES = {1: 2.0**7, 2: 2.0**15, 3: 2.0**23, 4: 2.0**31}  # by bytes a sample
+
+
+class Format(StrEnum):
+    """Of a source."""
+
+    CSV = "csv"
+    NPY = "npy"
+    WAV = "wav"
+
+
+class SourceError(ValueError):
+    """A source that does not hold samples of the model; the message has what was expected."""
+
+
+class Source(NamedTuple):
+    """Samples as they come. `sample_rate`: Hz, as recorded; `length`: samples; None: the source does not state it."""
+
+    samples: Iterator[list[float]]
+    sample_rate: float | None = None
+    length: int | None = None
+
+
+def check_readable(name: str) -> None:
+    """Raise OSError where a source cannot be opened: before a stream is."""
+    if name != "-":
+        Path(name).open("rb").close()
+
+
+@contextmanager
+def open_source(name: str, features: int, format: Format | None = None) -> Iterator[Source]:
+    """A source of samples of `features` numbers, for the length of the block.
+
+    Args:
+        name: of a file; - is standard input.
+        format: None: from the ending of the name; CSV where that is none of them.
+
+    Raises:
+        OSError: the file cannot be read.
+        SourceError, CsvError: it does not hold such samples. CSV and WAV are read on the way, so this may come late.
+    """
+    format = format or _format_of(name)
+    if name == "-":
+        yield _standard_input(format, features)
+    elif format is Format.NPY:
+        yield _array(np.load(name, mmap_mode="r", allow_pickle=False), features, name)
+    elif format is Format.WAV:
+        with Path(name).open("rb") as file:
+            yield _wav(file, features, name)
+    else:
+        with Path(name).open(encoding="utf-8-sig", newline="") as lines:
+            yield Source(read_samples(lines, features, source=name))
+
+
+def _format_of(name: str) -> Format:
+    ending = Path(name).suffix.lower().removeprefix(".")
+    return Format(ending) if ending in set(Format) else Format.CSV
+
+
+def _standard_input(format: Format, features: int) -> Source:
+    match format:
+        case Format.NPY:
+            whole = io.BytesIO(sys.stdin.buffer.read())
+            return _array(np.load(whole, allow_pickle=False), features, "-")
+        case Format.WAV:
+            return _wav(sys.stdin.buffer, features, "-")
+    return Source(read_samples(sys.stdin, features, source="-"))
+
+
+def _array(array: Any, features: int, name: str) -> Source:
+    """[T, F], or [T] for a model of one feature."""
+    shape = getattr(array, "shape", ())
+    rows = array[:, np.newaxis] if len(shape) == 1 and features == 1 else array
+    if rows.ndim != 2 or rows.shape[1] != features or rows.dtype.kind not in "fiub":
+        raise SourceError(f"{name}: expected numbers [T, {features}], got {array.dtype} {list(shape)}")
+    return Source((row.tolist() for row in rows), length=len(rows))
+
+
+def _wav(file: IO[bytes], features: int, name: str) -> Source:
+    """Channels as features, from −1 to 1."""
+    try:
+        sound = wave.open(file)  # noqa: SIM115 - the file is closed by whoever opened it
+    except (wave.Error, EOFError) as error:
+        raise SourceError(f"{name}: expected PCM in a WAV file: {error}") from error
+    if sound.getnchannels() != features:
+        expected = f"{features} channels, as the model has features"
+        raise SourceError(f"{name}: expected {expected}, got {sound.getnchannels()}")
+    return Source(_frames(sound), sample_rate=float(sound.getframerate()), length=sound.getnframes())
+
+
+def _frames(sound: wave.Wave_read) -> Iterator[list[float]]:
+    width, channels = sound.getsampwidth(), sound.getnchannels()
+    while data := sound.readframes(_FRAMES):
+        whole = len(data) - len(data) % (width * channels)  # a pipe may end anywhere
+        values = _integers(np.frombuffer(data[:whole], np.uint8), width) / _SCALES[width]
+        yield from values.reshape(-1, channels).tolist()
+
+
+def _integers(data: Any, width: int) -> Any:
+    """PCM of 8 bits is unsigned, of more bits signed and little-endian (the RIFF WAVE format)."""
+    if width == 1:
+        return data.astype(np.int32) - 128
+    padded = np.zeros((len(data) // width, 4), np.uint8)  # the sample's bytes at the top of 32 bits
+    padded[:, 4 - width :] = data.reshape(-1, width)
+    return padded.view("<i4")[:, 0] >> (8 * (4 - width))

@@ -1,0 +1,111 @@
+"""What `skiprnn stream` shows: JSON lines, plain lines, or a live picture in the terminal (`picture.py`)."""
+
+import json
+from collections import deque
+from collections.abc import Sequence
+from statistics import median
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from skiprnn_client import Ready, Update
+
+TOP_CLASSES = 3
+_ROUND_TRIPS = 256  # the latest, for the median
+
+
+class View:
+    """Counts samples and updates. Subclasses show them.
+
+    Args:
+        ready: what the server sent about the model.
+        console: where to write.
+        wake: samples that the network skips are not sent; else all are.
+    """
+
+    def __init__(self, ready: "Ready", *, console: Console, wake: bool = True) -> None:
+        self.ready, self.console, self.wake = ready, console, wake
+        self.samples = self.updates = 0
+        self._round_trips = deque[float](maxlen=_ROUND_TRIPS)
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End with the summary."""
+        self.console.print(self.summary(), style="dim", highlight=False)
+
+    def add_sample(self, x: Sequence[float]) -> None:  # noqa: ARG002
+        """Count the next sample."""
+        self.samples += 1
+
+    def add_update(self, update: "Update", round_trip: float | None) -> None:  # noqa: ARG002
+        """Count an update. `round_trip`: seconds from its sample to here; None: not known."""
+        self.updates += 1
+        if round_trip is not None:
+            self._round_trips.append(round_trip)
+
+    def notice(self, text: str) -> None:
+        """Show a message that is not about samples, such as a lost connection."""
+        typer.echo(text, err=True)
+
+    def summary(self) -> str:
+        """One line about all samples so far."""
+        sent, rate = (percent(count, self.samples) for count in (self.sent, self.updates))
+        return f"{self.samples:,} samples: {self.sent:,} sent ({sent}), {self.updates:,} updates ({rate})"
+
+    @property
+    def sent(self) -> int:
+        """Samples that were sent: with `wake` those that update the network."""
+        return self.updates if self.wake else self.samples
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds, median of the latest; None before the first."""
+        return median(self._round_trips) if self._round_trips else None
+
+
+class JsonLines(View):
+    """An object a line for every update, and nothing else."""
+
+    def add_update(self, update: "Update", round_trip: float | None) -> None:
+        super().add_update(update, round_trip)
+        outputs = [float(str(value)) for value in update.y]  # the shortest digits that are this float32
+        fields = {"t": update.t, "label": update.label, "y": outputs}
+        self.console.file.write(json.dumps(fields, ensure_ascii=False) + "\n")
+        self.console.file.flush()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """No summary: these lines are for programs."""
+
+
+class PlainLines(View):
+    """A line for every update: for logs and pipes."""
+
+    def add_update(self, update: "Update", round_trip: float | None) -> None:
+        super().add_update(update, round_trip)
+        outputs = "  ".join(f"{value:.3f} {name}" for name, value in top(update, self.ready))
+        self.console.file.write(f"t={update.t}  {outputs}\n")
+        self.console.file.flush()
+
+
+def top(update: "Update", ready: "Ready") -> list[tuple[str, float]]:
+    """The most probable classes, or the first outputs where there are no classes."""
+    outputs = [float(value) for value in update.y]
+    if not ready.classes:
+        return [(f"y{index}", value) for index, value in enumerate(outputs[:TOP_CLASSES])]
+    ranked = sorted(zip(ready.classes, outputs, strict=True), key=lambda pair: -pair[1])
+    return ranked[:TOP_CLASSES]
+
+
+def percent(part: int, whole: int) -> str:
+    """12.3 %; – of nothing."""
+    return f"{100 * part / whole:.1f} %" if whole else "–"

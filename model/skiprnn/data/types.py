@@ -1,0 +1,57 @@
+"""What a task's data is made of: a signal, a batch of sequences, and a whole data set ready to train on."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Signal = NDArray[np.float32]  # [T, F]
+
+
+class Batch(NamedTuple):
+    """Sequences that are processed together.
+
+    Attributes:
+        x: [B, T, F], raw units.
+        y: classes [B] or, of every sample, [B, T]; values [B, K]; labels of every sample [B, T, K].
+        lengths: [B], samples of each padded sequence; None when none is padded.
+        weights: [B, T], how much the answer after each sample counts; None: as the recipe says.
+    """
+
+    x: Tensor
+    y: Tensor
+    lengths: Tensor | None = None
+    weights: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        lengths, weights = (None if part is None else part.to(device) for part in self[2:])
+        return Batch(self.x.to(device), self.y.to(device), lengths, weights)
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """A task's data, ready to train on.
+
+    Attributes:
+        network: the fields of NetworkConfig that the data decides: input_size, output_size, task, classes, …
+        epoch: a random generator → the training batches of one epoch.
+        batches: how many these are.
+        validation: batches for model selection and for the log.
+        test: batches for the figures that are reported; when empty, the validation batches are used.
+        mean, std: [F], of the training samples; None leaves samples as they are.
+        samples: a few real sequences, [T, F] each, on which an export is compared with torch.
+    """
+
+    network: Mapping[str, Any]
+    epoch: Callable[[np.random.Generator], Iterator[Batch]]
+    batches: int
+    validation: Sequence[Batch]
+    test: Sequence[Batch] = ()
+    mean: Tensor | None = None
+    std: Tensor | None = None
+    samples: Sequence[Signal] = ()

@@ -1,0 +1,62 @@
+"""The figures of a run: what training.json and a results file say about it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from skiprnn.data.types import Batch, Data
+from skiprnn.network import SkipNetwork
+from skiprnn.training.evaluation import evaluate
+from skiprnn.training.experiment import Experiment
+from skiprnn.training.run_folder import RENAMED_FIGURES
+
+_THRESHOLDS = (
+    0.5,
+    0.6,
+    0.7,
+    0.8,
+    0.9,
+    1.0,
+)  # of the gate at run time, at which a trained network is evaluated
+
+
+def figures_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict[str, Any]:
+    """A trained network's figures on the test batches (the validation batches where there are none).
+
+    `update_rate` is in [0, 1]; `updates` and `samples` are means over the sequences.
+    """
+    recipe, metric = experiment.recipe, experiment.task.metric
+    batches = data.test or data.validation
+    found = evaluate(network, batches, metric, recipe)
+    figures = experiment.identity() | {
+        "metric": metric.name,
+        metric.name: found.metric,
+        "update_rate": found.update_rate,
+        "updates": found.updates,
+        "samples": found.samples,
+        "lambda": recipe.lambda_,
+        "target_rate": recipe.target_rate,
+        "schedule": recipe.schedule,
+        "cell": recipe.cell,
+        "hidden_size": recipe.hidden_size,
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+        "torch": torch.__version__,
+    }
+    if metric.solved is not None:
+        figures["solved"] = metric.is_solved(found.metric)
+    if recipe.schedule is None:
+        figures["thresholds"] = list(_thresholds(experiment, network, batches))
+    return figures | {old: figures[new] for old, new in RENAMED_FIGURES.items()}  # for this release
+
+
+def _thresholds(
+    experiment: Experiment, network: SkipNetwork, batches: Sequence[Batch]
+) -> Iterator[dict[str, float]]:
+    """The same network at higher thresholds of the gate: fewer updates, without training."""
+    metric, trained = experiment.task.metric, network.rnn.threshold
+    for threshold in _THRESHOLDS:
+        network.rnn.threshold = threshold
+        found = evaluate(network, batches, metric, experiment.recipe)
+        yield {"threshold": threshold, metric.name: found.metric, "update_rate": found.update_rate}
+    network.rnn.threshold = trained

@@ -1,0 +1,129 @@
+"""One objective under Lightning's loop, and what follows every epoch: evaluate, log, look for collapse."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+from skiprnn.data.types import Batch, Data
+from skiprnn.losses import update_rate
+from skiprnn.network import SkipNetwork
+from skiprnn.recipe import learning_rate_factor
+from skiprnn.training.clipping import GradientClip
+from skiprnn.training.collapse import Collapse
+from skiprnn.training.evaluation import evaluate, forced_gates
+from skiprnn.training.experiment import Experiment
+from skiprnn.training.objective import charges_every_step, target_rate, task_loss, update_cost
+from skiprnn.training.run_folder import RunFolder
+
+_log = logging.getLogger(__name__)
+
+
+class Learner(lightning.LightningModule):
+    """One objective, and what is done after every epoch: evaluate, log, look for collapse."""
+
+    multiplier: Tensor
+
+    def __init__(self, network: SkipNetwork, experiment: Experiment, data: Data, folder: RunFolder) -> None:
+        super().__init__()
+        self.network, self._experiment, self._data, self._folder = network, experiment, data, folder
+        self._recipe = experiment.recipe
+        self._every_step = charges_every_step(network, experiment.recipe)
+        self._steps = experiment.recipe.epochs * data.batches
+        self.collapse = Collapse(experiment.recipe)
+        self._clip = GradientClip(experiment.recipe.clip, experiment.recipe.clip_ratio, groups=2)
+        self.register_buffer("multiplier", torch.zeros(()))  # in checkpoints, for resuming
+
+    @property
+    def progress(self) -> float:
+        """Share of the training that is over."""
+        return self.global_step / self._steps
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take a checkpoint of an earlier release, which called the multiplier `pressure`."""
+        state = checkpoint["state_dict"]
+        if "pressure" in state:
+            state["multiplier"] = state.pop("pressure")
+
+    def train_dataloader(self) -> "_Epoch":
+        return _Epoch(self._data, (self._experiment.seed, self.current_epoch, self.global_rank))
+
+    def on_train_start(self) -> None:
+        x = self._data.validation[0].x[:1].to(self.device)
+        _log.info("unrolls on %s by %s", self.device, self.network.rnn.choose_backend(x))
+
+    def on_train_epoch_start(self) -> None:
+        self._losses: list[Tensor] = []
+        torch.manual_seed(hash((self._experiment.seed, self.current_epoch)) % 2**63)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
+        forced = forced_gates(self._recipe, batch.x)
+        logits, gates, _ = self.network(
+            batch.x, batch.lengths, forced_gates=forced, every_step=self._every_step
+        )
+        loss = task_loss(self.network, logits, batch, self._recipe.label_smoothing)
+        self._losses.append(loss.detach())
+        self.log("step_loss", loss, prog_bar=True, batch_size=len(batch.x))
+        cost = update_cost(self._recipe, gates, batch.lengths, self.progress, self.multiplier.clone())
+        self._adapt(update_rate(gates.detach(), batch.lengths))
+        return loss + cost
+
+    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
+        """In place of Lightning's, which knows a fixed limit alone."""
+        self._clip([group["params"] for group in optimizer.param_groups])
+
+    def _adapt(self, rate: Tensor) -> None:
+        """Raise the Lagrange multiplier while the update rate is above its target, lower it while it is below."""
+        self.log("step_rate", rate, prog_bar=True, batch_size=1)
+        if self._recipe.target_rate is not None:
+            self.multiplier += self._recipe.dual_step_size * (rate - target_rate(self._recipe, self.progress))
+
+    def on_train_epoch_end(self) -> None:
+        metric = self._experiment.task.metric
+        result = evaluate(self.network, self._data.validation, metric, self._recipe)
+        line = {
+            "train_loss": float(torch.stack(self._losses).mean()),
+            metric.name: result.metric,
+            "loss": result.loss,
+            "rate": result.update_rate,
+            "updates": result.updates,
+            "objective": result.objective(self._recipe),
+        }
+        for name, value in line.items():
+            self.log(name, value, prog_bar=name in (metric.name, "rate"), batch_size=1)
+        if self.global_rank == 0:
+            self._folder.log({"epoch": self.current_epoch, "steps": self.global_step} | line)
+        if self.collapse.detected(result, self.progress):
+            self.trainer.should_stop = True
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Adam (AdamW without decay is Adam), the gate as a group of its own."""
+        recipe, gate = self._recipe, list(self.network.rnn.gate.parameters())
+        rest = [weight for weight in self.network.parameters() if all(weight is not other for other in gate)]
+        groups: list[dict[str, Any]] = [
+            {"params": rest},
+            {"params": gate, "lr": recipe.learning_rate * recipe.gate_learning_rate, "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(recipe, step / self._steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class _Epoch:
+    """The training batches of one epoch; iterating again gives the same ones."""
+
+    def __init__(self, data: Data, seed: tuple[int, ...]) -> None:
+        self._data, self._seed = data, seed
+
+    def __len__(self) -> int:
+        return self._data.batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self._data.epoch(np.random.default_rng(self._seed))

@@ -1,0 +1,86 @@
+"""What training minimises: the task's loss, and the cost of updates at this point of the training."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from skiprnn.data.types import Batch
+from skiprnn.losses import budget_loss, target_rate_loss, update_rate
+from skiprnn.network import SkipNetwork
+from skiprnn.recipe import Recipe
+
+
+def charges_every_step(network: SkipNetwork, recipe: Recipe) -> bool:
+    """Does the answer after every sample count in the loss, or only the one after the last?"""
+    return recipe.every_step or network.config.task == "step_classification"
+
+
+def task_loss(network: SkipNetwork, logits: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
+    """Cross entropy, binary cross entropy (multi-label), or the paper's ½·MSE in normalised units; a scalar.
+
+    Args:
+        logits: [B, K] after the last sample, or [B, T, K] after every one.
+        batch: its weights count [B, T, K] alone.
+    """
+    if network.config.task == "sequence_regression":
+        target = (batch.y - network.output_mean) / network.output_std
+        return 0.5 * F.mse_loss(logits, target)
+    if logits.ndim == 2:
+        return _losses(network, logits, batch.y, label_smoothing).mean()
+    B, T, _ = logits.shape
+    every = batch.y if batch.y.ndim > 1 else batch.y.unsqueeze(1).expand(B, T)
+    losses = _losses(network, logits.flatten(0, 1), every.flatten(0, 1), label_smoothing).view(B, T)
+    weights = _weights(network, batch, T)
+    return (losses * weights).sum() / weights.sum()
+
+
+def _losses(network: SkipNetwork, logits: Tensor, y: Tensor, label_smoothing: float) -> Tensor:
+    """[N, K] → [N]"""
+    if network.config.multi_label:
+        return F.binary_cross_entropy_with_logits(logits, y, reduction="none").mean(dim=1)
+    return F.cross_entropy(logits, y, reduction="none", label_smoothing=label_smoothing)
+
+
+def _weights(network: SkipNetwork, batch: Batch, T: int) -> Tensor:
+    """[B, T]: the batch's own; else one for a task of steps, and growing with t for one of sequences."""
+    t = torch.arange(T, device=batch.x.device)
+    if batch.weights is not None:
+        weights = batch.weights
+    elif network.config.task == "step_classification":
+        weights = torch.ones_like(batch.x[..., 0])
+    else:
+        weights = ((t + 1) / T).expand(len(batch.x), T)
+    return weights if batch.lengths is None else weights * (t < batch.lengths.unsqueeze(1))
+
+
+def update_cost(
+    recipe: Recipe, gates: Tensor, lengths: Tensor | None, progress: float, multiplier: Tensor | None = None
+) -> Tensor:
+    """The cost of updates, a scalar; 0 with a fixed schedule.
+
+    With λ it is λ · Σ u (eq. 11). With a target rate μ it is rate_weight · (r − μ)² + m · (r − μ), the augmented
+    Lagrangian of r = μ for the update rate r of the batch.
+
+    Args:
+        gates: [B, T].
+        lengths: [B], samples of each padded sequence; None when none is padded.
+        progress: share of the training that is over; the ramp ends at `recipe.ramp`.
+        multiplier: m, a scalar that `Learner` adapts; None is 0.
+    """
+    if recipe.schedule is not None:
+        return gates.new_zeros(())
+    if recipe.target_rate is None:
+        return budget_loss(gates, _ramped(recipe, progress) * recipe.lambda_)
+    target = target_rate(recipe, progress)
+    cost = recipe.rate_weight * target_rate_loss(gates, target, lengths)
+    return cost if multiplier is None else cost + multiplier * (update_rate(gates, lengths) - target)
+
+
+def target_rate(recipe: Recipe, progress: float) -> float:
+    """μ at this point of the training: over the ramp it goes from the gate's first update rate to the recipe's."""
+    first = recipe.first_rate
+    return first + _ramped(recipe, progress) * ((recipe.target_rate or 1.0) - first)
+
+
+def _ramped(recipe: Recipe, progress: float) -> float:
+    return min(1.0, progress / recipe.ramp) if recipe.ramp else 1.0

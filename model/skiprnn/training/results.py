@@ -1,0 +1,80 @@
+"""Results files of runs → a table: mean ± standard deviation over the seeds of every setting.
+
+    python -m skiprnn.training.results runs/adding.jsonl …
+
+A setting is all of a run but its seed (and its fold, where subjects are held out in turn).
+"""
+
+import argparse
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from skiprnn.training.run_folder import with_current_keys
+
+_OPTIONS = {"fold"}  # of these a setting has all values
+
+
+def table(figures: Iterable[dict[str, Any]]) -> str:
+    """A Markdown table, a row a setting in the order of appearance. Figures of earlier releases are taken too."""
+    settings: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for entry in map(with_current_keys, figures):
+        settings[_setting(entry)].append(entry)
+    rows = [_row(setting, runs) for setting, runs in settings.items()]
+    head = ("task", "cell", "gate", "epochs", "metric", "value", "update rate", "updates", "solved", "runs")
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows))
+
+
+def _setting(entry: dict[str, Any]) -> tuple[str, ...]:
+    options = {name: value for name, value in entry["options"].items() if name not in _OPTIONS}
+    named = ", ".join(f"{name} {value}" for name, value in options.items())
+    task = f"{entry['task']} ({named})" if named else entry["task"]
+    return (
+        task,
+        f"{entry['cell']} {entry['hidden_size']}",
+        _gate(entry),
+        str(entry["epochs"]),
+        entry["metric"],
+    )
+
+
+def _gate(entry: dict[str, Any]) -> str:
+    schedule, rate = entry["schedule"], entry["target_rate"]
+    if schedule:
+        return "every sample" if rate == 1 else f"{schedule} {rate:g}"
+    return f"λ = {entry['lambda']:g}" if rate is None else f"target rate {rate:g}"
+
+
+def _row(setting: Sequence[str], runs: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    metric = setting[-1]
+    solved = [entry["solved"] for entry in runs if "solved" in entry]
+    return (
+        *setting[:-1],
+        metric.replace("_", " "),
+        _mean([entry[metric] for entry in runs], ".4g" if "error" not in metric else ".2e"),
+        _mean([100 * entry["update_rate"] for entry in runs], ".1f") + " %",
+        f"{_mean([entry['updates'] for entry in runs], '.1f')} of {statistics.fmean(e['samples'] for e in runs):.0f}",
+        f"{sum(solved)} of {len(solved)}" if solved else "",
+        str(len(runs)),
+    )
+
+
+def _mean(values: Sequence[float], form: str) -> str:
+    spread = f" ± {statistics.stdev(values):{form}}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):{form}}{spread}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m skiprnn.training.results", description="Tabulate the results files of runs."
+    )
+    parser.add_argument("files", type=Path, nargs="+", help="files that `skiprnn train --results-file` wrote")
+    lines = [line for path in parser.parse_args().files for line in path.read_text("utf-8").splitlines()]
+    print(table(json.loads(line) for line in lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""The folder of a training run: what is in it, and that it is not overwritten.
+
+recipe.json             task, seed, options and every number of the recipe, written before training begins
+history.jsonl           a line an epoch
+events.out.tfevents…    the same for TensorBoard
+checkpoints/            last.ckpt to resume from, best.ckpt
+network.safetensors, config.json    the trained network (SkipNetwork.save)
+training.json           the figures; export puts them into the bundle
+parity.npz              a few real sequences, on which export holds ONNX against torch
+"""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skiprnn.data.types import Signal
+from skiprnn.recipe import Recipe, renamed_fields, with_current_names
+
+RENAMED_FIGURES = {"rate_target": "target_rate", "cadence": "schedule"}  # old key → new key
+
+_IDENTITY = {"task", "seed", "options"}
+_MAY_CHANGE = {"epochs", "patience"}  # between a run and its resumption
+
+_log = logging.getLogger(__name__)
+
+
+def with_current_keys(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures that any release wrote, with today's keys too."""
+    return {new: figures[old] for old, new in RENAMED_FIGURES.items() if old in figures} | dict(figures)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run, and how its files are written."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.jsonl"
+
+    @property
+    def facts(self) -> Path:
+        return self.path / "training.json"
+
+    @property
+    def sequences(self) -> Path:
+        return self.path / "parity.npz"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    def begin(self, recipe: Recipe, identity: Mapping[str, Any], *, resume: bool) -> bool:
+        """Make the folder and write the recipe; True if there is a checkpoint to resume from.
+
+        Args:
+            identity: what else a run is: task, seed, options.
+
+        Raises:
+            FileExistsError: it holds a run, and `resume` is False.
+            ValueError: the run that it holds is another one; the message names the differences.
+        """
+        asked = json.loads(json.dumps({**identity, **dataclasses.asdict(recipe)}))
+        if self.recipe.is_file():
+            if not resume:
+                raise FileExistsError(
+                    f"{self.path}: expected no run in it, found one; continue it with --resume, or choose another --out"
+                )
+            self._check_same(asked)
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write(self.recipe, json.dumps(asked, indent=2, ensure_ascii=False) + "\n")
+        return self.last.is_file()
+
+    def _check_same(self, asked: Mapping[str, Any]) -> None:
+        begun = self._read_fields()
+        changed = [
+            f"{name}: was {begun.get(name)!r}, now {asked.get(name)!r}"
+            for name in sorted(begun.keys() | asked.keys())
+            if name not in _MAY_CHANGE and begun.get(name) != asked.get(name)
+        ]
+        if changed:
+            raise ValueError(
+                f"{self.path}: expected the run as it began, got other values ({'; '.join(changed)})"
+            )
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Add an epoch to the history; lines of a later epoch, from before a crash, are dropped."""
+        before = [old for old in self.read_history() if old["epoch"] < line["epoch"]]
+        text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in [*before, line])
+        _write(self.history, text)
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """What `log` wrote, in order."""
+        if not self.history.is_file():
+            return []
+        return [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines()]
+
+    def finished(self, epochs: int) -> dict[str, Any] | None:
+        """The figures, if training ended after this many epochs or more, or stopped early."""
+        if not self.facts.is_file():
+            return None
+        figures = self.read_figures()
+        return figures if figures["epochs"] >= epochs or figures["stopped"] else None
+
+    def finish(self, facts: Mapping[str, Any], samples: Sequence[Signal]) -> None:
+        """Write the sequences for export, and last the figures: a run that has them is whole."""
+        arrays: dict[str, Any] = {f"sequence_{index}": x for index, x in enumerate(samples)}
+        np.savez_compressed(self.sequences, **arrays)
+        _write(self.facts, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+
+    def read_figures(self) -> dict[str, Any]:
+        """What `finish` wrote, with today's keys.
+
+        Raises:
+            FileNotFoundError: the folder holds no finished run.
+        """
+        if not self.facts.is_file():
+            raise FileNotFoundError(f"{self.path}: expected a finished run, found no {self.facts.name}")
+        return with_current_keys(json.loads(self.facts.read_text(encoding="utf-8")))
+
+    def read_recipe(self) -> Recipe:
+        """The recipe that `begin` wrote.
+
+        Raises:
+            FileNotFoundError: the folder holds no run.
+        """
+        if not self.recipe.is_file():
+            raise FileNotFoundError(
+                f"{self.path}: expected the folder of a training run, found no {self.recipe.name}"
+            )
+        return Recipe(**{name: value for name, value in self._read_fields().items() if name not in _IDENTITY})
+
+    def _read_fields(self) -> dict[str, Any]:
+        """All of recipe.json, the old names of an earlier release replaced by new ones."""
+        fields = json.loads(self.recipe.read_text(encoding="utf-8"))
+        if renamed := renamed_fields(fields):
+            names = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
+            _log.warning(
+                "warning: %s: %s; the old names go in the release after this one", self.recipe, names
+            )
+        return with_current_names(fields)
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing: an interruption leaves what was there."""
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)

@@ -1,0 +1,139 @@
+"""Train a SkipNetwork on a task: Lightning's loop around one objective, into one folder (run_folder.py).
+
+A run is repeatable: data and dropout of an epoch depend on the seed and the number of the epoch alone, so a run that
+was interrupted and resumed ends with the same weights, bit for bit, as one that was not (same machine, same number
+of threads).
+"""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from skiprnn.data.types import Data
+from skiprnn.network import SkipNetwork
+from skiprnn.recipe import Recipe
+from skiprnn.training.experiment import Experiment, build
+from skiprnn.training.figures import figures_of
+from skiprnn.training.learner import Learner
+from skiprnn.training.run_folder import RunFolder
+
+
+class TrainingInterruptedError(RuntimeError):
+    """SIGINT or SIGTERM ended a training before its last epoch."""
+
+
+def fit(
+    experiment: Experiment, out: Path, *, resume: bool = False, progress_bar: bool = True
+) -> dict[str, Any]:
+    """Train, evaluate and save; return the figures, as in training.json.
+
+    Args:
+        out: the run's folder.
+        resume: continue from its last checkpoint, if there is one.
+        progress_bar: show one on stderr.
+
+    Raises:
+        FileExistsError: `out` holds a run, and `resume` is False.
+        ValueError: it holds another run, or the warm start is of another shape.
+        FileNotFoundError, DownloadError: data or the warm start is not there.
+        TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
+    """
+    data = experiment.load()
+    folder = RunFolder(out)
+    resumes = folder.begin(experiment.recipe, experiment.identity(), resume=resume)
+    if resumes and (figures := folder.finished(experiment.recipe.epochs)) is not None:
+        return figures
+    lightning.seed_everything(experiment.seed, verbose=False)
+    network = build(experiment, data)
+    learner = Learner(network, experiment, data, folder)
+    began = time.monotonic()
+    with _quiet_lightning():
+        trainer = _trainer(experiment.recipe, data, folder, progress_bar=progress_bar)
+        _run(trainer, learner, folder, resumes=resumes)
+    _take(network, folder, experiment.recipe)
+    figures = figures_of(experiment, data, network.cpu()) | {
+        "epochs": trainer.current_epoch,
+        "stopped": trainer.should_stop,
+        "seconds": round(time.monotonic() - began, 1),
+        "warning": learner.collapse.message,
+    }
+    network.save(out)
+    folder.finish(figures, data.samples)
+    return figures
+
+
+def _trainer(recipe: Recipe, data: Data, folder: RunFolder, *, progress_bar: bool) -> lightning.Trainer:
+    callbacks: list[Callback] = [_checkpoints(folder)]
+    if progress_bar:
+        callbacks.append(TQDMProgressBar(refresh_rate=10))
+    if recipe.patience is not None:
+        callbacks.append(EarlyStopping("objective", patience=recipe.patience, check_on_train_epoch_end=True))
+    return lightning.Trainer(
+        max_epochs=recipe.epochs,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(folder.path, name="", version=""),
+        log_every_n_steps=min(10, data.batches),
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        enable_progress_bar=progress_bar,
+        enable_model_summary=False,
+    )
+
+
+def _run(trainer: lightning.Trainer, learner: Learner, folder: RunFolder, *, resumes: bool) -> None:
+    try:
+        trainer.fit(learner, ckpt_path=folder.last if resumes else None, weights_only=True)
+    except SystemExit as end:  # Lightning's answer to both signals; its status of SIGTERM would be 0
+        message = f"{folder.path}: interrupted in epoch {trainer.current_epoch}; continue with --resume"
+        raise TrainingInterruptedError(message) from end
+
+
+def _checkpoints(folder: RunFolder) -> ModelCheckpoint:
+    """After every epoch last.ckpt; best.ckpt where the objective fell."""
+    return ModelCheckpoint(
+        folder.checkpoints,
+        filename="best",
+        monitor="objective",
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def _take(network: SkipNetwork, folder: RunFolder, recipe: Recipe) -> None:
+    """Put the weights that `recipe.keep` names into the network."""
+    if recipe.keep == "last":
+        return
+    checkpoint = torch.load(folder.checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+    weights = {
+        name: weight for name, weight in checkpoint["state_dict"].items() if name.startswith("network.")
+    }
+    network.load_state_dict({name.removeprefix("network."): weight for name, weight in weights.items()})
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Hide Lightning's messages about its own parts: users cannot act on them."""
+    loggers = [
+        logging.getLogger(f"lightning.pytorch.{part}") for part in ("utilities.rank_zero", "callbacks")
+    ]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)")
+            warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty", UserWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,115 @@
+"""Files and pipes → samples."""
+
+import io
+import sys
+import wave
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from skiprnn_cli.stream.csv_lines import CsvError
+from skiprnn_cli.stream.sources import Format, SourceError, open_source
+
+ROWS = np.array([[0.5, -0.25], [0.125, 0.75], [-1.0, 0.0]])
+
+
+def write_wav(file: Any, rows: np.ndarray[Any, Any], width: int, rate: int = 8000) -> None:
+    values = np.round(rows * 2.0 ** (8 * width - 1)).astype(np.int64) + (128 if width == 1 else 0)
+    data = values.astype("<i8").view(np.uint8).reshape(*rows.shape, 8)[..., :width].tobytes()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((rows.shape[1], width, rate, 0, "NONE", ""))
+        sound.writeframes(data)
+
+
+def read(path: str | Path, features: int = 2, format: Format | None = None) -> list[list[float]]:
+    with open_source(str(path), features, format) as source:
+        return list(source.samples)
+
+
+def test_csv_is_read_by_its_name_or_for_want_of_one(tmp_path: Path) -> None:
+    for name in ("run.csv", "run.txt", "run"):
+        (tmp_path / name).write_text("a,b\n1,2\n")
+        assert read(tmp_path / name) == [[1, 2]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+def test_an_array_is_read_row_by_row(tmp_path: Path, dtype: str) -> None:
+    np.save(tmp_path / "run.npy", (8 * ROWS).astype(dtype))
+    with open_source(str(tmp_path / "run.npy"), 2) as source:
+        assert source.length == 3
+        assert list(source.samples) == (8 * ROWS).tolist()
+
+
+def test_a_line_of_numbers_does_for_one_feature(tmp_path: Path) -> None:
+    np.save(tmp_path / "run.npy", np.arange(3.0))
+    assert read(tmp_path / "run.npy", 1) == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+def test_sound_is_read_from_minus_one_to_one(tmp_path: Path, width: int) -> None:
+    path = tmp_path / "run.wav"
+    write_wav(str(path), ROWS, width)
+    with open_source(str(path), 2) as source:
+        assert (source.sample_rate, source.length) == (8000, 3)
+        assert list(source.samples) == ROWS.tolist()
+
+
+@pytest.mark.parametrize("format", [Format.CSV, Format.NPY, Format.WAV])
+def test_every_format_is_read_from_standard_input(monkeypatch: pytest.MonkeyPatch, format: Format) -> None:
+    data = io.BytesIO()
+    match format:
+        case Format.CSV:
+            np.savetxt(data, ROWS, delimiter=",")
+        case Format.NPY:
+            np.save(data, ROWS)
+        case Format.WAV:
+            write_wav(data, ROWS, 2)
+    pipe = io.BytesIO(data.getvalue())
+    text = io.TextIOWrapper(pipe)
+    monkeypatch.setattr(
+        sys,
+        "stdin",
+        SimpleNamespace(buffer=pipe, __iter__=text.__iter__) if format is not Format.CSV else text,
+    )
+    assert read("-", format=format) == ROWS.tolist()
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((4, 3)), r"expected numbers \[T, 2\], got float64 \[4, 3\]"),
+        (np.zeros(4), r"expected numbers \[T, 2\], got float64 \[4\]"),
+        (np.array([["a", "b"]]), r"expected numbers \[T, 2\], got <U1 \[1, 2\]"),
+    ],
+)
+def test_another_shape_is_rejected(tmp_path: Path, array: np.ndarray[Any, Any], words: str) -> None:
+    np.save(tmp_path / "run.npy", array)
+    with pytest.raises(SourceError, match=words):
+        read(tmp_path / "run.npy")
+
+
+def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
+    np.save(tmp_path / "run.npy", np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match="Python objects"):
+        read(tmp_path / "run.npy")
+
+
+def test_another_number_of_channels_is_rejected(tmp_path: Path) -> None:
+    write_wav(str(tmp_path / "run.wav"), ROWS, 2)
+    with pytest.raises(SourceError, match="expected 1 channels, as the model has features, got 2"):
+        read(tmp_path / "run.wav", 1)
+
+
+def test_what_is_no_sound_is_rejected(tmp_path: Path) -> None:
+    (tmp_path / "run.wav").write_bytes(b"RIFF\x00\x00")
+    with pytest.raises(SourceError, match="expected PCM in a WAV file"):
+        read(tmp_path / "run.wav")
+
+
+def test_a_format_that_is_given_counts_for_more_than_the_name(tmp_path: Path) -> None:
+    (tmp_path / "run.npy").write_text("1,x\n")
+    with pytest.raises(CsvError):
+        read(tmp_path / "run.npy", format=Format.CSV)

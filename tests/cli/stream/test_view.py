@@ -1,0 +1,57 @@
+"""What is written for every update into a pipe, and the summary."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from skiprnn_cli.stream.view import JsonLines, PlainLines, View, percent, top
+from skiprnn_client import Ready, Update
+
+READY = Ready(stream_id="s", model="m", version="1", features=1, outputs=4, classes=("a", "b", "c", "d"))
+UPDATE = Update(7, np.array([0.1, 0.4, 1 / 3, 0.2], np.float32), "b")
+
+
+def shown(view: type[View], updates: int = 1, *, wake: bool = True) -> str:
+    """What a view writes of eight samples."""
+    console = Console(file=io.StringIO(), width=200)
+    with view(READY, console=console, wake=wake) as lines:
+        for _ in range(8):
+            lines.add_sample([0.0])
+        for _ in range(updates):
+            lines.add_update(UPDATE, 0.5)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def test_json_numbers_are_the_float32_in_the_fewest_digits() -> None:
+    (line,) = shown(JsonLines).splitlines()
+    assert json.loads(line) == {"t": 7, "label": "b", "y": [0.1, 0.4, 0.33333334, 0.2]}
+
+
+def test_a_plain_line_has_the_most_probable_classes_first() -> None:
+    assert shown(PlainLines).splitlines()[0] == "t=7  0.400 b  0.333 c  0.200 d"
+
+
+@pytest.mark.parametrize(("wake", "sent"), [(True, "2 sent (25.0 %)"), (False, "8 sent (100.0 %)")])
+def test_the_summary_counts_samples_and_updates(wake: bool, sent: str) -> None:
+    assert shown(PlainLines, 2, wake=wake).splitlines()[-1] == f"8 samples: {sent}, 2 updates (25.0 %)"
+
+
+def test_the_round_trip_is_the_median() -> None:
+    view = View(READY, console=Console(file=io.StringIO()))
+    assert view.round_trip is None
+    for seconds in (0.1, 9.0, None, 0.2):
+        view.add_update(UPDATE, seconds)
+    assert view.round_trip == 0.2
+
+
+def test_outputs_without_classes_are_numbered_in_their_order() -> None:
+    unnamed = Ready(stream_id="s", model="m", version="1", features=1, outputs=4)
+    assert [name for name, _ in top(UPDATE, unnamed)] == ["y0", "y1", "y2"]
+
+
+def test_a_share_of_nothing_is_a_dash() -> None:
+    assert (percent(1, 8), percent(0, 0)) == ("12.5 %", "–")

@@ -1,0 +1,41 @@
+"""`skiprnn demo`: it serves the dashboard, opens it in a browser, and Ctrl-C ends it well."""
+
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from skiprnn_cli.demo import demo
+from support.bundles import write_random_bundle
+
+COMMAND = "from skiprnn_cli import main; main()"
+
+
+def test_it_serves_the_page_until_ctrl_c(tmp_path: Path) -> None:
+    write_random_bundle(tmp_path / "watch.onnx")
+    command = [sys.executable, "-c", COMMAND, "demo", "--no-open", "--models-dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        page = process.stdout.readline().split()[-1]
+        with urllib.request.urlopen(page) as answer:
+            assert b"<title>skiprnn</title>" in answer.read()
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert stderr == ""
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_dashboard_is_opened_in_a_browser_unless_no_open_is_given(
+    monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    opened = list[str]()
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("threading.Thread.start", lambda thread: thread.run())
+    serve = "skiprnn_service.server.uvicorn_server.serve"
+    monkeypatch.setattr(serve, lambda settings, on_started: on_started(8123))  # noqa: ARG005
+    demo(open_page=wanted, models_dir=None, port=0)
+    assert opened == (["http://127.0.0.1:8123/"] if wanted else [])

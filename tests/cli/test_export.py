@@ -1,0 +1,76 @@
+"""`skiprnn export`: writes the file, prints the figures; a failure ends with the reason and leaves no file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from skiprnn_cli.export import export
+from skiprnn_export import read
+from skiprnn_export.parity import Parity
+from support.networks import small_network
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    small_network().save(folder)
+    np.savez(folder / "parity.npz", recording=np.zeros((50, 3), np.float32))
+    return folder
+
+
+def run(*arguments: str | Path) -> Result:
+    app = typer.Typer()
+    app.command()(export)
+    return CliRunner(env={"COLUMNS": "240"}).invoke(app, [str(argument) for argument in arguments])
+
+
+def test_it_writes_a_bundle_and_prints_the_parity(run_folder: Path, tmp_path: Path) -> None:
+    result = run(run_folder, "--out", tmp_path / "m.onnx")
+    assert result.exit_code == 0
+    assert read(tmp_path / "m.onnx").file_sha256 in result.stdout
+    for words in ("1 real and 8 random sequences", "largest difference", "gate decisions", "differing"):
+        assert words in result.stdout
+
+
+def test_json_has_the_same_figures(run_folder: Path, tmp_path: Path) -> None:
+    said = json.loads(run(run_folder, "--out", tmp_path / "m.onnx", "--json").stdout)
+    assert said["sha256"] == read(tmp_path / "m.onnx").sha256
+    assert said["file_sha256"] == read(tmp_path / "m.onnx").file_sha256
+    assert said["bytes"] == (tmp_path / "m.onnx").stat().st_size
+    assert said["parity"]["decisions"] > 100
+    assert said["parity"]["differing"] == said["parity"]["explained"]
+    assert (said["real_sequences"], said["random_sequences"]) == (1, 8)
+
+
+def test_a_folder_without_a_network_ends_with_the_reason(tmp_path: Path) -> None:
+    result = run(tmp_path, "--out", tmp_path / "m.onnx")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "expected a network directory" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_difference_from_torch_ends_with_the_figures_and_no_file(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parity = Parity(0.5, 0.0, 0.0, decisions=9, differing=0, explained=0)
+    monkeypatch.setattr("skiprnn_export.step.compare", lambda *_: parity)
+    result = run(run_folder, "--out", tmp_path / "m.onnx")
+    assert result.exit_code == 1
+    assert "max_output=0.5" in result.stderr
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_a_folder_that_is_not_there_is_created(run_folder: Path, tmp_path: Path) -> None:
+    assert run(run_folder, "--out", tmp_path / "models" / "m.onnx").exit_code == 0
+    assert read(tmp_path / "models" / "m.onnx")
+
+
+def test_a_file_that_cannot_be_written_ends_with_the_reason(run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").touch()
+    result = run(run_folder, "--out", tmp_path / "models" / "m.onnx")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "models" in result.stderr

@@ -1,0 +1,85 @@
+"""`skiprnn inspect`: everything in the file is printed; what is no bundle ends with the reason."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from skiprnn_cli.inspect import inspect
+from support.bundles import write_random_bundle
+
+
+def run(*arguments: str | Path) -> Result:
+    app = typer.Typer()
+    app.command()(inspect)
+    return CliRunner(env={"COLUMNS": "240"}).invoke(app, [str(argument) for argument in arguments])
+
+
+def test_it_prints_what_is_in_the_file(tmp_path: Path) -> None:
+    facts = {"update_rate": 0.25, "metric": {"accuracy": 0.9}, "dataset": "watch"}
+    bundle = write_random_bundle(
+        tmp_path / "m.onnx", layers=2, threshold=0.75, max_skip=99, sample_rate=50.0, training=facts
+    )
+    result = run(tmp_path / "m.onnx")
+    assert result.exit_code == 0
+    for words in (
+        "random_lstm",
+        "2 × 8 LSTM, 32 values of state per stream",
+        "3: x0 [V], x1 [V], x2 [V]",
+        "50 Hz",
+        "sequence classification",
+        "2 probabilities: c0, c1",
+        "threshold 0.75, skips 99 samples at most",
+        "0.25",
+        '{"accuracy": 0.9}',
+        "watch",
+    ):
+        assert words in result.stdout
+    digests = {"sha256 of the file": bundle.file_sha256, "inner sha256": bundle.sha256}
+    for name, digest in digests.items():
+        assert re.search(rf"{name} +│ {digest} ", result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ({"task": "sequence_regression"}, "2 values"),
+        ({"multi_label": True}, "2 independent probabilities: c0, c1"),
+        ({"features": 30}, "x11 [V], …"),
+        ({}, "not given"),
+    ],
+)
+def test_it_says_what_the_outputs_and_features_are(
+    tmp_path: Path, kind: dict[str, object], words: str
+) -> None:
+    write_random_bundle(tmp_path / "m.onnx", **kind)
+    assert words in run(tmp_path / "m.onnx").stdout
+
+
+def test_json_is_the_description_in_the_file_and_both_digests(tmp_path: Path) -> None:
+    bundle = write_random_bundle(tmp_path / "m.onnx")
+    said = json.loads(run(tmp_path / "m.onnx", "--json").stdout)
+    digests = {"sha256": bundle.sha256, "file_sha256": bundle.file_sha256}
+    assert said == bundle.info.to_json() | digests
+
+
+def test_names_with_brackets_are_printed_as_they_are(tmp_path: Path) -> None:
+    write_random_bundle(tmp_path / "m.onnx", classes=("[red]", "[/]"))
+    assert "2 probabilities: [red], [/]" in run(tmp_path / "m.onnx").stdout
+
+
+def test_a_file_that_is_no_bundle_ends_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "notes.onnx").write_text("shopping list")
+    result = run(tmp_path / "notes.onnx")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "notes.onnx: not an ONNX file, or a truncated one" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_file_ends_with_the_reason(tmp_path: Path) -> None:
+    result = run(tmp_path / "none.onnx")
+    assert result.exit_code == 2
+    assert "none.onnx" in result.stderr

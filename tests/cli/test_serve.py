@@ -1,0 +1,132 @@
+"""`skiprnn serve` as a user runs it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
+
+from skiprnn_cli import app
+from skiprnn_service.settings import RENAMED, Settings
+from support.bundles import write_random_bundle
+from support.serve_command import address, start
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    write_random_bundle(tmp_path / "watch.onnx", name="watch")
+    return tmp_path
+
+
+def test_it_prints_its_address_serves_and_drains_on_sigterm(models: Path) -> None:
+    process = start("--models-dir", str(models), "--port", "0", "--drain-seconds", "0.1")
+    try:
+        http = address(process)
+        assert httpx.get(f"{http}/v2/health/ready").json()["ready"]
+        url = http.replace("http", "ws") + "/v1/models/watch/stream"
+        with connect(url) as socket:
+            assert "ready" in str(socket.recv())
+            process.send_signal(signal.SIGTERM)
+            assert "go_away" in str(socket.recv(10))
+            with pytest.raises(ConnectionClosedError) as closed:
+                socket.recv(10)
+            assert closed.value.rcvd
+            assert closed.value.rcvd.code == 1012
+        assert process.wait(15) == -signal.SIGTERM, "after the drain uvicorn ends as the signal would have"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_it_never_imports_torch_and_switches_telemetry_off(models: Path) -> None:
+    code = f"""
+import os, sys, threading, signal
+import skiprnn_cli
+def look():
+    assert "torch" not in sys.modules
+    assert "onnxruntime" in sys.modules
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+    print("looked")
+    os.kill(os.getpid(), signal.SIGTERM)
+from skiprnn_service.server import uvicorn_server as server
+server.serve, serve = lambda s, on_started: serve(s, on_started=lambda port: look()), server.serve
+sys.argv = ["skiprnn", "serve", "--models-dir", {str(models)!r}, "--port", "0", "--drain-seconds", "0"]
+skiprnn_cli.main()
+"""
+    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "looked" in done.stdout, done.stderr
+
+
+def test_every_setting_has_a_flag() -> None:
+    result = CliRunner().invoke(app, ["serve", "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    for name, field in Settings.model_fields.items():
+        assert "--" + name.replace("_", "-") in result.output
+        assert (field.description or "?").split(",")[0][:30] in result.output
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--port", "99999"], "port"),
+        (["--port", "many"], "--port"),
+        (["--config", "no_such.toml"], "no_such.toml"),
+        (["--host", "0.0.0.0"], "allow_unauthenticated"),
+        (["--device", "cuda"], "skiprnn[gpu]"),
+        (["--store-url", "mysql://there"], "mysql"),
+        (["--api-keys-file", "no_such.json"], "no_such.json"),
+        (["--websocket-impl", "quick"], "'fast' or 'asgi'"),
+    ],
+)
+def test_what_cannot_be_set_is_said_and_ends_with_2(flags: list[str], said: str) -> None:
+    result = CliRunner().invoke(app, ["serve", *flags])
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_setting_under_its_old_name_is_a_hidden_flag_that_warns(old: str, new: str) -> None:
+    old, new = ("--" + name.replace("_", "-") for name in (old, new))
+    shown = CliRunner().invoke(app, ["serve", "--help"], env={"COLUMNS": "300"})
+    assert new in shown.stdout
+    assert f"{old} " not in shown.stdout
+    result = CliRunner().invoke(app, ["serve", old, "1", "--port", "99999"])
+    assert result.exit_code == 2
+    warning, error = result.stderr.splitlines()
+    assert warning == f"warning: {old} is now {new}; {old} goes in the release after this one"
+    assert error.startswith("error: ")
+
+
+def test_a_value_of_the_old_release_is_taken_for_the_new_one() -> None:
+    result = CliRunner().invoke(app, ["serve", "--websocket", "direct", "--port", "99999"])
+    assert "websocket_impl" not in result.stderr
+    assert "error: port: " in result.stderr
+
+
+def test_a_port_that_is_taken_ends_the_command(models: Path) -> None:
+    first = start("--models-dir", str(models), "--port", "0")
+    try:
+        port = address(first).rpartition(":")[2]
+        second = start("--models-dir", str(models), "--port", port)
+        output, _ = second.communicate(timeout=30)
+        assert second.returncode
+        assert "address already in use" in output
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_a_model_folder_that_is_not_there_ends_the_command(tmp_path: Path) -> None:
+    process = start("--models-dir", str(tmp_path / "none"), "--port", "0")
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode
+    assert "models_dir: expected a folder" in output

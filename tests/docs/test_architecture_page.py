@@ -1,0 +1,32 @@
+"""docs/explanation/architecture.md: its table of the service's packages is the one that the imports are held to."""
+
+import re
+from pathlib import Path
+
+from test_architecture import ROOMS
+
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "architecture.md"
+LEAVES = {"errors", "settings", "stats"}
+
+
+def table() -> dict[str, set[str]]:
+    """Package → what it may import, in the order of the page."""
+    section = PAGE.read_text().partition("## Inside the service")[2].partition("\n## ")[0]
+    found: dict[str, set[str]] = {}
+    for names, allowed in re.findall(r"^\| (`.*?) \|.*\| (.*) \|$", section, re.M):
+        may = set(re.findall(r"\w+", allowed)) - {"none"}
+        may |= {"errors"} | (LEAVES if "leaves" in may else set())
+        for name in re.findall(r"`(\w+)", names):
+            found[name] = set() if name in LEAVES else may - {"leaves"}
+    return found
+
+
+def test_the_table_of_the_page_is_the_one_that_is_tested() -> None:
+    rooms = ROOMS["skiprnn_service"]
+    assert {name: may for name, may in table().items() if name in rooms} == rooms
+
+
+def test_imports_go_down_the_table() -> None:
+    order = list(table())
+    for name, may in table().items():
+        assert all(order.index(below) > order.index(name) for below in may), name

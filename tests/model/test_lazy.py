@@ -1,0 +1,47 @@
+"""Names that are imported when they are first used, and old names."""
+
+import subprocess
+import sys
+
+import pytest
+
+import skiprnn
+from skiprnn import losses, recipe, training
+from skiprnn.lazy import lazy_names
+
+
+@pytest.mark.parametrize("package", [skiprnn, training])
+def test_every_public_name_is_there(package: object) -> None:
+    names = package.__all__  # type: ignore[attr-defined]
+    assert all(getattr(package, name) is not None for name in names)
+
+
+def test_importing_the_package_does_not_import_torch() -> None:
+    code = "import sys, skiprnn; print(skiprnn.DEFAULT_MAX_SKIP, skiprnn.__version__ != '', 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1023 True False\n"
+
+
+@pytest.mark.parametrize(
+    ("package", "old", "new"),
+    [
+        (skiprnn, "budget", "budget_loss"),
+        (skiprnn, "target_rate", "target_rate_loss"),
+        (losses, "budget", "budget_loss"),
+        (losses, "target_rate", "target_rate_loss"),
+        (training, "Plan", "Experiment"),
+        (recipe, "Cadence", "Schedule"),
+    ],
+)
+def test_an_old_name_is_the_new_one_with_a_warning(package: object, old: str, new: str) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"{old} is now .*\.{new}; .* goes in the release") as caught:
+        found = getattr(package, old)
+    assert found is getattr(package, new)
+    assert caught[0].filename == __file__
+
+
+def test_other_names_are_missing() -> None:
+    with pytest.raises(AttributeError, match="module 'made' has no attribute 'nothing'"):
+        lazy_names("made", {})("nothing")
+    with pytest.raises(ImportError, match="cannot import name 'nothing' from 'skiprnn'"):
+        exec("from skiprnn import nothing")

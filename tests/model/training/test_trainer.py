@@ -1,0 +1,71 @@
+"""Training: it learns, repeats itself, and resumes to the same bits."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from skiprnn import SkipNetwork
+from skiprnn.training.evaluation import evaluate
+from skiprnn.training.run_folder import RunFolder
+from support.training import short_experiment, train, weights
+
+
+def same_weights(run: Path, other: Path) -> bool:
+    pairs = zip(weights(run).values(), weights(other).values(), strict=True)
+    return all(torch.equal(one, another) for one, another in pairs)
+
+
+def test_it_learns_what_it_is_shown(tmp_path: Path) -> None:
+    figures = train(tmp_path / "run", epochs=4)
+    assert figures["accuracy"] > 0.95
+    assert figures["solved"] is True
+    assert figures["warning"] is None
+
+
+def test_a_run_repeats_itself_and_another_seed_does_not(tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("same", 1), ("other", 2)):
+        train(tmp_path / name, seed=seed, dropout=0.2, epochs=1)
+    assert same_weights(tmp_path / "one", tmp_path / "same")
+    assert not same_weights(tmp_path / "one", tmp_path / "other")
+
+
+def test_a_resumed_run_ends_as_one_that_was_never_interrupted(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"dropout": 0.2, "clip_ratio": 0.5}
+    train(tmp_path / "whole", epochs=3, **changes)
+    train(tmp_path / "halted", epochs=1, **changes)
+    train(tmp_path / "halted", epochs=3, resume=True, **changes)
+    assert same_weights(tmp_path / "whole", tmp_path / "halted")
+    history = RunFolder(tmp_path / "halted").read_history()
+    assert history == RunFolder(tmp_path / "whole").read_history()
+    assert [line["epoch"] for line in history] == [0, 1, 2]
+
+
+def test_a_finished_run_resumes_to_itself(tmp_path: Path) -> None:
+    first = train(tmp_path)
+    again = train(tmp_path, resume=True)
+    assert first == again
+
+
+def test_the_best_network_is_saved_where_the_recipe_says_so(tmp_path: Path) -> None:
+    # A learning rate that spoils what the first epoch learned.
+    train(tmp_path, keep="best", epochs=2, learning_rate=0.2)
+    history = RunFolder(tmp_path).read_history()
+    best = min(history, key=lambda line: line["objective"])
+    plan = short_experiment()
+    found = evaluate(SkipNetwork.load(tmp_path), plan.load().validation, plan.task.metric, plan.recipe)
+    assert found.loss == pytest.approx(best["loss"])
+    assert best["epoch"] < history[-1]["epoch"]
+
+
+def test_it_stops_when_nothing_gets_better(tmp_path: Path) -> None:
+    figures = train(tmp_path, epochs=9, patience=1, learning_rate=1e-12)
+    assert figures["epochs"] < 9
+
+
+@pytest.mark.parametrize("schedule", ["uniform", "random"])
+def test_a_baseline_updates_at_its_rate(tmp_path: Path, schedule: str) -> None:
+    figures = train(tmp_path, schedule=schedule, target_rate=0.5, epochs=1)
+    assert figures["update_rate"] == pytest.approx(0.5, abs=0.06)  # the first sample always updates
+    assert "thresholds" not in figures
