@@ -101,12 +101,13 @@ class Player(NamedTuple):
         return None
 
     def _relay(self, urls: list[str]) -> list[Update]:
-        """Two clients, one after the other: the second goes on where the first has left, in the middle."""
+        """Two clients, one after the other: the second goes on where the first has left, in the middle. It begins again
+        where the server died with a state that it had handed over while the store was down."""
         half = len(self.x) // 2
-        first = self._insist(lambda said: list(stream_sync(urls, self._paced(until=half), end=False, **said)))
-        second = self._insist(lambda said: list(stream_sync(urls, self._paced(), start=0, **said)))
-        known = {update.t for update in first}
-        return first + [update for update in second if update.t not in known]
+        heard = self._insist(lambda said: list(stream_sync(urls, self._paced(until=half), end=False, **said)))
+        while not self._hear(urls, heard, start=0):
+            pass
+        return _in_order(heard)
 
     def _takeover(self, urls: list[str]) -> list[Update]:
         """Two clients at once: the second takes the stream from the first, who may take it back in good faith, after an
@@ -118,9 +119,7 @@ class Player(NamedTuple):
             while not self._hear(urls, heard, start=0):
                 pass
             first.result()
-        return sorted(
-            {(update.t, update.y.tobytes()): update for update in heard}.values(), key=attrgetter("t")
-        )
+        return _in_order(heard)
 
     def _hear(self, urls: list[str], heard: list[Update], **options: Any) -> bool:
         """Stream, and add what is heard. False: another owner ended it."""
@@ -157,6 +156,12 @@ class Player(NamedTuple):
         for x in self.x:
             await asyncio.sleep(self.seconds / len(self.x))
             yield x
+
+
+def _in_order(updates: list[Update]) -> list[Update]:
+    """Each once."""
+    once = {(update.t, update.y.tobytes()): update for update in updates}
+    return sorted(once.values(), key=attrgetter("t"))
 
 
 async def _gather(updates: AsyncIterator[Update]) -> list[Update]:

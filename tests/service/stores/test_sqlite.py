@@ -64,14 +64,14 @@ WRITER = """
 import asyncio, itertools, sys
 from skiprnn_service.stores.sqlite import SqliteStore
 from skiprnn_service.stores.base import Record
-from support.stores import SNAPSHOT
+from support.stores import SNAPSHOT, at
 
 async def write(path, first):
     store = SqliteStore(path, ttl_seconds=60)
     streams = [SNAPSHOT._replace(stream_id=f"s{first + i}", state=bytes(4000)) for i in range(20)]
     claims = [await store.claim("watch", snapshot.stream_id) for snapshot in streams]
     for turn in itertools.count(1):
-        records = [Record(c.epoch, False, s._replace(next=turn)) for c, s in zip(claims, streams)]
+        records = [Record(c.epoch, False, at(s, next=turn)) for c, s in zip(claims, streams)]
         assert not await store.save(records)
         print(turn, flush=True)
 
@@ -96,7 +96,7 @@ async def test_what_it_said_is_saved_survives_kill_9_of_two_processes(
         for number in range(first, first + 20):
             found = (await store.claim("watch", f"s{number}")).snapshot
             assert found is not None
-            assert found.next in (last, last + 1)  # the one it was writing
+            assert found.position.next in (last, last + 1)  # the one it was writing
     assert store.damaged == 0
 
 

@@ -1,7 +1,6 @@
 """Every store keeps what it promises, for as long as it promises, and lets one owner of a stream write."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,14 +8,10 @@ import pytest
 
 from skiprnn_service.engine.stream import Snapshot
 from skiprnn_service.errors import SnapshotError
-from skiprnn_service.stores import open_store
 from skiprnn_service.stores.base import FENCE_SECONDS, Record, Store
-from skiprnn_service.stores.memory import MemoryStore
-from skiprnn_service.stores.redis import RedisStore
 from skiprnn_service.stores.snapshot import dumps
-from skiprnn_service.stores.sqlite import SqliteStore
 from support.redis_server import RedisServer
-from support.stores import SNAPSHOT, TTL_SECONDS, MemoryCase, RedisCase, SqliteCase, StoreCase
+from support.stores import SNAPSHOT, TTL_SECONDS, MemoryCase, RedisCase, SqliteCase, StoreCase, at
 
 KEY = (SNAPSHOT.model, SNAPSHOT.stream_id)
 
@@ -70,7 +65,7 @@ async def test_a_stream_is_found_as_it_was_left(case: StoreCase) -> None:
 
 
 async def test_a_later_snapshot_takes_the_place_of_an_earlier_one(case: StoreCase) -> None:
-    later = SNAPSHOT._replace(next=200, samples=1_200, state=b"\x07" * 5_000, recent=())
+    later = at(SNAPSHOT, next=200, samples=1_200, recent=())._replace(state=b"\x07" * 5_000)
     epoch, _ = await case.store.claim(*KEY)
     for snapshot in (SNAPSHOT, later):
         assert not await case.store.save([Record(epoch, False, snapshot)])
@@ -104,13 +99,13 @@ async def test_counts_the_parked_and_not_the_live(case: StoreCase) -> None:
 
 async def test_lists_the_parked_newest_first_and_no_others(case: StoreCase) -> None:
     for number in range(5):
-        snapshot = SNAPSHOT._replace(stream_id=f"alice/s:{number}", next=number)
+        snapshot = at(named(f"alice/s:{number}"), next=number)
         epoch, _ = await case.store.claim(snapshot.model, snapshot.stream_id)
         await case.store.save([Record(epoch, number != 2, snapshot)])
         await case.pass_time(0.01)
     parked = await case.store.parked(3)
-    assert [snapshot.next for snapshot in parked] == [4, 3, 1]
-    assert parked[0] == SNAPSHOT._replace(stream_id="alice/s:4", next=4)
+    assert [snapshot.position.next for snapshot in parked] == [4, 3, 1]
+    assert parked[0] == at(named("alice/s:4"), next=4)
     assert len(await case.store.parked(100)) == 4
 
 
@@ -154,7 +149,7 @@ async def test_epochs_grow_whatever_stream_they_are_of(case: StoreCase) -> None:
 async def test_an_older_owner_writes_nothing_and_is_told(case: StoreCase) -> None:
     old, _ = await case.store.claim(*KEY)
     new, _ = await case.store.claim(*KEY)
-    newer = SNAPSHOT._replace(next=500)
+    newer = at(SNAPSHOT, next=500)
     assert await case.store.save([Record(old, True, SNAPSHOT)]) == {KEY}
     assert await case.store.save([Record(new, False, newer)]) == set()
     assert await case.store.save([Record(old, True, SNAPSHOT)]) == {KEY}
@@ -196,13 +191,13 @@ async def test_of_many_owners_at_once_one_writes(case: StoreCase) -> None:
     claims = await asyncio.gather(*(store.claim(*KEY) for store in stores * 5))
     epochs = [claim.epoch for claim in claims]
     assert len(set(epochs)) == 15
-    records = [Record(epoch, False, SNAPSHOT._replace(next=epoch)) for epoch in epochs]
+    records = [Record(epoch, False, at(SNAPSHOT, next=epoch)) for epoch in epochs]
     written = zip(stores * 5, records, strict=True)
     fenced = await asyncio.gather(*(store.save([record]) for store, record in written))
     assert [not keys for keys in fenced] == [epoch == max(epochs) for epoch in epochs]
     found = (await case.store.claim(*KEY)).snapshot
     assert found is not None
-    assert found.next == max(epochs)
+    assert found.position.next == max(epochs)
 
 
 # -- for how long
@@ -300,36 +295,26 @@ async def test_a_damaged_snapshot_is_refused_counted_and_gone(durable: StoreCase
     assert durable.store.damaged == 1
 
 
-# -- by its URL
+async def test_without_a_claim_a_stream_is_written_until_somebody_claims_it(case: StoreCase) -> None:
+    """Epoch 0: streams that were opened while the store was down."""
+    later = at(SNAPSHOT, next=200, samples=1_200)
+    for snapshot in (SNAPSHOT, later):
+        assert await case.store.save([Record(0, False, snapshot)]) == set()
+    epoch, found = await case.another().claim(*KEY)
+    assert (epoch > 0, found) == (True, later)
+    assert await case.store.save([Record(0, True, later)]) == {KEY}
+    await case.store.delete(*KEY, 0)
+    assert (await case.store.claim(*KEY)).snapshot == later
 
 
-@pytest.mark.parametrize(
-    ("url", "kind"),
-    [
-        ("memory", MemoryStore),
-        ("sqlite:///streams.db", SqliteStore),
-        ("redis://127.0.0.1:6379/0", RedisStore),
-        ("rediss://me:secret@example.org", RedisStore),
-    ],
-)
-async def test_a_url_says_which_store(url: str, kind: type[Store]) -> None:
-    store = open_store(url, ttl_seconds=60)
-    assert type(store) is kind
-    await store.close()
+async def test_without_a_claim_nothing_is_written_to_a_stream_that_was_claimed(case: StoreCase) -> None:
+    await case.another().claim(*KEY)
+    assert await case.store.save([Record(0, True, SNAPSHOT)]) == {KEY}
+    assert (await case.store.claim(*KEY)).snapshot is None
 
 
-@pytest.mark.parametrize(
-    "url", ["", "Memory", "sqlite://streams.db", "sqlite:///", "mysql://me:secret@host/db"]
-)
-def test_another_url_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(
-        ValueError, match=r"expected memory, sqlite:///path, redis://… or rediss://…, got"
-    ) as caught:
-        open_store(url, ttl_seconds=60)
-    assert "secret" not in str(caught.value)
-
-
-def test_redis_without_its_client_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "skiprnn_service.stores.redis", None)
-    with pytest.raises(ValueError, match=r"pip install 'skiprnn\[redis\]'"):
-        open_store("redis://127.0.0.1", ttl_seconds=60)
+async def test_without_a_claim_a_stream_that_ended_is_not_brought_back(case: StoreCase) -> None:
+    await case.store.save([Record(0, True, SNAPSHOT)])
+    await case.store.delete(*KEY, 0)
+    assert await case.store.save([Record(0, True, SNAPSHOT)]) == {KEY}
+    assert (await case.store.claim(*KEY)).snapshot is None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,57 @@ from skiprnn_service.errors import (
     ThresholdError,
 )
 from support.bundles import random_bundle, random_sequence, write_random_bundle
-from support.engines import Client, FaultySession, broken, leaves_no_row_behind, raise_
+from support.engines import Client, FaultySession, Samples, broken, leaves_no_row_behind, raise_
 from support.graphs import depends_on_batch_size
-from support.lives import Life, lives, play
+
+
+@dataclass(frozen=True)
+class Life:
+    """How one stream is sent: decided by hypothesis, played by `play`."""
+
+    samples: int
+    seed: int
+    longest_chunk: int
+    in_flight: int
+    leave_out: bool
+    drops: bool
+    threshold: float | None
+
+
+lives = st.builds(
+    Life,
+    samples=st.integers(1, 120),
+    seed=st.integers(0, 2**16),
+    longest_chunk=st.sampled_from([1, 7, 200]),
+    in_flight=st.integers(1, 4),
+    leave_out=st.booleans(),
+    drops=st.booleans(),
+    threshold=st.sampled_from([None, None, 0.5, 0.75, 1.0]),
+)
+
+
+async def play(client: Client, x: Samples, life: Life) -> None:
+    """Send all of x, in pieces; some before the last is answered, some twice, some cut off by a lost connection."""
+    rng = np.random.default_rng(life.seed)
+    while client.stream.next < len(x):
+        t = client.stream.wake if life.leave_out else max(0, client.stream.next - int(rng.integers(3)))
+        if t >= len(x):
+            break
+        sent = 0
+        for _ in range(life.in_flight):
+            n = int(rng.integers(1, life.longest_chunk + 1))
+            if t < len(x):
+                client.submit(x[t : t + n], t)
+                sent += 1
+            t += n
+        for _ in range(rng.integers(3)):
+            await asyncio.sleep(0)
+        if life.drops and rng.random() < 0.3:
+            client.drop()
+        else:
+            answers = [await client.answers.get() for _ in range(sent)]
+            assert all(isinstance(answer, Reply) for answer in answers)
+
 
 INLINE, WORKER = 1e9, 0.0  # µs below which a batch runs on the loop
 
@@ -324,7 +373,7 @@ async def test_detach_rolls_a_half_read_message_back_and_drops_what_waits(
     snapshot = engine.snapshot(client.stream)
     assert snapshot.state == unroll(bundle, x[:50]).state.tobytes()
     client.drop()
-    assert (client.stream.next, client.stream.wake) == (50, 50 + snapshot.skip_remaining)
+    assert (client.stream.next, client.stream.wake) == (50, snapshot.position.wake)
     await client.ask(x[50:])
     assert client.equals(unroll(bundle, x))
     assert leaves_no_row_behind(engine, [client])
@@ -372,10 +421,10 @@ async def test_a_resumed_stream_keeps_whose_it_is_its_sequence_and_its_latest_up
         await client.ask(x[start : start + 10])
         client.drop()
     snapshot = engine.snapshot(client.stream)
-    assert (snapshot.principal, snapshot.sequence) == ("alice", 1)
+    assert (snapshot.principal, snapshot.position.sequence) == ("alice", 1)
     assert len(client.updates) > RECENT_UPDATES
-    assert snapshot.recent == tuple(client.updates[-RECENT_UPDATES:])
-    assert snapshot.recent_from == client.updates[-RECENT_UPDATES - 1].t + 1
+    assert snapshot.position.recent == tuple(client.updates[-RECENT_UPDATES:])
+    assert snapshot.position.recent_from == client.updates[-RECENT_UPDATES - 1].t + 1
 
 
 async def test_serves_padded_batches_alike_whatever_their_size(tmp_path: Path) -> None:
@@ -443,3 +492,38 @@ async def test_a_callback_for_skipped_messages_that_raises_is_reported(
     client.submit(x[:1])
     assert [type(error) for error in raised] == [ShapeError]
     assert client.stream.next == reply.t + 2
+
+
+async def test_room_is_kept_for_a_stream_that_is_about_to_be_opened(engine: Engine) -> None:
+    engine.capacity = 2
+    with engine.room(), engine.room():
+        with pytest.raises(OverloadError), engine.room():
+            pass
+        client = Client(engine, "a")
+    assert (engine.live, engine.opening) == (1, 0)
+    with engine.room(), pytest.raises(OverloadError), engine.room():
+        pass
+    Client(engine, "b")
+    with engine.room(replaces=True):
+        engine.detach(client.stream)
+        Client(engine, "a")
+    with pytest.raises(OverloadError):
+        Client(engine, "c")
+
+
+async def test_an_action_that_raises_costs_others_nothing(bundle: Bundle, engine: Engine) -> None:
+    """In a batch of several streams, behind the message of one."""
+    problems = list[str]()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: problems.append(str(context["exception"])))
+    clients = [Client(engine, f"s{i}") for i in range(3)]
+    x = random_sequence(bundle, 40)
+    for client in clients:
+        client.submit(x[:20])
+        engine.after(client.stream, lambda: {}["a bug"])  # type: ignore[index]
+        client.submit(x[20:])
+    for client in clients:
+        for _ in range(2):
+            assert isinstance(await client.answers.get(), Reply)
+        assert client.equals(unroll(bundle, x))
+    assert problems == ["'a bug'"] * 3

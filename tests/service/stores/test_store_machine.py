@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from skiprnn_service.engine.stream import Snapshot
 from skiprnn_service.stores.base import FENCE_SECONDS, Record
 from support.redis_server import RedisServer
-from support.stores import SNAPSHOT, TTL_SECONDS, MemoryCase, RedisCase, SqliteCase, StoreCase
+from support.stores import SNAPSHOT, TTL_SECONDS, MemoryCase, RedisCase, SqliteCase, StoreCase, at
 
 
 class Owner(NamedTuple):
@@ -76,7 +76,7 @@ class StoreMachine(RuleBasedStateMachine):
     def save(self, owners: list[Owner], parked: bool, samples: int, which: int) -> None:
         records, fenced = list[Record](), set[tuple[str, str]]()
         for stream_id, epoch in owners:
-            snapshot = SNAPSHOT._replace(stream_id=stream_id, next=samples)
+            snapshot = at(SNAPSHOT._replace(stream_id=stream_id), next=samples)
             records.append(Record(epoch, parked, snapshot))
             known = self.known(stream_id)
             if known and known.epoch > epoch:

@@ -16,7 +16,7 @@ from skiprnn_service.stores.base import Record
 from skiprnn_service.stores.redis import RedisStore
 from support.programs import need
 from support.redis_server import RedisServer
-from support.stores import SNAPSHOT, TTL_SECONDS, RedisCase
+from support.stores import SNAPSHOT, TTL_SECONDS, RedisCase, at
 
 KEY = (SNAPSHOT.model, SNAPSHOT.stream_id)
 
@@ -100,14 +100,14 @@ async def test_what_it_said_is_saved_survives_kill_9_in_the_middle(
     with contextlib.suppress(StoreError):
         while True:
             pairs = zip(epochs, streams, strict=True)
-            await store.save([Record(epoch, True, stream._replace(next=told + 1)) for epoch, stream in pairs])
+            await store.save([Record(epoch, True, at(stream, next=told + 1)) for epoch, stream in pairs])
             told += 1
     killing.cancel()
     server.start()
     await eventually(store.check)
     found = [(await store.claim("watch", snapshot.stream_id)).snapshot for snapshot in streams]
     assert told > 0
-    assert {snapshot and snapshot.next for snapshot in found} <= {told, told + 1}
+    assert {snapshot and snapshot.position.next for snapshot in found} <= {told, told + 1}
 
 
 async def eventually(call: Callable[[], Awaitable[object]]) -> None:
@@ -207,7 +207,7 @@ async def test_a_password_is_asked_for_and_not_told(tmp_path: Path, open_redis: 
 
 
 async def test_the_access_list_of_the_docs_is_enough(server: RedisServer, open_redis: Open) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "reference" / "stores.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "stores.md").read_text()
     (command,) = re.findall(r"```redis\n(ACL SETUSER .*)\n```", page)
     async with Redis.from_url(server.url) as redis:
         await redis.acl_setuser("skiprnn", reset=True)
@@ -247,7 +247,7 @@ async def test_a_write_that_comes_late_does_not_undo_a_newer_one_of_the_same_own
     """As when it timed out here and was carried out there all the same."""
     store = open_redis(server.url)
     epoch, _ = await store.claim(*KEY)
-    newer = SNAPSHOT._replace(next=SNAPSHOT.next + 5, samples=SNAPSHOT.samples + 5)
+    newer = at(SNAPSHOT, next=105, samples=1_105)
     for snapshot in (newer, SNAPSHOT):
         assert not await store.save([Record(epoch, False, snapshot)])
     epoch, kept = await store.claim(*KEY)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skiprnn_service.engine.stream import RECENT_UPDATES, Stream, Update
+from skiprnn_service.engine.stream import RECENT_UPDATES, Position, Stream, Update
 from skiprnn_service.errors import GapError, StreamStateError
 
 EVENTS: dict[str, Callable[[Stream], object]] = {
@@ -62,21 +62,21 @@ def test_reads_its_first_sample_then_leaves_out_what_the_gate_says() -> None:
 
 
 def test_consumes_a_skipped_message_without_reading() -> None:
-    stream = Stream("s", next=10, skip_remaining=5)
+    stream = Stream("s", Position(next=10, skip_remaining=5))
     assert stream.begin(None, 5) is None
     assert stream.finish() == (14, 15, ())
     assert stream.begin(None, 1) == 0
 
 
 def test_counts_left_out_samples_as_skipped() -> None:
-    stream = Stream("s", next=10, skip_remaining=5)
+    stream = Stream("s", Position(next=10, skip_remaining=5))
     assert play(stream, 1, t=15, skip=lambda _: 0) == [0]
     assert stream.finish().t == 15
     assert stream.samples == 6
 
 
 def test_refuses_a_gap_past_wake_and_says_where_to_go_on() -> None:
-    stream = Stream("s", next=10, skip_remaining=5)
+    stream = Stream("s", Position(next=10, skip_remaining=5))
     with pytest.raises(GapError, match=r"at most 15.*got 16.*from 10") as caught:
         stream.begin(16, 4)
     assert (caught.value.next, caught.value.wake) == (10, 15)
@@ -84,7 +84,7 @@ def test_refuses_a_gap_past_wake_and_says_where_to_go_on() -> None:
 
 
 def test_ignores_samples_that_were_consumed_already() -> None:
-    stream = Stream("s", next=10, skip_remaining=0, samples=10)
+    stream = Stream("s", Position(next=10, skip_remaining=0, samples=10))
     assert play(stream, 10, t=0, skip=lambda _: 0) == []
     assert stream.finish() == (9, 10, ())
     assert play(stream, 3, t=2, skip=lambda _: 0) == []
@@ -95,7 +95,7 @@ def test_ignores_samples_that_were_consumed_already() -> None:
 
 
 def test_abort_goes_back_to_where_begin_found_it() -> None:
-    stream = Stream("s", next=3, skip_remaining=2, samples=8, updates=4, last_y=b"y")
+    stream = Stream("s", Position(next=3, skip_remaining=2, samples=8, updates=4, last_y=b"y"))
     stream.begin(4, 10)
     stream.advance(1, b"z")
     stream.abort()
@@ -106,13 +106,13 @@ def test_abort_goes_back_to_where_begin_found_it() -> None:
 
 
 def test_left_is_that_of_the_last_whole_message() -> None:
-    stream = Stream("s", next=3, skip_remaining=2)
+    stream = Stream("s", Position(next=3, skip_remaining=2))
     stream.begin(None, 10)
     stream.advance(4, b"")
-    assert stream.skip_remaining == 2
+    assert stream.position.skip_remaining == 2
     stream.advance(40, b"")
     stream.finish()
-    assert stream.skip_remaining == stream.wake - stream.next == 38
+    assert stream.position.skip_remaining == stream.wake - stream.next == 38
 
 
 def test_reset_starts_a_sequence_and_keeps_the_counts() -> None:
@@ -197,7 +197,7 @@ def test_an_aborted_message_leaves_nothing_behind() -> None:
 
 
 def test_a_new_sequence_has_a_number_and_keeps_nothing_of_the_last() -> None:
-    stream = Stream("s", sequence=6)
+    stream = Stream("s", Position(sequence=6))
     message(stream, 3 * RECENT_UPDATES)
     message(stream, 1)
     stream.reset()
@@ -226,14 +226,7 @@ def test_what_is_kept_is_all_from_where_it_says(messages: list[tuple[int, int]],
         sent += updates
         latest = len(updates) or latest
         if resumed:
-            stream = Stream(
-                "s",
-                next=stream.next,
-                skip_remaining=stream.skip_remaining,
-                samples=stream.samples,
-                recent=stream.recent,
-                recent_from=stream.recent_from,
-            )
+            stream = Stream("s", stream.position)
         assert list(stream.recent) == [update for update in sent if update.t >= stream.recent_from]
         assert len(stream.recent) == min(len(sent), max(RECENT_UPDATES, latest))
 
@@ -247,7 +240,9 @@ def test_what_is_kept_is_all_from_where_it_says(messages: list[tuple[int, int]],
 def test_skip_is_begin_and_finish_where_nothing_is_read_and_else_nothing(
     next: int, skip_remaining: int, t: int | None, n: int
 ) -> None:
-    skipped, begun = [Stream("s", next=next, skip_remaining=skip_remaining, samples=next) for _ in range(2)]
+    skipped, begun = [
+        Stream("s", Position(next=next, skip_remaining=skip_remaining, samples=next)) for _ in range(2)
+    ]
     try:
         all_skipped = begun.begin(t, n) is None
     except GapError:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -243,14 +244,15 @@ def test_answers_come_in_the_order_of_the_messages_errors_included(raw: Raw, bun
         assert raw.hear()["next"] == start + 10
 
 
-def test_end_answers_what_came_before_then_says_the_totals_and_closes(raw: Raw, bundle: Bundle) -> None:
+def test_end_answers_what_came_before_then_sends_the_totals_and_closes(raw: Raw, bundle: Bundle) -> None:
+    """`closed` is for clients of version 0.1."""
     x = random_sequence(bundle, 50)
     raw.socket.send(json.dumps({"x": x.tolist()}))
     raw.socket.send('{"type": "end"}')
     messages, code = drained(raw.socket)
     updates = len(unroll(bundle, x).t)
     assert len(messages[0]["updates"]) == updates
-    assert messages[1] == {"type": "closed", "samples": 50, "updates": updates}
+    assert messages[1:] == [{"type": name, "samples": 50, "updates": updates} for name in ("ended", "closed")]
     assert code == 1000
 
 
@@ -269,7 +271,7 @@ def test_reset_starts_a_sequence_of_its_own(raw: Raw, bundle: Bundle) -> None:
     raw.socket.send('{"type": "reset"}')
     second = raw.ask(x=x, t=0)
     assert second == first
-    assert raw.ask(type="end") == {"type": "closed", "samples": 100, "updates": 2 * len(first["updates"])}
+    assert raw.ask(type="end") == {"type": "ended", "samples": 100, "updates": 2 * len(first["updates"])}
 
 
 def test_keepalive_is_not_answered(raw: Raw) -> None:
@@ -371,9 +373,10 @@ def test_a_message_that_is_too_long_closes_with_1009(raw: Raw) -> None:
         ("?stream_id=a/b", 400, "'a/b'"),
         ("?stream_id=" + "a" * 129, 400, "1 to 128"),
         ("?version=7", 404, "'7'"),
+        ("?version=7&stream_id=new", 404, "'7'"),
     ],
 )
-def test_what_cannot_be_is_refused_before_the_upgrade(
+def test_what_cannot_be_is_rejected_before_the_upgrade(
     server: Running, query: str, status: int, said: str
 ) -> None:
     got, reason = refusal(server, query)
@@ -388,6 +391,23 @@ def test_an_unknown_model_and_an_unknown_subprotocol_are_refused(server: Running
     status, reason = refusal(server, subprotocols=[Subprotocol("mqtt")])
     assert status == 400
     assert "skiprnn.json or skiprnn.f32" in reason
+
+
+def test_an_unknown_path_is_rejected_with_the_right_one(server: Running) -> None:
+    for path in ("/v1/models/watch", "/stream", "/", "/page/x"):
+        with pytest.raises(InvalidStatus) as caught, connect(f"ws://127.0.0.1:{server.port}{path}"):
+            pass
+        response = caught.value.response
+        answer = json.loads(response.body or b"")
+        assert (response.status_code, answer["code"]) == (404, "not_found")
+        assert "expected /v1/models/MODEL/stream" in answer["error"]
+
+
+def test_a_plain_request_is_told_to_upgrade(server: Running) -> None:
+    response = httpx.get(f"{server.http}/v1/models/watch/stream?stream_id=s")
+    assert (response.status_code, response.json()["code"]) == (426, "upgrade_required")
+    assert (response.headers["upgrade"], response.headers["connection"]) == ("websocket", "Upgrade")
+    assert "proxy" in response.json()["error"]
 
 
 def test_without_a_subprotocol_json_is_spoken_and_ours_is_chosen_among_others(server: Running) -> None:
@@ -414,8 +434,6 @@ def test_skipped_samples_cause_no_inference(server: Running, bundle: Bundle) -> 
 
 
 def _metrics(server: Running) -> dict[str, float]:
-    import httpx
-
     lines = httpx.get(f"{server.http}/metrics").text.splitlines()
     pairs = [line.rsplit(" ", 1) for line in lines if not line.startswith("#") and "_bucket" not in line]
     return {name.partition("{")[0]: float(value) for name, value in pairs}
@@ -441,24 +459,3 @@ def test_a_full_server_refuses_and_says_when_to_come_again(folder: Path) -> None
             pass
         assert caught.value.response.status_code == 503
         assert caught.value.response.headers["Retry-After"] == "1"
-
-
-def test_a_client_that_does_not_read_is_paused_then_dropped_and_costs_bounded_memory(folder: Path) -> None:
-    limits = {"write_high_water_bytes": 20_000, "slow_client_timeout_seconds": 0.5}
-    with serving(folder, **limits) as server, opened(server, "?stream_id=slow") as socket:
-        client = Raw(socket)
-        client.ask(x=[0.0] * 3)
-        socket.socket.settimeout(10)
-        message = b"\x82\xfe" + struct.pack(">H", 8 + 12 * 100) + b"\0" * 4 + b"\xff" * 8 + b"\0" * 1200
-        with pytest.raises(OSError, match=r"reset|Broken pipe|timed out"):
-            _send_often(socket, message, times=1_000_000)  # 1.2 GB, if it were all taken
-        assert server.call(_parked(server)) == 1
-
-
-def _send_often(socket: ClientConnection, message: bytes, *, times: int) -> None:
-    for _ in range(times):
-        socket.socket.sendall(message)
-
-
-async def _parked(server: Running) -> int:
-    return await server.state.store.count()

@@ -45,6 +45,9 @@ def test_uvicorn_has_every_attribute_that_we_use() -> None:
         ("receive", ["self"]),
         ("send", ["self", "message"]),
         ("send_receive_event_to_app", ["self"]),
+        ("keepalive_timeout", ["self"]),
+        ("pause_writing", ["self"]),
+        ("resume_writing", ["self"]),
     ],
 )
 def test_uvicorn_has_every_method_that_we_override(name: str, parameters: list[str]) -> None:
