@@ -74,7 +74,7 @@ def left_out(names: Sequence[str], chosen: Sequence[int]) -> list[str]:
 
 def is_header(cells: Sequence[str], features: Sequence[Feature]) -> bool:
     """Whether a first line holds names, not a sample."""
-    if all(any(_names(cell, feature) for cell in cells) for feature in features):
+    if features and all(any(_names(cell, feature) for cell in cells) for feature in features):
         return True
     return any(cell.strip() for cell in cells) and not any(map(looks_like_a_number, cells))
 
