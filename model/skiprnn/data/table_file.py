@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skiprnn.channels import Feature, feature_of, match
-from skiprnn.data.file_kind import file_kind, not_utf8
+from skiprnn.channels import Feature, feature_of, match, without_mark
+from skiprnn.data.file_kind import COMMENT, file_kind, not_utf8
 from skiprnn.data.spelling import text_of
 from skiprnn.numerals import looks_like_a_number, parse_number
 
@@ -124,11 +124,15 @@ class TableFile:
 
     def lacks(self, names: Sequence[str]) -> ValueError:
         """An error: columns are missing."""
-        header = "; is there a first line of names?" if any(map(looks_like_a_number, self.names)) else ""
+        no_header = any(map(looks_like_a_number, self.names)) or file_kind(self.path) == COMMENT
+        header = f"; expected names in the first line, found {self._first_line()}" if no_header else ""
         return ValueError(
             f"{self.path}: expected the columns {list(names)}, found none named "
             f"{[name for name in names if name not in self.names]} among {self.names}{header}"
         )
+
+    def _first_line(self) -> str:
+        return COMMENT if file_kind(self.path) == COMMENT else "numbers"
 
     def odd_cell(self, name: str) -> ValueError:
         """An error: a cell of a column of numbers is none."""
@@ -155,7 +159,10 @@ def read_table_file(path: Path, texts: Collection[str]) -> TableFile:
         ValueError: no such table, a column's name twice, or fewer than two rows; the message says what it is.
     """
     frame = _read_csv(path, texts) if path.suffix.lower() == ".csv" else _read_parquet(path)
-    frame.columns = [str(name).strip() for name in frame.columns]
+    frame.columns = [
+        name if column else without_mark(name)
+        for column, name in enumerate(str(name).strip() for name in frame.columns)
+    ]
     counts = Counter(map(str, map(feature_of, frame.columns)))
     if twice := [name for name, count in counts.items() if count > 1]:
         raise ValueError(f"{path}: expected a name for each column, got {twice} more than once")
@@ -170,7 +177,7 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
     """Only an empty cell is missing."""
     import pandas as pd
 
-    if (kind := file_kind(path)) != "text":
+    if (kind := file_kind(path)) not in ("text", COMMENT):
         raise ValueError(f"{path}: expected CSV in UTF-8, found {kind}")
     try:
         header = _header(path)
@@ -178,7 +185,7 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
             warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than names
             frame = pd.read_csv(
                 path,
-                dtype={name: str for name in header if name.strip() in texts},
+                dtype={name: str for name in header if {name.strip(), without_mark(name)} & set(texts)},
                 keep_default_na=False,
                 na_values=[""],
                 index_col=False,
@@ -189,7 +196,7 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected CSV in UTF-8, found {not_utf8(path, error)}") from None
     except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
-        raise ValueError(f"{path}: expected CSV: {error}") from None
+        raise ValueError(f"{path}: expected CSV, found {kind}: {error}") from None
     return frame.set_axis(named, axis=1)
 
 

@@ -19,8 +19,9 @@ export function looksLikeANumber(text) {
 }
 
 /** Indices of the columns that hold the features; null: no column names one. Throws an Error where some do. */
-export function match(names, features) {
+export function match(header, features) {
   if (new Set(features.map(headerOf)).size < features.length) return null;
+  const names = withoutMark(header, features);
   const found = features.map((feature) => [...names.keys()].filter((column) => isNamed(names[column], feature)));
   if (found.every((columns) => !columns.length) && !otherUnits(names, features)) return null;
   const missing = features.filter((_, index) => !found[index].length).map(headerOf);
@@ -40,9 +41,17 @@ export function leftOut(names, chosen) {
 }
 
 /** Whether a first line holds names, not a sample. */
-export function isHeader(cells, features) {
+export function isHeader(line, features) {
+  const cells = withoutMark(line, features);
   if (features.length && features.every((feature) => cells.some((cell) => isNamed(cell, feature)))) return true;
   return cells.some((cell) => cell.trim()) && !cells.some(looksLikeANumber);
+}
+
+/** A `#` before the first name, which some programs write, does not count. */
+function withoutMark([first, ...others], features) {
+  if (first === undefined) return [];
+  const asItIs = features.some((feature) => isNamed(first, feature));
+  return [asItIs ? first : first.trim().replace(/^#/, ""), ...others];
 }
 
 /** As a header has it: `ax [g]`. */
