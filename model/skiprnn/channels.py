@@ -51,8 +51,7 @@ def match(names: Sequence[str], features: Sequence[Feature]) -> list[int] | None
     """
     if len(set(features)) < len(features):
         return None  # such names do not tell them apart
-    names = _without_mark(names, features)
-    found = [[i for i, name in enumerate(names) if _names(name, feature)] for feature in features]
+    names, found = _found(names, features)
     if not any(found) and not _other_units(names, features):
         return None
     if missing := [str(feature) for feature, columns in zip(features, found, strict=True) if not columns]:
@@ -76,8 +75,7 @@ def left_out(names: Sequence[str], chosen: Sequence[int]) -> list[str]:
 
 def is_header(cells: Sequence[str], features: Sequence[Feature]) -> bool:
     """Whether a first line holds names, not a sample."""
-    cells = _without_mark(cells, features)
-    if features and all(any(_names(cell, feature) for cell in cells) for feature in features):
+    if features and all(_found(cells, features)[1]):
         return True
     return any(cell.strip() for cell in cells) and not any(map(looks_like_a_number, cells))
 
@@ -87,10 +85,21 @@ def without_mark(name: str) -> str:
     return name.strip().removeprefix("#").strip()
 
 
-def _without_mark(names: Sequence[str], features: Sequence[Feature]) -> Sequence[str]:
-    if not names or any(_names(names[0], feature) for feature in features):
-        return names
-    return [without_mark(names[0]), *names[1:]]
+def _found(names: Sequence[str], features: Sequence[Feature]) -> tuple[Sequence[str], list[list[int]]]:
+    """The names, without a mark before the first, and of every feature the columns that name it."""
+    if names and not any(_names(names[0], feature) for feature in features):
+        names = [without_mark(names[0]), *names[1:]]
+    alike: dict[str, set[int]] = {}
+    for i, header in enumerate(names):
+        for key in (header.strip(), feature_of(header).name):
+            alike.setdefault(key, set()).add(i)
+    candidates = [
+        alike.get(feature.name.strip(), set()) | alike.get(str(feature), set()) for feature in features
+    ]
+    return names, [
+        sorted(i for i in columns if _names(names[i], feature))
+        for columns, feature in zip(candidates, features, strict=True)
+    ]
 
 
 def _names(header: str, feature: Feature) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import warnings
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -68,15 +69,23 @@ class TableFile:
         Raises:
             ValueError: it has another unit, or there are two.
         """
-        found = self._match([feature])
+        found = self._match(self._alike.get(feature.name, []), [feature])
         return None if found is None else found[0]
 
-    def _match(self, features: Sequence[Feature]) -> list[str] | None:
+    @functools.cached_property
+    def _alike(self) -> dict[str, list[str]]:
+        """Name of a channel → the columns of that name, in whatever unit."""
+        alike: dict[str, list[str]] = {}
+        for name in self.names:
+            alike.setdefault(feature_of(name).name, []).append(name)
+        return alike
+
+    def _match(self, names: Sequence[str], features: Sequence[Feature]) -> list[str] | None:
         try:
-            found = match(self.names, features)
+            found = match(names, features)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
-        return None if found is None else [self.names[index] for index in found]
+        return None if found is None else [names[index] for index in found]
 
     def samples(self, features: Sequence[Feature]) -> NDArray[np.float32]:
         """x [T, F], columns in the order of the features.
@@ -84,7 +93,7 @@ class TableFile:
         Raises:
             ValueError: a feature is missing, or a cell is no finite number; the message has its row and column.
         """
-        names = self._match(features)
+        names = self._match(self.names, features)
         if names is None:
             raise self.lacks([str(feature) for feature in features])
         return np.stack([self._numbers(name) for name in names], axis=1)
