@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn_client import (
+    ConnectionFailed,
+    ConnectionRejected,
     Ready,
-    Refused,
-    Resume,
+    RetryPolicy,
     ServerError,
     StreamClosed,
     StreamLost,
-    Unreachable,
     Update,
     stream,
     stream_from,
@@ -32,7 +32,9 @@ Samples = NDArray[np.float32]
 _GIVE_UP_SECONDS = 60.0
 _FENCED = ("owned_elsewhere", 4409)  # the words, or the close code where they got lost
 
-PATIENCE = Resume(first_seconds=0.02, cap_seconds=0.2, give_up_seconds=_GIVE_UP_SECONDS)
+PATIENCE = RetryPolicy(
+    initial_backoff_seconds=0.02, max_backoff_seconds=0.2, retry_timeout_seconds=_GIVE_UP_SECONDS
+)
 
 
 class Player(NamedTuple):
@@ -77,12 +79,12 @@ class Player(NamedTuple):
     def _insist(self, play: Callable[[dict[str, Any]], list[Update]]) -> list[Update]:
         """The library raises when the first connection fails: a wrong address is no outage. Here it is one."""
         connected: list[Ready] = []
-        options = self.options | {"stream_id": self.name, "resume": PATIENCE, "on_ready": connected.append}
+        options = self.options | {"stream_id": self.name, "retry": PATIENCE, "on_ready": connected.append}
         until = time.monotonic() + _GIVE_UP_SECONDS
         while True:
             try:
                 return play(options)
-            except (Unreachable, Refused, StreamClosed):
+            except (ConnectionFailed, ConnectionRejected, StreamClosed):
                 if connected or time.monotonic() > until:
                     raise
                 time.sleep(0.05)

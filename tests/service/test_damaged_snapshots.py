@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from skiprnn_client import Refused, connect_sync
+from skiprnn_client import ConnectionRejected, connect_sync
 from support.bundles import write_random_bundle
 from support.servers import Running, serving
 
@@ -33,7 +33,7 @@ def test_a_damaged_snapshot_is_refused_with_409_once_and_counted(tmp_path: Path)
             changed = database.execute("UPDATE streams SET snapshot = ?", (b"rubbish",)).rowcount
         assert changed == 1
         assert damaged(server) == 0
-        with pytest.raises(Refused) as caught, connect_sync(server.url(), stream_id="s"):
+        with pytest.raises(ConnectionRejected) as caught, connect_sync(server.url(), stream_id="s"):
             pass
         assert caught.value.status == 409
         assert damaged(server) == 1
