@@ -121,6 +121,28 @@ def test_a_bad_line_ends_it_with_the_place(server: FakeServer, tmp_path: Path) -
     assert "t=0" in result.stdout
 
 
+def test_channels_are_found_by_name_and_a_label_is_left_out(tmp_path: Path) -> None:
+    channels = [{"name": name, "unit": "g"} for name in ("ax", "ay", "az")]
+    path = tmp_path / "labelled.csv"
+    path.write_text("label,az,ay [g],ax\n" + "".join(f"walk,0,0,{t}\n" for t in range(12)))
+    with fake_server(every=5, channels=channels) as server:
+        result = run(server.url, "--input", path, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert [json.loads(line)["t"] for line in result.stdout.splitlines()] == [0, 5, 10]
+    assert result.stderr == f"{path}: columns left out: label\n"
+
+
+def test_a_header_that_names_some_of_the_channels_ends_it_with_what_is_missing(tmp_path: Path) -> None:
+    channels = [{"name": name, "unit": ""} for name in ("ax", "ay", "az")]
+    path = tmp_path / "other.csv"
+    path.write_text("ax,ay,t\n1,2,3\n")
+    with fake_server(channels=channels) as server:
+        result = run(server.url, "--input", path)
+    assert result.exit_code == 2
+    assert f"{path}, line 1: expected a column for every feature" in result.stderr
+    assert "['az'] are missing, ['t'] are none of them" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
