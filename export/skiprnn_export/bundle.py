@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
+from skiprnn_export.escaping import escaped
 
 if TYPE_CHECKING:
     import onnx
@@ -55,6 +56,8 @@ class BundleInfo:
         training: facts for people (metric, update rate, seed, λ, …); nothing is computed from them.
         sample_rate: Hz, None when unknown.
         multi_label: y are independent probabilities (sigmoid), not a distribution (softmax).
+        original_sha256: inner digest of the bundle that was exported, where another tool changed its graph since
+            then (`reseal.py`); None: the graph is the exported one.
 
     Raises:
         BundleError: a value out of range, or values that contradict each other.
@@ -74,6 +77,7 @@ class BundleInfo:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sample_rate: float | None = None
     multi_label: bool = False
+    original_sha256: str | None = None
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -98,6 +102,8 @@ class BundleInfo:
     def to_json(self) -> dict[str, Any]:
         """The fields as they stand in the file, but for its digest."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if self.original_sha256 is None:
+            del fields["original_sha256"]  # bundles of version 0.1 keep their bytes
         little_endian = self.initial_state.astype("<f4").tobytes()
         return fields | {
             "features": [dataclasses.asdict(feature) for feature in self.features],
@@ -148,7 +154,7 @@ def parse(data: bytes, *, source: str) -> Bundle:
         info = _info(fields)
         graph.check(model, input_size=info.input_size, state_size=info.state_size, outputs=info.outputs)
     except ValueError as error:
-        raise BundleError(f"{source}: {error}") from error
+        raise BundleError(f"{source}: {escaped(str(error))}") from error
     return Bundle(info, data, digest)
 
 
@@ -212,11 +218,17 @@ def _stamp(digest: str) -> bytes:
 
 
 def _metadata(model: "onnx.ModelProto") -> dict[str, Any]:
+    from skiprnn_export import metadata
+
     texts = [entry.value for entry in model.metadata_props if entry.key == METADATA_KEY]
     if len(texts) != 1:
         raise BundleError(
             f"expected one metadata property {METADATA_KEY!r}, found {len(texts)}: an ONNX file that "
             "`skiprnn export` did not write, or the beginning of one"
+        )
+    if len(texts[0]) > metadata.MOST_CHARACTERS:
+        raise BundleError(
+            f"metadata {METADATA_KEY!r}: expected {metadata.MOST_CHARACTERS} characters at most, got {len(texts[0])}"
         )
     try:
         fields = json.loads(texts[0])
@@ -225,6 +237,7 @@ def _metadata(model: "onnx.ModelProto") -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise BundleError(f"metadata {METADATA_KEY!r}: expected a JSON object, got {type(fields).__name__}")
     _check_format(fields.get("format"))
+    metadata.check_text(fields, characters=len(texts[0]))
     return fields
 
 
