@@ -149,9 +149,9 @@ def parse(data: bytes, *, source: str) -> Bundle:
 
     try:
         model = graph.decode(data)
-        fields = _metadata(model)
+        fields = description(model)
         digest = _check_digest(data, fields)
-        info = _info(fields)
+        info = info_of(fields)
         graph.check(model, input_size=info.input_size, state_size=info.state_size, outputs=info.outputs)
     except ValueError as error:
         raise BundleError(f"{source}: {escaped(str(error))}") from error
@@ -217,7 +217,8 @@ def _stamp(digest: str) -> bytes:
     return f'"sha256": "{digest}"'.encode()
 
 
-def _metadata(model: "onnx.ModelProto") -> dict[str, Any]:
+def description(model: "onnx.ModelProto") -> dict[str, Any]:
+    """The JSON fields, of a format and size that can be read; their types are not checked yet. Raises ValueError."""
     from skiprnn_export import metadata
 
     texts = [entry.value for entry in model.metadata_props if entry.key == METADATA_KEY]
@@ -261,7 +262,8 @@ def _check_digest(data: bytes, fields: Mapping[str, Any]) -> str:
     return digest
 
 
-def _info(fields: Mapping[str, Any]) -> BundleInfo:
+def info_of(fields: Mapping[str, Any]) -> BundleInfo:
+    """Fields of a description, checked. Raises ValueError."""
     from skiprnn_export import metadata
 
     decoded = metadata.decode(fields)
