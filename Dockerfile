@@ -1,6 +1,6 @@
 # The server in an image. Targets: cpu (the default) and gpu. What is in them and why: docs/how-to/deploy.md.
-#   docker build -t skiprnn:0.1.0 .
-#   docker build -t skiprnn:0.1.0-gpu --target gpu .
+#   docker build -t skiprnn:0.2.0 .
+#   docker build -t skiprnn:0.2.0-gpu --target gpu .
 ARG PYTHON_IMAGE=python:3.13.9-slim-bookworm
 
 # -- the project's wheel
@@ -46,7 +46,7 @@ EXPOSE 8000
 ENTRYPOINT ["skiprnn"]
 CMD ["serve"]
 HEALTHCHECK --interval=15s --timeout=10s --start-period=30s --retries=3 CMD ["skiprnn", "healthcheck"]
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="skiprnn" \
       org.opencontainers.image.description="Serves Skip RNNs to thousands of live streams, reading only the samples they choose." \

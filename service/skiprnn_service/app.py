@@ -1,41 +1,39 @@
 """The application: routes on a ServerState that lives as long as the application does.
 
 uvicorn --factory skiprnn_service.app:create_app        settings from the environment
-skiprnn serve                                           the same with flags, and frames by `wire.py`
+skiprnn serve                                           the same with flags, and frames by `websocket_protocol.py`
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from skiprnn_service.errors import SkipRnnServiceError
-from skiprnn_service.middleware.request_ids import RequestIds
-from skiprnn_service.middleware.security_headers import SecurityHeaders
-from skiprnn_service.routes import dashboard as page_route
-from skiprnn_service.routes import health, oip_models
-from skiprnn_service.routes import infer as inference
-from skiprnn_service.routes import score as scoring_route
-from skiprnn_service.routes import stream as websocket
-from skiprnn_service.routes import tickets as tickets_route
+from skiprnn_service.middleware import request_ids, security_headers
+from skiprnn_service.middleware.head import HeadAsGet
+from skiprnn_service.routes import dashboard, health, infer, oip_models, score, stream, tickets
 from skiprnn_service.settings import Settings
 from skiprnn_service.state import ServerState
 from skiprnn_service.telemetry import traces
+from skiprnn_service.telemetry.logs import request_id
 
 _PAGE = Path(__file__).parent / "page"
-_REFUSED = {"error": "model: expected one of ['watch'], got 'watsh'", "code": "unknown_model"}
+_EXAMPLE = {"error": "model: expected one of ['watch'], got 'watsh'", "code": "unknown_model"}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {
-        "description": "Refused; nothing changed.",
-        "content": {"application/json": {"example": _REFUSED}},
+        "description": "The request was rejected; nothing changed.",
+        "content": {"application/json": {"example": _EXAMPLE}},
     }
 }
 
@@ -56,26 +54,29 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="skiprnn",
         version=version("skiprnn"),
-        summary="Recurrent networks on live streams that read only the samples they choose.",
+        summary="Skip RNNs on live streams: the network chooses the samples that update its state.",
         lifespan=lifespan,
         responses=_RESPONSES,
         docs_url=None,  # its page loads scripts from a foreign host
         redoc_url=None,
     )
-    app.add_middleware(SecurityHeaders)
-    app.add_middleware(RequestIds)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(security_headers.SecurityHeaders)
+    app.add_middleware(request_ids.RequestIds)
     send_traces = traces.instrument(app, settings)
     _add_routes(app)
     return app
 
 
 def _add_routes(app: FastAPI) -> None:
-    for module in (websocket, scoring_route, inference, oip_models, health, page_route, tickets_route):
+    for module in (stream, score, infer, oip_models, health, dashboard, tickets):
         app.include_router(module.router)
     app.add_exception_handler(SkipRnnServiceError, _on_service_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
-    app.mount("/page/client", StaticFiles(directory=page_route.CLIENT), name="client")
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    app.add_exception_handler(Exception, _on_uncaught_error)
+    app.mount("/page/client", StaticFiles(directory=dashboard.CLIENT), name="client")
     app.mount("/page", StaticFiles(directory=_PAGE), name="page")
     app.add_api_route("/", _page, include_in_schema=False)
 
@@ -84,18 +85,38 @@ async def _page() -> FileResponse:
     return FileResponse(_PAGE / "index.html")
 
 
+# -- errors: whatever goes wrong, the body is {"error", "code"}
+
+
 async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SkipRnnServiceError)
     request.app.state.server.stats.rejected[error.code] += 1
-    return JSONResponse({"error": str(error), "code": error.code}, error.status, error.headers)
+    return _error(error.status, error.code, str(error), error.headers)
 
 
 async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
+    """An unknown path is not_found, an unknown method method_not_allowed, and so on."""
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return _error(error.status_code, code, error.detail, error.headers)
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    said = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
-    return JSONResponse({"error": "; ".join(said)}, 400)
+    problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+    return _error(400, "validation", "; ".join(problems))
+
+
+async def _on_uncaught_error(_: Request, __: Exception) -> JSONResponse:
+    """Starlette answers these outside of all middleware, and then raises them: the server logs the traceback."""
+    headers = security_headers.HEADERS | {request_ids.HEADER: request_id.get() or ""}
+    return _error(500, "internal", "internal error: see the log of the server", headers)
+
+
+async def _on_disconnect(_: Request, __: Exception) -> Response:
+    """Not sent: there is no client any more. nginx logs such a request with the same status."""
+    return Response(status_code=499)
+
+
+def _error(status: int, code: str, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": text, "code": code}, status, headers)

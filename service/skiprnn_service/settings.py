@@ -176,7 +176,7 @@ class Settings(BaseSettings):
     max_score_bytes: int = Field(
         1_073_741_824,
         ge=1024,
-        description="Sequences to score in one request: they are received in chunks and wait on disk.",
+        description="Sequences of one scoring request, and their scores; large ones wait on disk.",
     )
     max_scoring: int = Field(
         1, ge=1, description="Requests scored at the same time; each uses a core when streams leave one free."

@@ -43,7 +43,6 @@ class ServerState:
             at_once=settings.max_scoring,
             waiting=settings.max_scoring_waiting,
             priority=settings.scoring_priority,
-            slow_client_timeout_seconds=settings.slow_client_timeout_seconds,
         )
         self.oip_stats = InferStats()
         self.metrics = Metrics(models.engines)

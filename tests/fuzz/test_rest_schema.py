@@ -34,6 +34,7 @@ def test_no_request_is_a_server_error(server: Running, operation: Any) -> None:
     def ask(case: Any) -> None:
         response = case.call(base_url=server.http)
         assert response.status_code < 500 or response.status_code in MEANT, response.text
+        assert response.status_code < 400 or response.json().keys() == {"error", "code"}, response.text
 
     ask()
     assert httpx.get(f"{server.http}/v2/health/live").status_code == 200

@@ -126,12 +126,34 @@ def test_a_score_that_cannot_be_is_refused_with_the_reason(
     assert said in response.json()["error"]
 
 
-def test_errors_are_json_with_a_reason(http: httpx.Client) -> None:
-    for path, status in (("/v1/models/none", 404), ("/no/such/path", 404)):
-        response = http.get(path)
-        assert response.status_code == status
-        assert response.json()["error"]
-    assert http.get("/v1/models/watch/score").status_code == 405
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/models/none", 404, "unknown_model"),
+        ("GET", "/no/such/path", 404, "not_found"),
+        ("GET", "/page/none.js", 404, "not_found"),
+        ("GET", "/v1/models/watch/score", 405, "method_not_allowed"),
+        ("POST", "/v1/models/watch/score?threshold=high", 400, "validation"),
+        ("POST", "/page/index.html", 405, "method_not_allowed"),
+    ],
+)
+def test_every_error_is_json_with_a_reason_and_a_code(
+    http: httpx.Client, method: str, path: str, status: int, code: str
+) -> None:
+    response = http.request(method, path)
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.json()["error"]
+
+
+def test_an_error_that_nothing_catches_is_json_too(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(folder) as server:
+        del server.state.oip_stats
+        response = httpx.get(f"{server.http}/v2/models/watch/stats", headers={"X-Request-ID": "r-1"})
+    assert (response.status_code, response.json()["code"]) == (500, "internal")
+    assert response.headers["X-Request-ID"] == "r-1"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "oip_stats" not in response.text
+    assert "oip_stats" in caplog.text
 
 
 def test_metrics_are_what_prometheus_reads(http: httpx.Client) -> None:

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from skiprnn_service.scoring.formats import Said
+from skiprnn_service.scoring.formats.base import OutputSpec, Scored
+from skiprnn_service.scoring.formats.registry import writer
 from skiprnn_service.scoring.score import Score
-from skiprnn_service.scoring.writers import Scored, writer
 
 _PLAN = "plan.json"
 
@@ -43,7 +43,7 @@ class Parts:
         """Whether this part is done."""
         return self._path(number).is_file()
 
-    def write(self, number: int, scored: list[Scored], spec: Said) -> None:
+    def write(self, number: int, scored: list[Scored], spec: OutputSpec) -> None:
         """Write a part: after this it survives a crash."""
         with atomic(self._path(number)) as file:
             part = writer("npz", file, spec)

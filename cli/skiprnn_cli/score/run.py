@@ -9,9 +9,8 @@ if TYPE_CHECKING:
 
     from skiprnn_export import Bundle
     from skiprnn_service.engine.step_runner import StepRunner
-    from skiprnn_service.scoring.formats import Item, Said
+    from skiprnn_service.scoring.formats.base import Example, OutputSpec, Scored
     from skiprnn_service.scoring.job import Totals
-    from skiprnn_service.scoring.writers import Scored
 
 
 class Run:
@@ -38,11 +37,12 @@ class Run:
         self, model: Path, data: Path, out: Path, *, updates: bool, threshold: float | None, max_bytes: int
     ) -> None:
         from skiprnn_export import read
-        from skiprnn_service.scoring.formats import kind_of_file, pyarrow
+        from skiprnn_service.scoring.formats.registry import format_of_file
+        from skiprnn_service.scoring.formats.tables import pyarrow
 
         self.bundle: Bundle = read(model)
         self.data, self.out, self._updates, self._threshold = data, out, updates, threshold
-        self._input, self._output, self._max_bytes = kind_of_file(data), kind_of_file(out), max_bytes
+        self._input, self._output, self._max_bytes = format_of_file(data), format_of_file(out), max_bytes
         if {self._input, self._output} & {"arrow", "arrow_file", "parquet", "csv"}:
             pyarrow()  # fails before any work
         self.total_bytes, self.resumed = data.stat().st_size, False
@@ -76,22 +76,22 @@ class Run:
         }
 
     @property
-    def _output_spec(self) -> "Said":
-        from skiprnn_service.scoring.formats import Said
+    def _output_spec(self) -> "OutputSpec":
+        from skiprnn_service.scoring.formats.base import OutputSpec
         from skiprnn_service.scoring.job import output_names
 
-        return Said(self.bundle.info.name, "1", output_names(self.bundle.info), self._updates)
+        return OutputSpec(self.bundle.info.name, "1", output_names(self.bundle.info), self._updates)
 
     def score(self, source: BinaryIO, on_chunk: "Callable[[Totals], None]") -> "Totals":
         """Score what is not done yet, then join the parts. Returns the totals of all."""
         from skiprnn_service.errors import MessageError
-        from skiprnn_service.scoring.job import Totals, chunks, layout
-        from skiprnn_service.scoring.readers import read
+        from skiprnn_service.scoring.formats.registry import read
+        from skiprnn_service.scoring.job import Totals, chunks, input_spec
 
-        found, totals = read(self._input, source, layout(self.bundle.info, self._max_bytes)), Totals()
+        found, totals = read(self._input, source, input_spec(self.bundle.info, self._max_bytes)), Totals()
         threshold = found.threshold if self._threshold is None else self._threshold
         number = -1
-        for number, chunk in enumerate(chunks(found.items)):
+        for number, chunk in enumerate(chunks(found.examples)):
             totals = totals.plus(self._part(number, chunk, threshold, first=totals.sequences))
             on_chunk(totals)
         if number < 0:
@@ -100,7 +100,7 @@ class Run:
         return totals
 
     def _part(
-        self, number: int, chunk: "list[Item]", threshold: float | None, *, first: int
+        self, number: int, chunk: "list[Example]", threshold: float | None, *, first: int
     ) -> "list[Scored]":
         """Of the disk, if a run before scored it."""
         if self._parts.has(number):
@@ -109,7 +109,7 @@ class Run:
         self._parts.write(number, scored, self._output_spec)
         return scored
 
-    def _scored(self, chunk: "list[Item]", threshold: float | None, *, first: int) -> "list[Scored]":
+    def _scored(self, chunk: "list[Example]", threshold: float | None, *, first: int) -> "list[Scored]":
         from skiprnn_service.scoring.job import score_chunk
 
         started = time.perf_counter()
@@ -120,7 +120,7 @@ class Run:
 
     def _join(self, parts: int) -> None:
         from skiprnn_cli.score.parts import atomic
-        from skiprnn_service.scoring.writers import writer
+        from skiprnn_service.scoring.formats.registry import writer
 
         with atomic(self.out) as sink:
             whole = writer(self._output, sink, self._output_spec)

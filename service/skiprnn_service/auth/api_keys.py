@@ -1,7 +1,7 @@
 """API keys: a file that holds only their hashes.
 
 A key is `skr_ID_SECRET`; the secret is 32 random bytes, so one SHA-256 is hash enough (RFC 4086: nothing to guess).
-The file is JSON: `{"keys": [{"id", "name", "scopes", "sha256", "created"}]}`. A server looks at it again when it
+The file is JSON: `{"keys": [{"id", "name", "scopes", "sha256", "created"}]}`. A server reads it again when it has
 changed, so keys that are added or revoked take effect without a restart.
 """
 
@@ -21,11 +21,11 @@ import msgspec
 PREFIX = "skr_"
 SCOPES = ("stream", "score", "admin")
 
-_LOOK_SECONDS = 1.0  # between two looks at the file
+_CHECK_SECONDS = 1.0  # between two checks for a changed file
 
 
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the file says of one key.
+    """One key in the file.
 
     Attributes:
         name: of the principal; several keys may share it.
@@ -42,7 +42,7 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewKey(NamedTuple):
-    """A key that was just made: the text is nowhere else."""
+    """A key that was just made. Its text is stored nowhere."""
 
     entry: ApiKey
     text: str
@@ -53,7 +53,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read(path: Path) -> tuple[ApiKey, ...]:
-    """The keys of a file. Raises OSError, and ValueError when it is not one of ours."""
+    """The keys of a file. Raises OSError, and ValueError when it is not a file of keys."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=_File).keys
     except msgspec.DecodeError as error:
@@ -63,10 +63,10 @@ def read(path: Path) -> tuple[ApiKey, ...]:
 
 
 def add(path: Path, name: str, scopes: tuple[str, ...]) -> NewKey:
-    """Make a key and put its hash into the file, which need not exist yet.
+    """Make a key and add its hash to the file, which need not exist yet.
 
     Raises:
-        ValueError: a scope that is none, or an empty name; or the file is not one of ours.
+        ValueError: an unknown scope, or an empty name; or it is not a file of keys.
     """
     wrong = [scope for scope in scopes if scope not in SCOPES]
     if wrong or not scopes or not name.strip():
@@ -79,7 +79,7 @@ def add(path: Path, name: str, scopes: tuple[str, ...]) -> NewKey:
 
 
 def revoke(path: Path, key_id: str) -> ApiKey:
-    """Take a key out of the file. Raises ValueError when it is not there."""
+    """Remove a key from the file. Raises ValueError when it is not there."""
     keys = read(path)
     found = [key for key in keys if key.id == key_id]
     if not found:
@@ -89,7 +89,7 @@ def revoke(path: Path, key_id: str) -> ApiKey:
 
 
 class ApiKeys:
-    """The keys of a file, as they stand now.
+    """The keys of a file, including later changes.
 
     Args:
         path: the file.
@@ -106,8 +106,8 @@ class ApiKeys:
         self._load()
 
     def find(self, text: str) -> ApiKey | None:
-        """The entry of a key; None when it is not known, or no longer. Takes the same time whatever the secret is."""
-        if self._clock() >= self._look_at:
+        """The entry of a key; None when it is unknown or revoked. Takes the same time for every secret."""
+        if self._clock() >= self._check_at:
             self._load()
         key_id, _, secret = text.removeprefix(PREFIX).partition("_")
         entry = self._keys.get(key_id)
@@ -115,8 +115,8 @@ class ApiKeys:
         return entry if hmac.compare_digest(_digest(secret), expected) and entry else None
 
     def _load(self) -> None:
-        """A file that is gone or broken later on keeps the keys that were read last."""
-        self._look_at = self._clock() + _LOOK_SECONDS
+        """If the file is removed or damaged later, the keys that were read last stay valid."""
+        self._check_at = self._clock() + _CHECK_SECONDS
         try:
             status = self._path.stat()
             stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
@@ -133,7 +133,7 @@ def _digest(secret: str) -> str:
 
 
 def _write(path: Path, keys: list[ApiKey]) -> None:
-    """Atomically, readable by its owner alone."""
+    """Atomically; only its owner can read it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = json.dumps({"keys": [msgspec.to_builtins(key) for key in keys]}, indent=2) + "\n"
     try:

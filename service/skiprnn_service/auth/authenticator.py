@@ -1,11 +1,11 @@
-"""Who asks, and whether they may.
+"""Authentication and authorization of requests and handshakes.
 
     Authorization: Bearer KEY-OR-TOKEN          programs
-    Sec-WebSocket-Protocol: skiprnn.token.…     browsers, with a key or token that may be seen by the page
+    Sec-WebSocket-Protocol: skiprnn.token.…     browsers, where the page may know the key or token
     ?ticket=…                                   browsers, with a ticket from POST /v1/tickets
 
-A key is one of ours (`api_keys.py`), a token a JSON Web Token (`jwt.py`). Where neither is set up nobody has to say
-who they are. A page of a foreign origin is refused either way: its visitor's browser would let it in (RFC 6455
+A key is an API key (`api_keys.py`), a token a JSON Web Token (`jwt.py`). If neither is configured, every client is
+accepted. A page of a foreign origin is rejected in both cases: it would act with its visitor's credentials (RFC 6455
 section 10.2).
 """
 
@@ -28,12 +28,12 @@ TOKEN_SUBPROTOCOL = "skiprnn.token."  # and then the key or token
 
 
 class Authenticator:
-    """Tells principals by what a request carries.
+    """Finds the principal of a request.
 
     Args:
-        keys, tokens: what is accepted; both None: nobody has to say who they are.
+        keys, tokens: accepted credentials; both None: every client is accepted.
         tickets: for browsers.
-        origins: of pages that may connect, beside those of the server itself; `*` is any.
+        origins: of pages that may connect, beside the server's own; `*` is any.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Authenticator:
 
     @classmethod
     def of(cls, settings: Settings) -> "Authenticator":
-        """As the settings say. Raises OSError and ValueError when a file is missing or not what it should be."""
+        """From settings. Raises OSError and ValueError when a file is missing or invalid."""
         keys = ApiKeys(settings.api_keys_file) if settings.api_keys_file else None
         tokens = None
         if settings.jwks_file:
@@ -62,32 +62,34 @@ class Authenticator:
 
     @property
     def required(self) -> bool:
-        """Does anybody have to say who they are?"""
+        """Whether clients must authenticate."""
         return self._keys is not None or self._tokens is not None
 
     def principal(self, connection: HTTPConnection, scope: Scope) -> str:
-        """The name of whoever asks; "" where nobody has to say.
+        """The name of the client's principal; "" where clients need not authenticate.
 
         Raises:
-            AuthenticationError: nothing that says who asks, or nothing valid.
-            ForbiddenError: they may not do what `scope` says, or the page is of a foreign origin.
+            AuthenticationError: no credential, or an invalid one.
+            ForbiddenError: the principal lacks the scope, or the page is of a foreign origin.
         """
         self._check_origin(connection)
         return self._known(connection, scope).name if self.required else ""
 
     def ticket(self, connection: HTTPConnection) -> str:
-        """A ticket for whoever asks, who must be allowed to stream. Errors as `principal`."""
+        """A ticket for a client that has the scope `stream`. Errors as `principal`."""
         self._check_origin(connection)
         known = self._known(connection, "stream") if self.required else Principal("", frozenset())
         return self._tickets.make(known)
 
     def _known(self, connection: HTTPConnection, scope: Scope) -> Principal:
-        found = self._find(connection)
-        if found is None:
+        principal = self._find(connection)
+        if principal is None:
             raise AuthenticationError("expected a valid API key, token or ticket")
-        if scope not in found.scopes:
-            raise ForbiddenError(f"expected the scope {scope!r}, {found.name!r} has {sorted(found.scopes)}")
-        return found
+        if scope not in principal.scopes:
+            raise ForbiddenError(
+                f"expected the scope {scope!r}, {principal.name!r} has {sorted(principal.scopes)}"
+            )
+        return principal
 
     def _find(self, connection: HTTPConnection) -> Principal | None:
         ticket = connection.query_params.get("ticket")
@@ -100,7 +102,7 @@ class Authenticator:
         return self._tokens.principal(text) if text and self._tokens else None
 
     def _check_origin(self, connection: HTTPConnection) -> None:
-        """Browsers say where a page comes from, and nobody else has to (RFC 6454)."""
+        """Browsers send the origin of a page; other clients need not (RFC 6454)."""
         origin = connection.headers.get("origin")
         if origin is None or "*" in self._origins or origin in self._origins:
             return
@@ -109,12 +111,12 @@ class Authenticator:
 
 
 def _credential(connection: HTTPConnection) -> str:
-    kind, _, text = connection.headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer":
+    scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
         return text.strip()
     offered: list[str] = connection.scope.get("subprotocols") or []
-    found = (name for name in offered if name.startswith(TOKEN_SUBPROTOCOL))
-    return next(found, "").removeprefix(TOKEN_SUBPROTOCOL)
+    tokens = (name for name in offered if name.startswith(TOKEN_SUBPROTOCOL))
+    return next(tokens, "").removeprefix(TOKEN_SUBPROTOCOL)
 
 
 def _secret(path: Path) -> bytes:

@@ -1,14 +1,14 @@
-"""JSON Web Tokens that others sign (RFC 7519)."""
+"""JSON Web Tokens of an identity provider (RFC 7519)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skiprnn_service.auth.principal import Principal
 
-if TYPE_CHECKING:  # 30 ms and 9 MiB, for servers that check tokens alone
+if TYPE_CHECKING:  # 30 ms and 9 MiB, which only servers that check tokens need
     import jwt
 
-# A key says which of these it signs with; "none" is not among them.
+# Every key names one of these; "none" is not among them.
 ALGORITHMS = frozenset(f"{kind}{size}" for kind in ("HS", "RS", "PS", "ES") for size in (256, 384, 512))
 
 
@@ -17,7 +17,7 @@ class Tokens:
 
     Args:
         path: the file.
-        issuer, audience: what `iss` and `aud` must be; None is not checked.
+        issuer, audience: required `iss` and `aud`; None is not checked.
 
     Raises:
         OSError, ValueError: the file cannot be read, or holds no usable key.
@@ -36,7 +36,7 @@ class Tokens:
         self._issuer, self._audience = issuer, audience
 
     def principal(self, token: str) -> Principal | None:
-        """Who a token stands for: `sub`, with the scopes in `scope`. None: it is not valid, or no longer."""
+        """The principal of a token: `sub`, with the scopes in `scope`. None: it is invalid or has expired."""
         import jwt
 
         try:

@@ -1,10 +1,10 @@
-"""Who asks, and what they may do."""
+"""A client, and its scopes."""
 
 from typing import NamedTuple
 
 
 class Principal(NamedTuple):
-    """Who asks, and what they may do."""
+    """A client, and its scopes."""
 
     name: str
     scopes: frozenset[str]

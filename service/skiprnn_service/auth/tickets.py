@@ -1,7 +1,7 @@
 """Tickets for browsers: JSON Web Tokens that this server signs (RFC 7519, HS256).
 
-A browser cannot send a header with a websocket, and a token in a URL ends up in logs. So it asks for a ticket first:
-valid for a minute, for one connection.
+A browser cannot send a header with a websocket, and a token in a URL is written to logs. So it requests a ticket first,
+which is valid for a minute and for one connection.
 """
 
 import secrets
@@ -12,18 +12,16 @@ from skiprnn_service.auth.principal import Principal
 
 TICKET_SECONDS = 60
 
-_ALGORITHM, _AUDIENCE = (
-    "HS256",
-    "skiprnn-ticket",
-)  # the audience: no other token of the same secret is a ticket
-_MOST_TICKETS = 100_000  # used ones that are remembered; more in a minute are rejected
+_ALGORITHM = "HS256"
+_AUDIENCE = "skiprnn-ticket"  # no other token of the same secret is a ticket
+_MAX_USED = 100_000  # used tickets that are remembered; more in a minute are rejected
 
 
 class Tickets:
-    """Makes tickets and takes each once. Any server with the same secret takes them.
+    """Makes tickets, and accepts each once. Every server with the same secret accepts them.
 
     Args:
-        secret: 32 random bytes or more; None makes them up: then only this process takes its tickets.
+        secret: 32 random bytes or more; None generates them: then only this process accepts its tickets.
         clock: seconds since the epoch.
     """
 
@@ -44,7 +42,7 @@ class Tickets:
         return jwt.encode(claims, self._secret, _ALGORITHM)
 
     def take(self, ticket: str) -> Principal | None:
-        """Who a ticket stands for; None: it is not ours, was taken already, or is too old."""
+        """The principal of a ticket; None: it is invalid, was used before, or has expired."""
         import jwt
 
         try:
@@ -60,7 +58,7 @@ class Tickets:
         name, number, expires_at = claims["sub"], claims["jti"], float(claims["exp"])
         now = self._clock()
         self._forget(now)
-        if expires_at <= now or number in self._used or len(self._used) >= _MOST_TICKETS:
+        if expires_at <= now or number in self._used or len(self._used) >= _MAX_USED:
             return None
         self._used[number] = expires_at
         return Principal(name, frozenset({"stream"}))

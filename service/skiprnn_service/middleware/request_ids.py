@@ -1,5 +1,7 @@
-"""Every request has an id: the one that its client or proxy gave (`X-Request-ID`), or a new one. It is in the log and
-in the answer."""
+"""Every request has an id: the one that its client or proxy sent (`X-Request-ID`), or a new one. It is in every log
+line of the request and in its response.
+
+asgi-correlation-id does the same for HTTP, but adds the header to no websocket handshake."""
 
 import re
 import secrets
@@ -10,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from skiprnn_service.telemetry.logs import request_id
 
 HEADER = "X-Request-ID"
-_GIVEN = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # anything else could forge lines of the log
+_GIVEN = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # other characters could forge log lines
 
 
 class RequestIds:

@@ -1,4 +1,4 @@
-"""Headers that tell a browser what the page may do: nothing that it does not need (CSP level 3, RFC 6797)."""
+"""Headers that restrict a page to what it needs (CSP level 3, RFC 6797)."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,7 +15,7 @@ _HSTS = "max-age=31536000"
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds them to every HTTP response; websockets pass through untouched."""
+    """ASGI middleware that adds them to every HTTP response, and to no websocket."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

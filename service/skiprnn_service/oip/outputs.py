@@ -1,4 +1,4 @@
-"""What can be asked of an inference by output name: N sequences of T steps, or one piece of a live one (N = 1)."""
+"""The outputs of an inference by name: of N sequences of T steps, or of one chunk of a live sequence (N = 1)."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -10,16 +10,16 @@ from skiprnn_service.errors import MessageError, TooLargeError
 from skiprnn_service.oip.tensors import Array
 
 
-class Reading(NamedTuple):
-    """What a network read.
+class InferResult(NamedTuple):
+    """The updates of an inference.
 
     Attributes:
         first: index of the first of the T steps; past 0 in a live sequence.
         steps: T.
-        t: of each sequence the indices [M_i] of the samples that were read.
+        t: of each sequence the indices [M_i] of its updates.
         y: their outputs, [M_i, K].
-        before: [K], the output that held before the first step; None: the first step is read.
-        wake: [N], index of the next sample that would be read.
+        before: [K], the output that held before the first step; None: the first step is an update.
+        wake: [N], index of the next update.
     """
 
     first: int
@@ -40,50 +40,50 @@ class Reading(NamedTuple):
 
 
 class Output(NamedTuple):
-    """An output: its datatype, its dimensions behind N (−1: any; "K"), whether it begins with N, how it is made."""
+    """An output: its datatype, its dimensions (−1: any; "K"), how it is made, and its meaning."""
 
     datatype: str
     dims: tuple[int | str, ...]
-    make: Callable[[Reading], Array]
+    make: Callable[[InferResult], Array]
     meaning: str
 
 
-def _y(reading: Reading) -> Array:
-    return np.stack([reading.held(i)[-1] for i in range(len(reading.y))])
+def _y(result: InferResult) -> Array:
+    return np.stack([result.held(i)[-1] for i in range(len(result.y))])
 
 
-def _steps(reading: Reading) -> Array:
-    """Each output holds until the next: to the end of the sequence, and of the padding behind it."""
-    index = np.arange(reading.first, reading.first + reading.steps)
-    missing = 1 if reading.before is None else 0
-    rows = (reading.held(i)[t.searchsorted(index, side="right") - missing] for i, t in enumerate(reading.t))
+def _steps(result: InferResult) -> Array:
+    """Each output holds until the next: to the end of the sequence and its padding."""
+    index = np.arange(result.first, result.first + result.steps)
+    missing = 1 if result.before is None else 0
+    rows = (result.held(i)[t.searchsorted(index, side="right") - missing] for i, t in enumerate(result.t))
     return np.stack(list(rows))
 
 
-def _mask(reading: Reading) -> Array:
-    mask = np.zeros((len(reading.t), reading.steps), np.bool_)
-    for row, t in zip(mask, reading.t, strict=True):
-        row[t - reading.first] = True
+def _mask(result: InferResult) -> Array:
+    mask = np.zeros((len(result.t), result.steps), np.bool_)
+    for row, t in zip(mask, result.t, strict=True):
+        row[t - result.first] = True
     return mask
 
 
-def _counts(reading: Reading) -> Array:
-    return np.array([len(t) for t in reading.t], np.int64)
+def _counts(result: InferResult) -> Array:
+    return np.array([len(t) for t in result.t], np.int64)
 
 
 OUTPUTS = {
     "y": Output("FP32", (-1, "K"), _y, "the output after the last step"),
-    "wake": Output("INT64", (-1,), lambda reading: reading.wake, "index of the next sample to be read"),
-    "update_count": Output("INT64", (-1,), _counts, "samples that were read"),
-    "update_t": Output("INT64", (-1,), lambda reading: np.concatenate(reading.t), "their indices"),
-    "update_y": Output("FP32", (-1, "K"), lambda reading: np.concatenate(reading.y), "their outputs"),
-    "update_mask": Output("BOOL", (-1, -1), _mask, "whether a step was read"),
+    "wake": Output("INT64", (-1,), lambda result: result.wake, "index of the next update"),
+    "update_count": Output("INT64", (-1,), _counts, "number of updates"),
+    "update_t": Output("INT64", (-1,), lambda result: np.concatenate(result.t), "their indices"),
+    "update_y": Output("FP32", (-1, "K"), lambda result: np.concatenate(result.y), "their outputs"),
+    "update_mask": Output("BOOL", (-1, -1), _mask, "whether a step is an update"),
     "y_steps": Output("FP32", (-1, -1, "K"), _steps, "the output that holds at a step"),
 }
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raise MessageError for an output that there is not."""
+    """Raise MessageError for an unknown output."""
     for name in names:
         if name not in OUTPUTS:
             raise MessageError(f"outputs: expected some of {list(OUTPUTS)}, got {name!r:.100}")
@@ -98,6 +98,6 @@ def check_size(names: Iterable[str], *, sequences: int, steps: int, outputs: int
         raise TooLargeError(f"y_steps: expected {expected}, it would be {size}: {way_out}")
 
 
-def make(names: Iterable[str], reading: Reading) -> dict[str, Array]:
+def make(names: Iterable[str], result: InferResult) -> dict[str, Array]:
     """The outputs of these names."""
-    return {name: OUTPUTS[name].make(reading) for name in names}
+    return {name: OUTPUTS[name].make(result) for name in names}

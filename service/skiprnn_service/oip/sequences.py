@@ -1,12 +1,12 @@
-"""Live sequences over HTTP requests: streams on the engine and in the store of the websocket, one piece a request.
+"""Live sequences over HTTP requests: streams on the engine and in the store of the websocket, one chunk a request.
 
     START ──→ live ─ next request ──→ live ─ END ──→ gone
-                   └ nothing for idle_timeout_seconds → parked ─ next request ──→ live
-                                                               └ stream_ttl_seconds → gone
-    a request without START that nobody knows → "must specify the START flag"
+                   └ no request for idle_timeout_seconds → parked ─ next request ──→ live
+                                                                  └ stream_ttl_seconds → gone
+    a request without START of an unknown sequence → "must specify the START flag"
 
-A sequence's id is its stream's id: what one of the two ways parked, the other takes up. There is no connection whose
-end could tell that a client has died, so its sequence is parked when nothing was heard of it for a while.
+The id of a sequence is the id of its stream: a stream that a websocket parked can go on as a sequence, and the other
+way round. No connection ends when a client dies, so a sequence without requests is parked after a time.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from skiprnn_service.errors import (
     SkipRnnServiceError,
     SnapshotError,
 )
-from skiprnn_service.oip.outputs import Reading
+from skiprnn_service.oip.outputs import InferResult
 from skiprnn_service.settings import Settings
 from skiprnn_service.streams.manager import RESTART, StreamManager
 from skiprnn_service.streams.session import StreamSession
@@ -37,14 +37,14 @@ NO_START = (  # the end in Triton's words: clients look for them
 )
 
 
-class Ask(NamedTuple):
+class SequenceRequest(NamedTuple):
     """One request of a sequence.
 
     Attributes:
         model, version, principal, threshold: as `StreamManager.open` takes them.
         id: of the sequence.
         start, end: whether it is the first, the last.
-        restart: with `start`: begin anew even if the sequence is in progress.
+        restart: with `start`: start anew even if the sequence is in progress.
     """
 
     model: str
@@ -62,7 +62,7 @@ class Ask(NamedTuple):
 
 
 class Sequences:
-    """The live ones among the sequences of this process."""
+    """The live sequences of this process."""
 
     def __init__(self, streams: StreamManager, settings: Settings) -> None:
         self._streams, self._settings = streams, settings
@@ -72,97 +72,120 @@ class Sequences:
     def __len__(self) -> int:
         return len(self._live)
 
-    async def infer(self, ask: Ask, x: NDArray[np.float32] | None) -> tuple[StreamSession, Reading]:
-        """Read a piece of a sequence.
+    async def infer(
+        self, request: SequenceRequest, x: NDArray[np.float32] | None
+    ) -> tuple[StreamSession, InferResult]:
+        """Take the next chunk of a sequence. A request that is rejected changes nothing.
 
         Args:
-            x: [1, F], [1, n, F], or None with `ask.end`.
+            x: [1, F], [1, n, F], or None with `request.end`.
 
         Raises:
             SequenceError: not started; or started and in progress.
-            SnapshotError: it is parked and cannot go on here; or somebody else took it over meanwhile.
-            ShapeError, MessageError, NonFiniteError: of x. The sequence is where it was.
+            SnapshotError: it is parked and cannot go on here; or another connection took it over meanwhile.
+            ShapeError, MessageError, NonFiniteError: of x.
             OverloadError: too many requests of it wait; or what `StreamManager.open` raises.
         """
-        async with self._locks.setdefault(ask.key, asyncio.Lock()):
-            sequence = await self._find(ask)
-            piece = None if x is None else self._piece(sequence, x)
-            if piece is None and not ask.end:
-                raise ShapeError("inputs: expected x, got none")
-            answer = sequence.standing() if piece is None else sequence.submit(piece)
-        reading = await answer
-        if ask.end and sequence.session.live:
-            session = sequence.session
-            self._live.pop(ask.key, None)
-            session.engine.end(session.stream, lambda: self._streams.ended(session))
-        return sequence.session, reading
+        async with self._locks.setdefault(request.key, asyncio.Lock()):
+            sequence = self._live.get(request.key)
+            if sequence is None or not sequence.session.live:
+                sequence = await self._open(request)
+            try:
+                answer = self._submit(sequence, request, x)
+            except SkipRnnServiceError:
+                self._undo_open(request, sequence)
+                raise
+        try:
+            result = await answer
+        except SkipRnnServiceError:
+            self._undo_open(request, sequence)
+            raise
+        if request.end and sequence.session.live:
+            self._end(sequence)
+        return sequence.session, result
 
-    async def _find(self, ask: Ask) -> "_Sequence":
-        """The sequence, live."""
-        sequence = self._live.get(ask.key)
-        if sequence is None or not sequence.session.live:
-            return await self._open(ask)
-        if ask.start:
-            self._restart(ask, sequence)
-        session = sequence.session
-        if ask.version not in (None, session.model.version):
-            raise SnapshotError(
-                f"the sequence runs on version {session.model.version}, not on {ask.version!r}"
-            )
-        return sequence
-
-    async def _open(self, ask: Ask) -> "_Sequence":
+    async def _open(self, request: SequenceRequest) -> "_Sequence":
         sequence = _Sequence()
         session = sequence.session = await self._streams.open(
-            ask.model,
+            request.model,
             sequence,
-            stream_id=ask.id,
-            version=ask.version,
-            threshold=ask.threshold,
-            principal=ask.principal,
+            stream_id=request.id,
+            version=request.version,
+            threshold=request.threshold,
+            principal=request.principal,
         )
-        if not ask.start and not session.resumed:
-            session.engine.end(session.stream, lambda: self._streams.ended(session))
-            raise SequenceError(NO_START.format(id=ask.id, model=ask.model))
-        if ask.start and session.resumed:
-            session.reset()
+        if not request.start and not session.resumed:
+            self._end(sequence)
+            raise SequenceError(NO_START.format(id=request.id, model=request.model))
         sequence.y = session.stream.last_y
-        self._live[ask.key] = sequence
-        sequence.forget = lambda: self._forget(ask.key, sequence)
+        sequence.may_restart = session.resumed
+        self._live[request.key] = sequence
+        sequence.forget = lambda: self._forget(request.key, sequence)
         return sequence
 
-    def _restart(self, ask: Ask, sequence: "_Sequence") -> None:
+    def _submit(
+        self, sequence: "_Sequence", request: SequenceRequest, x: NDArray[np.float32] | None
+    ) -> asyncio.Future[InferResult]:
+        """Check everything, then change something."""
+        session = sequence.session
+        if request.version not in (None, session.model.version):
+            raise SnapshotError(
+                f"the sequence runs on version {session.model.version}, not on {request.version!r}"
+            )
+        chunk = None if x is None else self._chunk(sequence, x)
+        if chunk is None and (not request.end or request.start):
+            raise ShapeError("inputs: expected x, got none")
+        if request.start:
+            self._restart(request, sequence)
+        sequence.may_restart = False
+        return sequence.last() if chunk is None else sequence.submit(chunk)
+
+    def _restart(self, request: SequenceRequest, sequence: "_Sequence") -> None:
         stream = sequence.session.stream
-        if not ask.restart and (stream.next or stream.pending):  # else nothing would be lost
-            at = f"sequence {ask.id} of model {ask.model!r} is in progress at sample {stream.next}"
+        if not stream.next and not stream.pending:  # it has just been opened
+            return
+        if not request.restart and not sequence.may_restart:
+            at = f"sequence {request.id} of model {request.model!r} is in progress at sample {stream.next}"
             raise SequenceError(
                 f"{at}: end it with sequence_end, or start it anew with the parameter restart"
             )
         sequence.session.reset()
         sequence.session.engine.after(stream, sequence.start_anew)
 
+    def _undo_open(self, request: SequenceRequest, sequence: "_Sequence") -> None:
+        """A sequence whose first request is rejected does not exist."""
+        stream = sequence.session.stream
+        if request.start and sequence.session.live and not stream.next and not stream.pending:
+            self._end(sequence)
+
+    def _end(self, sequence: "_Sequence") -> None:
+        session = sequence.session
+        sequence.forget()
+        session.engine.end(session.stream, lambda: self._streams.ended(session))
+
     def _forget(self, key: tuple[str, str, str], sequence: "_Sequence") -> None:
         if self._live.get(key) is sequence:
             del self._live[key]
 
-    def _piece(self, sequence: "_Sequence", x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[n, F]; checked before anything changes."""
+    def _chunk(self, sequence: "_Sequence", x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[n, F]."""
         F, limits = sequence.features, self._settings
-        piece = x.reshape(x.shape[-2:]) if x.ndim == 3 and x.shape[0] == 1 else x
-        if piece.ndim != 2 or piece.shape[1] != F or not len(piece) or (x.ndim == 2 and len(x) != 1):
+        chunk = x.reshape(x.shape[-2:]) if x.ndim == 3 and x.shape[0] == 1 else x
+        if chunk.ndim != 2 or chunk.shape[1] != F or not len(chunk) or (x.ndim == 2 and len(x) != 1):
             raise ShapeError(f"x: expected [1, {F}] or [1, n, {F}] of a sequence, got shape {list(x.shape)}")
-        if len(piece) > limits.max_samples:
-            raise MessageError(f"x: expected {limits.max_samples} samples at most, got {len(piece)}")
+        if len(chunk) > limits.max_samples:
+            raise MessageError(f"x: expected {limits.max_samples} samples at most, got {len(chunk)}")
         if sequence.session.stream.pending >= limits.max_pending_messages:
             raise OverloadError(f"sequence: {limits.max_pending_messages} requests of it wait already")
-        return piece
+        return chunk
 
 
 class _Sequence:
-    """A stream whose answers are awaited one by one (`streams.Listener`).
+    """A stream whose results are awaited one by one (`session.Listener`).
 
     Attributes:
         y: K little-endian float32, the output that holds; None before the first.
+        may_restart: it was parked and has had no request since: START starts it anew.
         forget: called when the stream is no longer here.
     """
 
@@ -170,34 +193,35 @@ class _Sequence:
 
     def __init__(self) -> None:
         self.y: bytes | None = None
+        self.may_restart = False
         self.forget: Any = lambda: None
-        self._waiting = deque[tuple[int, asyncio.Future[Reading]]]()
-        self._standing: list[asyncio.Future[Reading]] = []
+        self._waiting = deque[tuple[int, asyncio.Future[InferResult]]]()
+        self._last: list[asyncio.Future[InferResult]] = []
 
     @property
     def features(self) -> int:
         """F."""
         return self.session.model.bundle.info.input_size
 
-    def submit(self, piece: NDArray[np.float32]) -> asyncio.Future[Reading]:
-        """Hand samples [n, F] to the engine; the future is what it read of them."""
+    def submit(self, chunk: NDArray[np.float32]) -> asyncio.Future[InferResult]:
+        """Hand samples [n, F] to the engine; the future is their result."""
         answer = asyncio.get_running_loop().create_future()
-        self._waiting.append((len(piece), answer))
+        self._waiting.append((len(chunk), answer))
         self.session.quiet = 0
-        payload = piece.astype("<f4", copy=False).tobytes()
-        self.session.engine.submit(self.session.stream, None, len(piece), payload)
+        payload = chunk.astype("<f4", copy=False).tobytes()
+        self.session.engine.submit(self.session.stream, None, len(chunk), payload)
         return answer
 
-    def standing(self) -> asyncio.Future[Reading]:
-        """Where the sequence is when everything submitted so far has been answered."""
+    def last(self) -> asyncio.Future[InferResult]:
+        """The result that holds when everything submitted so far has been answered."""
         answer, stream = asyncio.get_running_loop().create_future(), self.session.stream
 
-        def stand() -> None:
+        def set_result() -> None:
             if not answer.done():
-                answer.set_result(self._reading(0, Reply(stream.next - 1, stream.wake, ())))
+                answer.set_result(self._result(0, Reply(stream.next - 1, stream.wake, ())))
 
-        self._standing.append(answer)
-        self.session.engine.after(stream, stand)
+        self._last.append(answer)
+        self.session.engine.after(stream, set_result)
         return answer
 
     def start_anew(self) -> None:
@@ -205,14 +229,14 @@ class _Sequence:
 
     def on_reply(self, reply: Reply) -> None:
         steps, answer = self._waiting.popleft()
-        reading = self._reading(steps, reply)
+        result = self._result(steps, reply)
         self.y = self.session.stream.last_y
         if not answer.done():  # the client may have gone
-            answer.set_result(reading)
+            answer.set_result(result)
 
-    def _reading(self, steps: int, reply: Reply) -> Reading:
+    def _result(self, steps: int, reply: Reply) -> InferResult:
         K = self.session.model.bundle.info.outputs
-        return Reading(
+        return InferResult(
             first=reply.t + 1 - steps,
             steps=steps,
             t=[np.array([update.t for update in reply.updates], np.int64)],
@@ -227,15 +251,15 @@ class _Sequence:
             answer.set_exception(error)
 
     def on_saved(self) -> None:
-        """Nobody to tell: there is no connection."""
+        """There is no connection to tell."""
 
     def on_go_away(self, seconds: float) -> None:
-        """Nobody to tell: the next request is refused."""
+        """There is no connection to tell; the next request is rejected."""
 
     def on_lost(self, code: int, reason: str) -> None:
-        """The stream is no longer here: whoever waits for it is told."""
+        """The stream is no longer here: the requests that wait for it fail."""
         self.forget()
-        answers = [*(answer for _, answer in self._waiting), *self._standing]
+        answers = [*(answer for _, answer in self._waiting), *self._last]
         self._waiting.clear()
         for answer in answers:
             if not answer.done():

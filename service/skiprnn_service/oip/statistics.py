@@ -1,4 +1,4 @@
-"""Counts of inference requests, as `/v2/models/M/stats` says them."""
+"""Counts of inference requests, for `/v2/models/M/stats`."""
 
 import time
 
@@ -24,7 +24,7 @@ class InferStats:
 
 
 class InferCounts:
-    """Requests answered, sequences or pieces in them, time they took; failed ones; ms since 1970 of the last."""
+    """Requests answered, sequences in them, nanoseconds that they took; failed requests; ms since 1970 of the last."""
 
     def __init__(self) -> None:
         self.requests = self.rows = self.nanoseconds = self.failed = self.last = 0

@@ -1,9 +1,7 @@
 """Requests and answers of the Open Inference Protocol v2 as bytes, with its binary tensor extension.
 
-docs/reference/oip.md describes them.
-
-A body is JSON, or JSON and behind it the raw little-endian bytes of tensors in their order; then the header
-Inference-Header-Content-Length says how long the JSON is, in requests and in answers.
+A body is JSON, or JSON followed by the raw little-endian bytes of tensors in their order; then the header
+Inference-Header-Content-Length is the length of the JSON, in requests and in answers (docs/reference/oip.md).
 """
 
 import math
@@ -22,15 +20,15 @@ DTYPES = {"FP32": "<f4", "INT64": "<i8", "BOOL": "?"}
 
 _NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 _DIGITS = re.compile(r"[0-9]{1,12}")  # str.isdigit takes others too
-_VALUES_AT_ONCE = 4096  # that become JSON before other threads have their turn
+_VALUES_AT_ONCE = 4096  # that are encoded before other threads have their turn
 _MAX_DIMENSIONS = 8
-_REFUSED = ("shared_memory_region", "classification")  # extensions that are not offered
+_UNSUPPORTED = ("shared_memory_region", "classification")  # extensions that are not offered
 
 Array = NDArray[Any]
 
 
-class Wanted(NamedTuple):
-    """An output that is asked for: its name, and whether as binary data; None: as the request says for all."""
+class RequestedOutput(NamedTuple):
+    """An output that is asked for: its name, and whether as binary data."""
 
     name: str
     binary: bool
@@ -40,16 +38,16 @@ class InferRequest(NamedTuple):
     """A request, decoded.
 
     Attributes:
-        id: what the client calls it; "" nothing.
+        id: chosen by the client; "" if it gave none.
         inputs: name → array.
         outputs: those that are asked for; empty: all.
-        binary: whether outputs that nothing is said of are wanted as binary data.
+        binary: whether outputs are binary data by default.
         parameters: sequence_id and so on.
     """
 
     id: str
     inputs: dict[str, Array]
-    outputs: list[Wanted]
+    outputs: list[RequestedOutput]
     binary: bool
     parameters: dict[str, Any]
 
@@ -58,20 +56,22 @@ class _Tensor(msgspec.Struct):
     name: str
     shape: list[int]
     datatype: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     data: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Output(msgspec.Struct):
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class _Body(msgspec.Struct):
-    inputs: list[_Tensor] = []
-    id: str = ""
-    outputs: list[_Output] = []
-    parameters: dict[str, Any] = {}
+    """null means absent: some clients write optional fields so."""
+
+    inputs: list[_Tensor] | None = None
+    id: str | None = None
+    outputs: list[_Output] | None = None
+    parameters: dict[str, Any] | None = None
 
 
 _decode_body = msgspec.json.Decoder(_Body).decode
@@ -97,24 +97,25 @@ def decode(body: bytes, length: int) -> InferRequest:
         ShapeError: data that does not fit its shape or datatype.
     """
     try:
-        said = _decode_body(memoryview(body)[:length])
+        request = _decode_body(memoryview(body)[:length])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MessageError(f"body: expected an inference request in JSON: {error}") from None
-    for tensor in said.inputs:
-        _check_parameters(tensor.name, tensor.parameters)
-    for output in said.outputs:
-        _check_parameters(output.name, output.parameters)
+    parameters, outputs = request.parameters or {}, request.outputs or []
+    for one in (*(request.inputs or ()), *outputs):
+        _check_parameters(one.name, one.parameters or {})
     inputs, rest = dict[str, Array](), memoryview(body)[length:]
-    for tensor in said.inputs:
+    for tensor in request.inputs or ():
+        if tensor.name in inputs:
+            raise MessageError(f"inputs: expected each name once, got {tensor.name!r:.100} twice")
         inputs[tensor.name], rest = _array(tensor, rest)
     if rest:
-        raise ShapeError(f"body: expected nothing behind the tensors, got {len(rest)} bytes")
-    binary = _flag(said.parameters, "binary_data_output", default=False)
-    outputs = [
-        Wanted(output.name, _flag(output.parameters, "binary_data", default=binary))
-        for output in said.outputs
+        raise ShapeError(f"body: expected nothing after the tensors, got {len(rest)} bytes")
+    binary = _flag(parameters, "binary_data_output", default=False)
+    requested = [
+        RequestedOutput(output.name, _flag(output.parameters or {}, "binary_data", default=binary))
+        for output in outputs
     ]
-    return InferRequest(said.id, inputs, outputs, binary, said.parameters)
+    return InferRequest(request.id or "", inputs, requested, binary, parameters)
 
 
 def encode(
@@ -128,15 +129,15 @@ def encode(
         binary: names of those that are written as binary data.
     """
     raw = {name: np.ascontiguousarray(outputs[name]).tobytes() for name in outputs if name in binary}
-    said = b",".join(_said(name, array, raw.get(name)) for name, array in outputs.items())
-    json = _encode(head)[:-1] + (b"," if head else b"") + b'"outputs":[' + said + b"]}"
+    tensors = b",".join(_tensor(name, array, raw.get(name)) for name, array in outputs.items())
+    json = _encode(head)[:-1] + (b"," if head else b"") + b'"outputs":[' + tensors + b"]}"
     return b"".join((json, *raw.values())), len(json) if raw else None
 
 
 def _check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
-    for refused in _REFUSED:
-        if refused in parameters:
-            raise MessageError(f"{name}: {refused} is not supported here")
+    for extension in _UNSUPPORTED:
+        if extension in parameters:
+            raise MessageError(f"{name}: {extension} is not supported here")
 
 
 def _flag(parameters: Mapping[str, Any], name: str, *, default: bool) -> bool:
@@ -147,8 +148,8 @@ def _flag(parameters: Mapping[str, Any], name: str, *, default: bool) -> bool:
 
 
 def _array(tensor: _Tensor, rest: memoryview) -> tuple[Array, memoryview]:
-    """The tensor, and the bytes behind it."""
-    name, shape, size = tensor.name, tensor.shape, tensor.parameters.get("binary_data_size")
+    """The tensor, and the bytes after it."""
+    name, shape, size = tensor.name, tensor.shape, (tensor.parameters or {}).get("binary_data_size")
     if tensor.datatype not in DTYPES:
         raise ShapeError(f"{name}: expected datatype {' or '.join(DTYPES)}, got {tensor.datatype!r:.50}")
     if len(shape) > _MAX_DIMENSIONS or min(shape, default=0) < 0:
@@ -173,7 +174,7 @@ def _from_json(tensor: _Tensor, dtype: np.dtype[Any], count: int) -> Array:
     if not bytes(tensor.data):
         raise ShapeError(f"{name}: expected data or binary_data_size, got neither")
     try:
-        with np.errstate(over="ignore"):  # infinity in a sample that is read is refused where it is read
+        with np.errstate(over="ignore"):  # the engine rejects infinity in an update
             values = np.asarray(_decode_any(bytes(tensor.data)))
             if values.dtype.kind not in ("fiu" if dtype.kind == "f" else dtype.kind) and values.size:
                 raise ShapeError(f"{name}: expected {tensor.datatype} values, got {values.dtype}")
@@ -185,11 +186,11 @@ def _from_json(tensor: _Tensor, dtype: np.dtype[Any], count: int) -> Array:
     return values.reshape(tensor.shape)
 
 
-def _said(name: str, array: Array, raw: bytes | None) -> bytes:
-    said: dict[str, Any] = {"name": name, "datatype": _NAMES[array.dtype], "shape": array.shape}
+def _tensor(name: str, array: Array, raw: bytes | None) -> bytes:
+    fields: dict[str, Any] = {"name": name, "datatype": _NAMES[array.dtype], "shape": array.shape}
     if raw is not None:
-        return _encode(said | {"parameters": {"binary_data_size": len(raw)}})
-    return _encode(said)[:-1] + b',"data":[' + b",".join(_values(array.ravel())) + b"]}"
+        return _encode(fields | {"parameters": {"binary_data_size": len(raw)}})
+    return _encode(fields)[:-1] + b',"data":[' + b",".join(_values(array.ravel())) + b"]}"
 
 
 def _values(flat: Array) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""What the page at / asks for besides the models: counters for everybody, the table of streams for an admin."""
+"""Data of the dashboard besides the models: counters, and for an admin the table of streams."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +26,7 @@ CLIENT = next(
 )
 
 MOST_STREAMS = 200  # rows of the table
-_ID_SHOWN = 8  # characters: whoever knows an id that the server made can take the stream over
+_ID_SHOWN = 8  # characters: a client that knows the id of a stream can take it over
 
 
 @router.get("/v1/counters")
@@ -55,12 +55,12 @@ async def counters(request: Request) -> dict[str, Any]:
 
 @router.get("/v1/streams")
 async def streams(request: Request) -> dict[str, Any]:
-    """For an admin: the streams that are live here, the longest first, then the parked ones, the latest first."""
+    """For an admin: the live streams, the longest first, then the parked ones, the latest first."""
     server: ServerState = request.app.state.server
     server.auth.principal(request, "admin")
     live = sorted(server.streams, key=lambda session: -session.stream.samples)
     rows = [_live(session) for session in live[:MOST_STREAMS]]
-    with suppress(StoreError):  # the live ones are still worth showing
+    with suppress(StoreError):  # then show the live ones
         rows += [_parked_row(snapshot) for snapshot in await server.store.parked(MOST_STREAMS - len(rows))]
     return {"streams": rows, "live": len(live), "parked": await _parked(server)}
 
@@ -73,16 +73,18 @@ def _live(session: StreamSession) -> dict[str, Any]:
         "version": session.model.version,
         "wake": stream.wake,
     }
-    return row | _said(stream.id, stream.samples, stream.updates, stream.next)
+    return row | _counts(stream.id, stream.samples, stream.updates, stream.next)
 
 
 def _parked_row(snapshot: Snapshot) -> dict[str, Any]:
     row = {"state": "parked", "model": snapshot.model, "version": snapshot.version}
     wake = snapshot.next + snapshot.skip_remaining
-    return row | {"wake": wake} | _said(snapshot.stream_id, snapshot.samples, snapshot.updates, snapshot.next)
+    return (
+        row | {"wake": wake} | _counts(snapshot.stream_id, snapshot.samples, snapshot.updates, snapshot.next)
+    )
 
 
-def _said(stream_id: str, samples: int, updates: int, next: int) -> dict[str, Any]:
+def _counts(stream_id: str, samples: int, updates: int, next: int) -> dict[str, Any]:
     owner, _, own_id = stream_id.rpartition("/")  # as in the store
     shown = own_id if len(own_id) <= _ID_SHOWN else f"{own_id[:_ID_SHOWN]}…"
     return {"id": shown, "owner": unquote(owner), "samples": samples, "updates": updates, "next": next}

@@ -1,4 +1,4 @@
-"""Metadata and readiness of the Open Inference Protocol v2, and its model repository (docs/reference/oip.md)."""
+"""Metadata of the Open Inference Protocol v2, and its model repository (docs/reference/oip.md)."""
 
 from importlib.metadata import version as version_of
 from typing import Any, TypeVar
@@ -34,7 +34,7 @@ router = APIRouter()
 
 @router.get("/v2")
 async def server() -> dict[str, Any]:
-    """The server and the extensions of the protocol that it has."""
+    """The server, and the extensions of the protocol that it supports."""
     return {"name": "skiprnn", "version": version_of("skiprnn"), "extensions": EXTENSIONS}
 
 
@@ -42,16 +42,16 @@ async def server() -> dict[str, Any]:
 @router.get("/v2/models/{model}/stats")
 @router.get("/v2/models/{model}/versions/{version}/stats")
 async def stats(request: Request, model: str | None = None, version: str | None = None) -> dict[str, Any]:
-    """What was inferred since the start: of one version, of all versions of a model, or of everything."""
+    """Statistics since the start: of one version, of all versions of a model, or of all models."""
     server: ServerState = request.app.state.server
     if model is None:
-        found = list(server.models)
+        models = list(server.models)
     elif version is None:
         server.models.get(model)
-        found = list(server.models.models[model].values())
+        models = list(server.models.models[model].values())
     else:
-        found = [server.models.get(model, version)]
-    return {"model_stats": [_stats(server, served) for served in found]}
+        models = [server.models.get(model, version)]
+    return {"model_stats": [_stats(server, served) for served in models]}
 
 
 @router.get("/v2/models/{model}")
@@ -80,7 +80,7 @@ async def metadata(request: Request, model: str, version: str | None = None) -> 
 @router.get("/v2/models/{model}/ready")
 @router.get("/v2/models/{model}/versions/{version}/ready")
 async def ready(request: Request, model: str, version: str | None = None) -> Response:
-    """200 where the model takes requests; else an error."""
+    """200 if the model takes requests; else an error."""
     server: ServerState = request.app.state.server
     server.models.get(model, version)
     return Response()
@@ -89,7 +89,7 @@ async def ready(request: Request, model: str, version: str | None = None) -> Res
 @router.get("/v2/models/{model}/config")
 @router.get("/v2/models/{model}/versions/{version}/config")
 async def config(request: Request, model: str, version: str | None = None) -> dict[str, Any]:
-    """A model's configuration in Triton's terms: load generators read there that it takes sequences."""
+    """A model's configuration in Triton's terms; load generators see there that it takes sequences."""
     server: ServerState = request.app.state.server
     served = server.models.get(model, version)
     idle = round(server.settings.idle_timeout_seconds * 1e6)
@@ -111,7 +111,7 @@ async def config(request: Request, model: str, version: str | None = None) -> di
 
 
 def _oldest(settings: Settings) -> dict[str, int]:
-    """A turn takes one due sample of each stream, oldest first, and waits for none (`batcher.py`)."""
+    """A turn takes one due sample of each stream, oldest first, and waits for none (`engine/batcher.py`)."""
     return {"max_candidate_sequences": settings.max_streams, "max_queue_delay_microseconds": 0}
 
 
@@ -179,12 +179,12 @@ def _body_of(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
     responses={200: {"content": {"application/json": {"example": _FOUND}}}},
 )
 async def index(request: Request) -> list[dict[str, str]]:
-    """All models of the folder; with `{"ready": true}` those that are served."""
+    """All models in the folder; with `{"ready": true}` those that are served."""
     server: ServerState = request.app.state.server
     server.auth.principal(request, "admin")
     only_ready = (await _body(request, _Index, server.settings)).ready
     models = server.models
-    found = {
+    states = {
         (served.name, served.version): ("READY", models.stale.get((served.name, served.version), ""))
         for served in models
     }
@@ -192,21 +192,19 @@ async def index(request: Request) -> list[dict[str, str]]:
         draining = {(served.name, served.version): ("UNAVAILABLE", "unloaded") for served in models.draining}
         unloaded = {(name, ""): ("UNAVAILABLE", "unloaded") for name in models.unloaded}
         failed = {key: ("UNAVAILABLE", why) for key, why in models.failures.items()}
-        found = failed | draining | unloaded | found
+        states = failed | draining | unloaded | states
     fields = ("name", "version", "state", "reason")
-    return [dict(zip(fields, (*key, *said), strict=True)) for key, said in found.items()]
+    return [dict(zip(fields, (*key, *state), strict=True)) for key, state in states.items()]
 
 
 @router.post("/v2/repository/models/{model}/load", openapi_extra=_body_of(_NOTHING, {}))
 async def load(request: Request, model: str) -> Response:
-    """Serve a model as it stands in the folder now: its new versions, and changed files in place of old ones."""
+    """Load a model from the folder: new versions are added, changed files replace old ones."""
     server: ServerState = request.app.state.server
     server.auth.principal(request, "admin")
     change = await _body(request, _Change, server.settings)
     if change.parameters:
-        raise MessageError(
-            "parameters: expected none: models come from the folder, with what is in their files"
-        )
+        raise MessageError("parameters: expected none: models are loaded from the folder")
     try:
         await server.models.reload(model)
     except SkipRnnServiceError as error:
@@ -216,7 +214,7 @@ async def load(request: Request, model: str) -> Response:
 
 @router.post("/v2/repository/models/{model}/unload", openapi_extra=_body_of(_NOTHING, {}))
 async def unload(request: Request, model: str) -> Response:
-    """Serve a model no more: live streams of it go on until they end, new ones are refused."""
+    """Stop serving a model: its live streams go on until they end, new ones are rejected."""
     server: ServerState = request.app.state.server
     server.auth.principal(request, "admin")
     await _body(request, _Change, server.settings)
@@ -224,9 +222,9 @@ async def unload(request: Request, model: str) -> Response:
     return Response()
 
 
-async def _body(request: Request, kind: type[T], settings: Settings) -> T:
+async def _body(request: Request, body_type: type[T], settings: Settings) -> T:
     data = await request_body.read(request, limit=settings.max_json_bytes, setting="max_json_bytes")
     try:
-        return msgspec.json.decode(data or b"{}", type=kind)
+        return msgspec.json.decode(data or b"{}", type=body_type)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MessageError(f"body: expected an object in JSON, or nothing: {error}") from None

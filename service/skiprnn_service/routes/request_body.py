@@ -1,7 +1,7 @@
 """Bodies of requests: decompressed as they come, and never larger than a limit.
 
-What counts is the size after decompression, so a compressed bomb is refused as soon as it has grown too large, within a
-few kilobytes of memory.
+The limit is on the size after decompression, so a compressed bomb is rejected as soon as it has grown too large, within
+a few kilobytes of memory.
 """
 
 import asyncio
@@ -12,26 +12,26 @@ from starlette.requests import Request
 
 from skiprnn_service.errors import ContentTypeError, MessageError, TooLargeError
 
-_PIECE = 65_536  # bytes that are decompressed before other work of the loop has its turn
+_CHUNK = 65_536  # bytes that are decompressed before other work of the loop has its turn
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's wbits: RFC 1952, RFC 1950
 
 
 async def read(request: Request, *, limit: int, setting: str) -> bytes:
-    """The whole body, decompressed. Errors as `pieces`."""
-    return b"".join([piece async for piece in pieces(request, limit=limit, setting=setting)])
+    """The whole body, decompressed. Errors as `chunks`."""
+    return b"".join([chunk async for chunk in chunks(request, limit=limit, setting=setting)])
 
 
-async def pieces(request: Request, *, limit: int, setting: str) -> AsyncIterator[bytes]:
+async def chunks(request: Request, *, limit: int, setting: str) -> AsyncIterator[bytes]:
     """The body, decompressed, as it comes.
 
     Args:
         limit: bytes, of the decompressed body.
-        setting: what the limit is called.
+        setting: the name of the limit.
 
     Raises:
         TooLargeError: the body is larger.
         ContentTypeError: a Content-Encoding other than gzip and deflate.
-        MessageError: it is not compressed as it says, or ends early.
+        MessageError: it is not compressed as Content-Encoding says, or ends early.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity" and encoding not in _WINDOW:
@@ -43,11 +43,11 @@ async def pieces(request: Request, *, limit: int, setting: str) -> AsyncIterator
     inflate = None if encoding == "identity" else _Inflate(_WINDOW[encoding])
     size = 0
     async for data in request.stream():
-        for piece in (data,) if inflate is None else inflate(data):
-            size += len(piece)
+        for chunk in (data,) if inflate is None else inflate(data):
+            size += len(chunk)
             if size > limit:
                 raise _too_large("more", limit, setting)
-            yield piece
+            yield chunk
             if inflate is not None:
                 await asyncio.sleep(0)
     if inflate is not None:
@@ -59,7 +59,7 @@ def _too_large(got: str, limit: int, setting: str) -> TooLargeError:
 
 
 class _Inflate:
-    """Decompresses piece by piece."""
+    """Decompresses chunk by chunk."""
 
     def __init__(self, window: int) -> None:
         self._stream = zlib.decompressobj(window)
@@ -67,14 +67,14 @@ class _Inflate:
     def __call__(self, data: bytes) -> Iterator[bytes]:
         while data and not self._stream.eof:
             try:
-                piece = self._stream.decompress(data, _PIECE)
+                chunk = self._stream.decompress(data, _CHUNK)
             except zlib.error as error:
                 raise MessageError(f"body: not compressed as Content-Encoding says: {error}") from None
             data = self._stream.unconsumed_tail
-            if piece:
-                yield piece
+            if chunk:
+                yield chunk
         if data or self._stream.unused_data:
-            raise MessageError("body: expected nothing behind the compressed data")
+            raise MessageError("body: expected nothing after the compressed data")
 
     def check_end(self) -> None:
         if not self._stream.eof:

@@ -1,35 +1,37 @@
 """`POST /v1/models/{model}/score`: whole sequences at once, beside the streams (docs/reference/rest.md)."""
 
+import asyncio
 import contextlib
 import io
 import logging
 import tempfile
 from asyncio import to_thread
-from collections.abc import AsyncIterator
-from typing import BinaryIO
+from collections.abc import AsyncIterator, Coroutine
+from typing import IO, Any, BinaryIO
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
-from starlette.types import Send
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
-from skiprnn_service.engine.step_runner import StepRunner
-from skiprnn_service.errors import SkipRnnServiceError
-from skiprnn_service.routes import request_body
-from skiprnn_service.scoring.formats import KINDS, kind_of_answer, kind_of_body
+from skiprnn_service.models.repository import LoadedModel
+from skiprnn_service.routes import negotiation, request_body
+from skiprnn_service.scoring.disk_space import enough_disk_space
+from skiprnn_service.scoring.formats.registry import FORMATS
 from skiprnn_service.scoring.job import Job, run
-from skiprnn_service.scoring.worker import problem
+from skiprnn_service.settings import Settings
 from skiprnn_service.state import ServerState
 
-SMALL = 1 << 20  # bytes of a body that is scored on a thread of the server
+SMALL = 1 << 20  # bytes of a body that is scored on a thread, and of an answer that is held in memory
 
-_SPOOLED_AT_ONCE = 131_072  # bytes of a large body; then streams have their turn
+_CHUNK = 131_072  # bytes of a large body or answer between two turns of the streams
 
 _log = logging.getLogger(__name__)
 
 router = APIRouter()
 
 
-_ITEM = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+_SEQUENCE = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
 _BODY = {
     "required": True,
     "content": {
@@ -38,7 +40,7 @@ _BODY = {
                 "type": "object",
                 "required": ["sequences"],
                 "properties": {
-                    "sequences": {"type": "array", "minItems": 1, "items": _ITEM},
+                    "sequences": {"type": "array", "minItems": 1, "items": _SEQUENCE},
                     "threshold": {"type": "number", "minimum": 0.5, "maximum": 1},
                 },
                 "additionalProperties": False,
@@ -47,8 +49,8 @@ _BODY = {
         },
     }
     | {
-        kind.types[0]: {"schema": {"type": "string", "format": "binary"}}
-        for name, kind in KINDS.items()
+        known.types[0]: {"schema": {"type": "string", "format": "binary"}}
+        for name, known in FORMATS.items()
         if name != "json"
     },
 }
@@ -62,48 +64,56 @@ async def score_sequences(
     threshold: float | None = None,
     updates: bool = True,
 ) -> Response:
-    """Score whole sequences: each is read as a stream would read it, to the same bits.
+    """Score whole sequences, each to the same bits that a live stream of it gives.
 
-    Body: sequences, of the kind that Content-Type says; by default JSON, `{"sequences": [[[F numbers], …], …]}`.
-    Answer, of the kind that Accept asks for: for every sequence its number of samples, its final output, and its
+    Body: sequences, in the format of Content-Type; by default JSON, `{"sequences": [[[F numbers], …], …]}`.
+    Answer, in the format that Accept prefers: for every sequence its number of samples, its final output, and its
     updates with their outputs unless `updates=false`.
     """
     server: ServerState = request.app.state.server
     server.auth.principal(request, "score")
     served = server.models.get(model, version)
-    kind = kind_of_body(request.headers.get("content-type"))
-    answer = kind_of_answer(request.headers.get("accept"))
     if threshold is not None:
         await to_thread(served.engine.check_threshold, threshold)
-    job = Job(
+    job = _job(request, served, threshold, updates, server.settings)
+    with enough_disk_space(), contextlib.ExitStack() as until_sent:
+        sink = until_sent.enter_context(tempfile.SpooledTemporaryFile(SMALL))
+        with await _received(request, job.input_format, server) as source:
+            await _while_connected(request, _score(job, served, source, sink, server))
+        size = await to_thread(_rewind, sink)
+        media_type = FORMATS[job.output_format].types[0]
+        if size <= SMALL:
+            return Response(await to_thread(sink.read), media_type=media_type)
+        until_sent.pop_all()
+    timeout = server.settings.slow_client_timeout_seconds
+    return _FileResponse(sink, size, media_type, timeout_seconds=timeout)
+
+
+def _job(
+    request: Request, served: LoadedModel, threshold: float | None, updates: bool, settings: Settings
+) -> Job:
+    return Job(
         served.name,
         served.version,
-        kind,
-        answer,
+        negotiation.input_format(request.headers.get("content-type")),
+        negotiation.output_format(request.headers.get("accept")),
         threshold,
         updates,
-        max_bytes=server.settings.max_request_bytes,
+        max_bytes=settings.max_request_bytes,
+        max_output_bytes=settings.max_score_bytes,
     )
-    media_type = KINDS[answer].types[0]
-    source = await _received(request, kind, server)
-    if isinstance(source, io.BytesIO):
-        body = await server.scoring.run(lambda: _whole(job, served.runner.fork(), source))
-        return Response(body, media_type=media_type)
-    pieces = server.scoring.stream(job, served.runner, source)
-    first = await anext(pieces)  # what goes wrong before is refused as it should be
-    return _Streamed(_rest(first, pieces, answer), media_type=media_type)
 
 
-async def _received(request: Request, kind: str, server: ServerState) -> BinaryIO:
+async def _received(request: Request, format_name: str, server: ServerState) -> BinaryIO:
     """The body: in memory while it is small, else in a file without a name."""
-    setting = "max_request_bytes" if KINDS[kind].whole else "max_score_bytes"
+    setting = "max_request_bytes" if FORMATS[format_name].in_memory else "max_score_bytes"
     limit = getattr(server.settings, setting)
     held, size, file = list[bytes](), 0, None
     with contextlib.ExitStack() as unless_received:
-        async for piece in request_body.pieces(request, limit=limit, setting=setting):
-            held.append(piece)
-            size += len(piece)
-            if size > (SMALL if file is None else _SPOOLED_AT_ONCE):
+        async for chunk in request_body.chunks(request, limit=limit, setting=setting):
+            held.append(chunk)
+            size += len(chunk)
+            if size > (SMALL if file is None else _CHUNK):
                 file = file or unless_received.enter_context(tempfile.TemporaryFile())
                 await to_thread(file.writelines, held)
                 await server.scoring.pace(size if len(server.streams) else 0)
@@ -116,29 +126,58 @@ async def _received(request: Request, kind: str, server: ServerState) -> BinaryI
     return file
 
 
-def _whole(job: Job, runner: StepRunner, source: BinaryIO) -> bytes:
-    sink = io.BytesIO()
-    run(job, runner, source, sink)
-    return sink.getvalue()
+async def _score(
+    job: Job, served: LoadedModel, source: BinaryIO, sink: IO[bytes], server: ServerState
+) -> None:
+    if isinstance(source, io.BytesIO):
+        await server.scoring.run(lambda: run(job, served.runner.fork(), source, sink))
+    else:
+        await server.scoring.in_process(job, served.runner, source, sink)
 
 
-class _Streamed(StreamingResponse):
-    """An answer that goes wrong in the middle breaks off: nobody takes it for a whole one."""
-
-    async def stream_response(self, send: Send) -> None:
-        try:
-            await super().stream_response(send)
-        except SkipRnnServiceError as error:
-            _log.warning("the answer with scores breaks off: %s", error)
-
-
-async def _rest(first: bytes, pieces: AsyncIterator[bytes], answer: str) -> AsyncIterator[bytes]:
-    """All pieces; in NDJSON an error in the middle is the last line."""
-    yield first
+async def _while_connected(request: Request, work: Coroutine[Any, Any, None]) -> None:
+    """Await `work`, and cancel it if the client leaves meanwhile. Raises ClientDisconnect."""
+    task = asyncio.create_task(work)
+    left = asyncio.ensure_future(request.receive())  # nothing else comes after the body
     try:
-        async for piece in pieces:
-            yield piece
-    except SkipRnnServiceError as error:
-        if answer != "ndjson":
-            raise
-        yield problem(error) + b"\n"
+        await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        task.result()
+    finally:
+        left.cancel()
+        task.cancel()
+        await asyncio.wait((task, left))
+
+
+def _rewind(file: IO[bytes]) -> int:
+    """Go to the beginning; returns the size."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size
+
+
+class _FileResponse(StreamingResponse):
+    """Sends a file and closes it, even if the client does not take all of it.
+
+    Args:
+        timeout_seconds: how long the client may take for a chunk; then the connection is closed.
+    """
+
+    def __init__(self, file: IO[bytes], size: int, media_type: str, *, timeout_seconds: float) -> None:
+        super().__init__(self._chunks(), media_type=media_type, headers={"Content-Length": str(size)})
+        self._file, self._timeout_seconds = file, timeout_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            await asyncio.wait_for(send(message), self._timeout_seconds)
+
+        with self._file:
+            try:
+                await super().__call__(scope, receive, send_in_time)
+            except TimeoutError:
+                _log.warning("client did not read its scores within slow_client_timeout_seconds")
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while chunk := await to_thread(self._file.read, _CHUNK):
+            yield chunk

@@ -1,4 +1,4 @@
-"""`POST /v1/tickets`: what a browser needs in place of a header."""
+"""`POST /v1/tickets`: credentials of browsers, which cannot send headers with a websocket."""
 
 from fastapi import APIRouter, Request
 

@@ -1,44 +1,45 @@
 """One scoring job: sequences from a file, scores to another, chunk by chunk."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple
 
 import msgspec
 
 from skiprnn_export import BundleInfo
 from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import MessageError
-from skiprnn_service.scoring.formats import Item, Layout, Said
-from skiprnn_service.scoring.readers import read
+from skiprnn_service.scoring.formats.base import Example, InputSpec, OutputSpec, Scored
+from skiprnn_service.scoring.formats.registry import read, writer
 from skiprnn_service.scoring.score import score
-from skiprnn_service.scoring.writers import Scored, writer
 
 CHUNK_BYTES = 64 * 1024 * 1024  # samples that are scored together
 CHUNK_SEQUENCES = 2048
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What is to be done.
+    """What to score, and how.
 
     Attributes:
-        model, version: for the answer.
-        kind, answer: of the input and of the output (`score_formats.KINDS`).
+        model, version: written into the output.
+        input_format, output_format: names in `registry.FORMATS`.
         threshold: of the gate; None: that of the input, else the bundle's.
-        updates: write all updates.
-        max_bytes: a sequence, at most.
+        updates: whether to write all updates.
+        max_bytes: limit of one sequence.
+        max_output_bytes: limit of the output.
     """
 
     model: str
     version: str
-    kind: str
-    answer: str
+    input_format: str
+    output_format: str
     threshold: float | None
     updates: bool
     max_bytes: int
+    max_output_bytes: int
 
 
 class Totals(NamedTuple):
-    """What was done."""
+    """Counts of what was scored."""
 
     sequences: int = 0
     samples: int = 0
@@ -57,29 +58,27 @@ def run(
     job: Job,
     runner: StepRunner,
     source: BinaryIO,
-    sink: BinaryIO,
+    sink: IO[bytes],
     *,
     on_chunk: Callable[[Totals], None] = lambda _: None,
 ) -> Totals:
-    """Score everything that is in `source`. Blocking.
+    """Score all sequences in `source`. Blocking.
 
     Args:
-        session: for this call alone.
-        on_chunk: called when a chunk was written.
+        runner: not used by another thread meanwhile.
+        sink: takes the output; incomplete if this raises.
+        on_chunk: called after each chunk is written.
 
     Raises:
-        MessageError, ShapeError, TooLargeError, ContentTypeError: of the input.
+        MessageError, ShapeError, TooLargeError, ContentTypeError: of the input, or the output is too large.
         NonFiniteError, ThresholdError, InferenceError: as `score`.
     """
-    info = runner.bundle.info
-    said = Said(job.model, job.version, output_names(info), job.updates)
-    found, out, totals = (
-        read(job.kind, source, layout(info, job.max_bytes)),
-        writer(job.answer, sink, said),
-        Totals(),
-    )
-    threshold = found.threshold if job.threshold is None else job.threshold
-    for chunk in chunks(found.items):
+    info, totals = runner.bundle.info, Totals()
+    inputs = read(job.input_format, source, input_spec(info, job.max_bytes))
+    output = OutputSpec(job.model, job.version, output_names(info), job.updates, job.max_output_bytes)
+    out = writer(job.output_format, sink, output)
+    threshold = inputs.threshold if job.threshold is None else job.threshold
+    for chunk in chunks(inputs.examples):
         scored = score_chunk(runner, chunk, threshold=threshold, first=totals.sequences)
         out.write(scored)
         totals = totals.plus(scored)
@@ -90,9 +89,9 @@ def run(
     return totals
 
 
-def layout(info: BundleInfo, max_bytes: int) -> Layout:
+def input_spec(info: BundleInfo, max_bytes: int) -> InputSpec:
     """What a reader must know of a network."""
-    return Layout(tuple(feature.name for feature in info.features), max_bytes)
+    return InputSpec(tuple(feature.name for feature in info.features), max_bytes)
 
 
 def output_names(info: BundleInfo) -> tuple[str, ...]:
@@ -101,21 +100,21 @@ def output_names(info: BundleInfo) -> tuple[str, ...]:
 
 
 def score_chunk(
-    runner: StepRunner, chunk: Sequence[Item], *, threshold: float | None, first: int
+    runner: StepRunner, chunk: Sequence[Example], *, threshold: float | None, first: int
 ) -> list[Scored]:
-    """Score sequences together; `first` is the number of the first one, for messages."""
-    scores = score(runner, [item.x for item in chunk], threshold=threshold, first=first)
-    return [Scored(item.id, one) for item, one in zip(chunk, scores, strict=True)]
+    """Score sequences together; `first` is the number of the first one, for error messages."""
+    scores = score(runner, [example.x for example in chunk], threshold=threshold, first=first)
+    return [Scored(example.id, one) for example, one in zip(chunk, scores, strict=True)]
 
 
 def chunks(
-    items: Iterable[Item], *, max_bytes: int = CHUNK_BYTES, max_sequences: int = CHUNK_SEQUENCES
-) -> Iterator[list[Item]]:
+    examples: Iterable[Example], *, max_bytes: int = CHUNK_BYTES, max_sequences: int = CHUNK_SEQUENCES
+) -> Iterator[list[Example]]:
     """Sequences that are scored together: enough to fill batches, few enough for the memory."""
-    chunk, held = list[Item](), 0
-    for item in items:
-        chunk.append(item)
-        held += item.x.nbytes
+    chunk, held = list[Example](), 0
+    for example in examples:
+        chunk.append(example)
+        held += example.x.nbytes
         if held >= max_bytes or len(chunk) >= max_sequences:
             yield chunk
             chunk, held = [], 0

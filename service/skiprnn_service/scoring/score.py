@@ -1,7 +1,7 @@
-"""Whole sequences at once, each read as a stream would read it: the same bits.
+"""Scores whole sequences together, each to the same bits as a live stream of it.
 
-Sequences need not be aligned in time: the next due sample of every sequence goes into one batch, whatever its index
-("independent jump"). So a batch is full of samples that are read, and nothing is computed for those that are not.
+Sequences need not be aligned in time: a batch holds the next update of every sequence, whatever its index
+("independent jump"). So every row of a batch is an update, and skipped samples cost nothing.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ class Score(NamedTuple):
     """One sequence's M ≥ 1 updates; `y[-1]` is its final output."""
 
     samples: int
-    t: NDArray[np.int64]  # [M], indices of the samples that were read
+    t: NDArray[np.int64]  # [M], indices of the updates
     y: NDArray[np.float32]  # [M, K]
-    wake: int  # index of the next sample that would be read: `samples` or later
+    wake: int  # index of the next update: `samples` or later
 
 
 def score(
@@ -32,16 +32,16 @@ def score(
     threshold: float | None = None,
     first: int = 0,
 ) -> list[Score]:
-    """Score sequences. Blocking: for a thread of its own, with a session of its own (`StepRunner.fork`).
+    """Score sequences. Blocking: call it on a thread of its own, with a runner of its own (`StepRunner.fork`).
 
     Args:
         sequences: each [T_i, F], T_i ≥ 1, raw units; taken as float32.
         threshold: of the gate, in [0.5, 1]; None is the bundle's.
-        first: number of the first sequence, for messages.
+        first: number of the first sequence, for error messages.
 
     Raises:
         ShapeError: a sequence is empty or has another shape; the message says which.
-        NonFiniteError: NaN or infinity in a sample that is read, or a sample so large that it makes NaN.
+        NonFiniteError: NaN or infinity in an update, or a sample so large that it makes NaN.
         ThresholdError: threshold is out of range.
         InferenceError: the update step raised.
     """
@@ -51,7 +51,7 @@ def score(
     samples = [_samples(i, values, runner.x.shape[1]) for i, values in enumerate(sequences, first)]
     lengths = np.array([len(values) for values in samples])
     starts = lengths.cumsum() - lengths
-    return _read(runner, table, np.concatenate(samples), starts, lengths, first=first)
+    return _score(runner, table, np.concatenate(samples), starts, lengths, first=first)
 
 
 def score_padded(
@@ -65,7 +65,7 @@ def score_padded(
 
     Args:
         x: [N, T, F], raw units.
-        lengths: [N], samples of each sequence, 1 to T; what lies behind is not looked at. None: all are T long.
+        lengths: [N], samples of each sequence, 1 to T; later samples are ignored. None: all are T long.
     """
     table, features = _table(runner, threshold), runner.x.shape[1]
     if x.ndim != 3 or x.shape[2] != features or not x.shape[0] or not x.shape[1]:
@@ -76,10 +76,10 @@ def score_padded(
         raise ShapeError(f"lengths: expected [{N}] whole numbers from 1 to {T}, got {str(lengths)[:100]}")
     # Aligned, or every `take` would copy all of it: tensors begin anywhere in a request's body.
     flat = np.require(x, np.float32, ["C_CONTIGUOUS", "ALIGNED"]).reshape(N * T, features)
-    return _read(runner, table, flat, np.arange(N) * T, lengths.reshape(N).astype(np.int64))
+    return _score(runner, table, flat, np.arange(N) * T, lengths.reshape(N).astype(np.int64))
 
 
-def _read(
+def _score(
     runner: StepRunner,
     table: SkipTable,
     flat: NDArray[np.float32],
@@ -88,16 +88,16 @@ def _read(
     *,
     first: int = 0,
 ) -> list[Score]:
-    """Read sequences that lie in `flat` [all samples, F], each from its `starts` on.
+    """Score sequences that lie in `flat` [all samples, F], each from its `starts` on.
 
-    The longest go first, and whoever is done makes room for the next: only the last few batches are not full.
+    The longest go first, and one that ends makes room for the next: only the last few batches are not full.
     """
     runner.reserve(len(lengths))
     own = FIRST + np.arange(len(lengths))  # rows of the arena
     source = np.full(len(lengths), INITIAL)
     wake = np.zeros(len(lengths), np.int64)
     rounds: list[_Round] = []
-    active = np.argsort(-lengths, kind="stable")  # with something left to read; the first are the next batch
+    active = np.argsort(-lengths, kind="stable")  # with updates left; the first are the next batch
     while len(active):
         now, later = active[: runner.max_batch], active[runner.max_batch :]
         n = len(now)
@@ -112,7 +112,7 @@ def _read(
 
 
 class _Round(NamedTuple):
-    """One batch: which sequences it read, at which index each, and their outputs."""
+    """One batch: its sequences, the index of each update, and its output."""
 
     sequence: NDArray[np.int64]  # [B]
     t: NDArray[np.int64]  # [B]
@@ -129,7 +129,7 @@ def _table(runner: StepRunner, threshold: float | None) -> SkipTable:
 
 def _samples(i: int, values: ArrayLike, features: int) -> NDArray[np.float32]:
     try:
-        with np.errstate(over="ignore"):  # infinity in a sample that is read is refused there
+        with np.errstate(over="ignore"):  # rejected below if it is in an update
             samples = np.asarray(values, np.float32)
     except (TypeError, ValueError) as error:
         raise ShapeError(f"sequence {i}: expected numbers [T, {features}]: {error}") from error

@@ -1,4 +1,4 @@
-"""The log: lines for people, or JSON for machines; with the ids of request and stream, and without secrets.
+"""The log: text for people or JSON for machines, with the ids of request and stream, and without secrets.
 
 Fields beside the message are given as `extra=`: `log.info("stream opened", extra={"stream_id": …})`.
 """
@@ -16,18 +16,18 @@ Format = Literal["text", "json"]
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-# What a record always has: everything else was given as `extra`.
+# What every record has; everything else was given as `extra`.
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 _SECRET = re.compile(r"((?:ticket=|skiprnn\.token\.)|skr_[0-9a-f]+_|Bearer )[^\s&\"',]+")
-_CHATTER = re.compile(r'^(connection (open|closed)$|%s - "WebSocket %s")')  # of uvicorn, for every connection
+_NOISE = re.compile(r'^(connection (open|closed)$|%s - "WebSocket %s")')  # of uvicorn, for every connection
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
-def configure(level: str, form: Format) -> None:
-    """Send the log of this process, uvicorn's included, to stderr in one form."""
+def configure(level: str, log_format: Format) -> None:
+    """Send the log of this process, uvicorn's included, to stderr in one format."""
     handler = _ToStderr()
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
-    handler.addFilter(_says_more_than_uvicorn)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    handler.addFilter(_is_no_noise)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -37,7 +37,7 @@ def configure(level: str, form: Format) -> None:
 
 
 class _ToStderr(logging.StreamHandler[TextIO]):
-    """To what is stderr when a line is written, not when the log was set up."""
+    """To `sys.stderr` at the time of a line, not at the time of `configure`."""
 
     @property
     def stream(self) -> TextIO:
@@ -45,7 +45,7 @@ class _ToStderr(logging.StreamHandler[TextIO]):
 
     @stream.setter
     def stream(self, _: object) -> None:
-        """The base class sets one."""
+        """The base class sets it."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -53,16 +53,16 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        said: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "time": f"{seconds}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        said |= _extra(record)
+        fields |= _extra(record)
         if record.exc_info:
-            said["exception"] = self.formatException(record.exc_info)
-        return _without_secrets(_encode(said).decode())
+            fields["exception"] = self.formatException(record.exc_info)
+        return _without_secrets(_encode(fields).decode())
 
 
 class TextFormatter(logging.Formatter):
@@ -86,5 +86,5 @@ def _without_secrets(line: str) -> str:
     return _SECRET.sub(r"\1…", line)
 
 
-def _says_more_than_uvicorn(record: logging.LogRecord) -> bool:
-    return not (record.name == "uvicorn.error" and _CHATTER.match(str(record.msg)))
+def _is_no_noise(record: logging.LogRecord) -> bool:
+    return not (record.name == "uvicorn.error" and _NOISE.match(str(record.msg)))

@@ -1,4 +1,4 @@
-"""The counts of `stats.py` as Prometheus reads them. The registry is our own: nothing is global."""
+"""The counts of `stats.py` as Prometheus metrics. Every application has a registry of its own: nothing is global."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
@@ -24,7 +24,7 @@ _HISTOGRAMS = (  # name, help, attribute of EngineStats
         "update_time",
     ),
 )
-# Old name → new name: families of version 0.1, which stand beside the new ones in this release alone.
+# Old name → new name: families of version 0.1, which this release exports beside the new ones.
 _RENAMED = {
     "skiprnn_queue_delay_seconds": "skiprnn_queue_duration_seconds",
     "skiprnn_update_seconds": "skiprnn_update_duration_seconds",
@@ -35,7 +35,7 @@ _RENAMED = {
 
 
 class Observed(Protocol):
-    """What the collector reads of an engine."""
+    """What the collector needs of an engine."""
 
     @property
     def model(self) -> str: ...
@@ -50,7 +50,7 @@ class Observed(Protocol):
 
 
 class Metrics(Collector):
-    """All counts of a service as Prometheus reads them.
+    """All counts of a server as Prometheus metrics.
 
     Args:
         engines: gives the engines that are loaded at the time of a scrape.
@@ -71,7 +71,7 @@ class Metrics(Collector):
         return generate_latest(self._registry)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is read when registering: there may be no engine yet."""
+        """No names at registration: there may be no engine yet."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

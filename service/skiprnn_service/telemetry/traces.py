@@ -1,6 +1,6 @@
 """Traces of requests and handshakes for OpenTelemetry, where an endpoint is set; `pip install 'skiprnn[otel]'`.
 
-Messages of a stream make no spans: they would cost more than they are. Their times are in the metrics.
+Messages of a stream make no spans, which would cost more than the messages. Their durations are in the metrics.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ _NOT_TRACED = "/v2/health,/metrics,/page"
 
 
 def instrument(app: FastAPI, settings: Settings) -> Callable[[], None]:
-    """Trace an application that does not run yet, if `otlp_endpoint` is set.
+    """Trace an application that has not started, if `otlp_endpoint` is set.
 
     Returns:
-        what to call at the end: it sends the spans that are left.
+        a function to call at shutdown, which sends the remaining spans.
 
     Raises:
         ValueError: OpenTelemetry is not installed.

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from skiprnn_cli.score.parts import Parts, atomic
-from skiprnn_service.scoring.formats import Said
+from skiprnn_service.scoring.formats.base import OutputSpec, Scored
 from skiprnn_service.scoring.score import Score
-from skiprnn_service.scoring.writers import Scored
 
 PLAN = {"data": "a.npy", "threshold": 0.5}
 
@@ -22,7 +21,7 @@ def scored(*, updates: int) -> list[Scored]:
 def test_a_part_is_read_as_it_was_written(tmp_path: Path, all_updates: bool) -> None:
     parts, chunk = Parts(tmp_path / "out.json", PLAN), scored(updates=3)
     assert not parts.open()
-    parts.write(4, chunk, Said("m", "1", ("a", "b"), all_updates))
+    parts.write(4, chunk, OutputSpec("m", "1", ("a", "b"), all_updates))
     assert (parts.has(4), parts.has(0)) == (True, False)
     for before, after in zip(chunk, parts.read(4), strict=True):
         assert (after.id, after.score.samples, len(after.score.t)) == (before.id, 9, 3)
@@ -33,7 +32,7 @@ def test_a_part_is_read_as_it_was_written(tmp_path: Path, all_updates: bool) -> 
 def test_parts_of_another_plan_are_removed(tmp_path: Path, plan: dict[str, object], resumed: bool) -> None:
     first = Parts(tmp_path / "out.json", PLAN)
     first.open()
-    first.write(0, scored(updates=1), Said("m", "1", ("a", "b"), False))
+    first.write(0, scored(updates=1), OutputSpec("m", "1", ("a", "b"), False))
     second = Parts(tmp_path / "out.json", plan)
     assert (second.open(), second.has(0)) == (resumed, resumed)
     second.remove()

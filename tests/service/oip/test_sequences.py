@@ -17,7 +17,7 @@ from tritonclient.utils import InferenceServerException
 
 from skiprnn_client import ClientError, Refused, connect, connect_sync
 from skiprnn_export import Bundle, read, unroll
-from skiprnn_service.oip.sequences import Ask
+from skiprnn_service.oip.sequences import SequenceRequest
 from support.bundles import random_sequence, write_random_bundle
 from support.servers import Running, serving
 
@@ -80,7 +80,7 @@ def live(server: Running) -> tuple[int, int]:
 
 @settings(max_examples=25)
 @given(data=st.data(), binary=st.booleans())
-def test_pieces_have_the_bits_of_the_offline_unroll(
+def test_chunks_have_the_bits_of_the_offline_unroll(
     client: triton.InferenceServerClient, bundle: Bundle, x: Samples, data: st.DataObject, binary: bool
 ) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(1, len(x) - 1), max_size=8)))
@@ -160,19 +160,19 @@ async def test_many_sequences_at_once_by_the_asynchronous_client(
 def test_requests_of_a_sequence_that_come_at_once_are_read_in_their_order(
     server: Running, bundle: Bundle, x: Samples
 ) -> None:
-    sequences, ask = server.state.sequences, Ask("watch", None, "", "at-once")
+    sequences, one = server.state.sequences, SequenceRequest("watch", None, "", "at-once")
 
     async def all_at_once() -> list[Any]:
-        first = sequences.infer(ask._replace(start=True), x[:1])
-        rest = [sequences.infer(ask, x[i : i + 1]) for i in range(1, 40)]
+        first = sequences.infer(one._replace(start=True), x[:1])
+        rest = [sequences.infer(one, x[i : i + 1]) for i in range(1, 40)]
         found = await asyncio.gather(first, *rest)
-        await sequences.infer(ask._replace(end=True), None)
-        return [reading for _, reading in found]
+        await sequences.infer(one._replace(end=True), None)
+        return [result for _, result in found]
 
-    readings = server.call(all_at_once())
+    results = server.call(all_at_once())
     wanted = unroll(bundle, x[:40])
-    np.testing.assert_array_equal(np.concatenate([reading.t[0] for reading in readings]), wanted.t)
-    np.testing.assert_array_equal(np.concatenate([reading.y[0] for reading in readings]), wanted.y)
+    np.testing.assert_array_equal(np.concatenate([result.t[0] for result in results]), wanted.t)
+    np.testing.assert_array_equal(np.concatenate([result.y[0] for result in results]), wanted.y)
 
 
 # -- sequences out of order
@@ -217,6 +217,42 @@ def test_a_first_request_that_was_refused_may_be_sent_again(
     assert client.infer("watch", [tensor(x[:1])], **flags(8, start=True, end=True)).as_numpy("wake")[0] > 0
 
 
+def test_a_first_request_that_was_refused_opens_no_sequence(models: Path, x: Samples) -> None:
+    wrong = {
+        "shape": np.zeros((1, 2), np.float32),
+        "not-finite": np.full((1, 3), np.inf, np.float32),
+        "too-many": np.zeros((1, 4097, 3), np.float32),
+    }
+    with (
+        serving(models, max_streams=1) as server,
+        triton.InferenceServerClient(f"127.0.0.1:{server.port}") as client,
+    ):
+        for name, samples in wrong.items():
+            with pytest.raises(InferenceServerException):
+                client.infer("watch", [tensor(samples)], **flags(name, start=True))
+            with pytest.raises(InferenceServerException, match=NO_START):
+                client.infer("watch", [tensor(x[:1])], **flags(name))
+        with pytest.raises(InferenceServerException, match="inputs: expected x, got none"):
+            client.infer("watch", [], **flags(8, start=True, end=True))
+        assert live(server) == (0, 0)
+        assert client.infer("watch", [tensor(x[:1])], **flags(8, start=True, end=True))
+
+
+def test_a_restart_that_was_refused_for_its_shape_leaves_the_sequence_where_it_was(
+    client: triton.InferenceServerClient, bundle: Bundle, x: Samples
+) -> None:
+    client.infer("watch", [tensor(x[np.newaxis, :20])], **flags(16, start=True))
+    with pytest.raises(InferenceServerException, match="x: expected"):
+        client.infer(
+            "watch",
+            [tensor(np.zeros((1, 2), np.float32))],
+            parameters={"restart": True},
+            **flags(16, start=True),
+        )
+    last = client.infer("watch", [tensor(x[np.newaxis, 20:60])], **flags(16, end=True))
+    np.testing.assert_array_equal(last.as_numpy("y"), unroll(bundle, x[:60]).y[-1:])
+
+
 def test_a_refused_request_leaves_the_sequence_where_it_was_even_at_its_end(
     client: triton.InferenceServerClient, bundle: Bundle, x: Samples
 ) -> None:
@@ -249,7 +285,7 @@ def test_a_sequence_stays_on_its_version(client: triton.InferenceServerClient, x
     assert last.get_response()["model_version"] == "1"
 
 
-def test_lengths_and_long_pieces_are_refused(client: triton.InferenceServerClient) -> None:
+def test_lengths_and_long_chunks_are_refused(client: triton.InferenceServerClient) -> None:
     lengths = triton.InferInput("lengths", [1], "INT64").set_data_from_numpy(np.array([1]))
     with pytest.raises(InferenceServerException, match="expected x alone in a sequence"):
         client.infer("watch", [tensor(np.zeros((1, 3), np.float32)), lengths], **flags(12, start=True))

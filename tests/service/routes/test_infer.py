@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from skiprnn_export import Bundle, open_session, read, unroll
+from skiprnn_service.auth import api_keys
 from skiprnn_service.oip.outputs import OUTPUTS
 from support.bundles import random_sequence, write_random_bundle
 from support.servers import Running, serving
@@ -83,59 +84,6 @@ def assert_equal(result: Any, wanted: dict[str, NDArray[Any]]) -> None:
         np.testing.assert_array_equal(result.as_numpy(name), array, strict=True, err_msg=name)
 
 
-# -- what the server says of itself
-
-
-def test_server_and_models_describe_themselves(client: triton.InferenceServerClient) -> None:
-    assert client.is_server_live()
-    assert client.is_server_ready()
-    assert client.is_model_ready("watch")
-    assert client.is_model_ready("two", "1")
-    assert not client.is_model_ready("none")
-    about = client.get_server_metadata()
-    assert about["name"] == "skiprnn"
-    assert {"binary_tensor_data", "sequence", "sequence(string_id)"} <= set(about["extensions"])
-    model = client.get_model_metadata("two")
-    assert model["versions"] == ["1", "2"]
-    assert model["inputs"][0] == {"name": "x", "datatype": "FP32", "shape": [-1, -1, 3]}
-    assert [output["name"] for output in model["outputs"]] == list(OUTPUTS)
-    config = client.get_model_config("two", "2")
-    assert config["sequence_batching"]["max_sequence_idle_microseconds"] == 300_000_000
-    assert [output["dims"] for output in config["output"]][:2] == [[2], [1]]
-
-
-def test_an_unknown_model_is_not_found(client: triton.InferenceServerClient) -> None:
-    for ask in (client.get_model_metadata, client.get_model_config, client.get_inference_statistics):
-        with pytest.raises(InferenceServerException, match="expected one of") as raised:
-            ask("none")
-        assert raised.value.status() == "404"
-
-
-def test_statistics_count_requests_sequences_and_failures(server: Running, bundle: Bundle) -> None:
-    with triton.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
-
-        def stats() -> dict[str, Any]:
-            (found,) = client.get_inference_statistics("watch", "1")["model_stats"]
-            return found  # type: ignore[no-any-return]
-
-        before = stats()
-        client.infer("watch", [tensor(batch(bundle, [4, 3, 2]))])
-        with pytest.raises(InferenceServerException):
-            client.infer("watch", [tensor(np.zeros((1, 1, 2), np.float32))])
-        after = stats()
-        assert after["inference_count"] - before["inference_count"] == 3
-        success, fail = after["inference_stats"]["success"], after["inference_stats"]["fail"]
-        assert success["count"] - before["inference_stats"]["success"]["count"] == 1
-        assert success["ns"] > before["inference_stats"]["success"]["ns"]
-        assert fail["count"] - before["inference_stats"]["fail"]["count"] == 1
-        assert after["last_inference"] > 0
-        assert {found["name"] for found in client.get_inference_statistics()["model_stats"]} == {
-            "watch",
-            "two",
-        }
-        assert len(client.get_inference_statistics("two")["model_stats"]) == 2
-
-
 # -- whole batches
 
 
@@ -202,6 +150,22 @@ def test_bodies_may_be_compressed_both_ways(
         timeout=1_000_000,
     )
     assert_equal(result, expected(bundle, x, [500]))
+
+
+def test_an_answer_is_not_compressed_for_a_client_that_takes_no_compression(
+    server: Running, bundle: Bundle
+) -> None:
+    url, x = f"{server.http}/v2/models/watch/infer", batch(bundle, [200])
+    body = {
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": x.shape, "data": x.ravel().tolist()}],
+        "id": None,
+        "parameters": None,
+    }
+    for accepted, encoding in (("gzip;q=0", None), ("gzip;q=0.2, deflate;q=0.4", "deflate")):
+        answer = httpx.post(url, json=body, headers={"Accept-Encoding": accepted})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers.get("Content-Encoding") == encoding
+        assert "id" not in answer.json()
 
 
 async def test_the_asynchronous_client_gets_the_same(server: Running, bundle: Bundle) -> None:
@@ -314,7 +278,7 @@ def test_bodies_and_answers_beyond_their_limits_are_refused(models: Path) -> Non
         (b"{}", {"Inference-Header-Content-Length": "3"}, "expected 1 to 2 bytes of JSON, got '3'"),
         (b"{}", {"Inference-Header-Content-Length": "0"}, "expected 1 to 2 bytes of JSON, got '0'"),
         (b"{}", {"Inference-Header-Content-Length": "-1"}, "expected 1 to 2 bytes of JSON"),
-        (b"{}more", {"Inference-Header-Content-Length": "2"}, "nothing behind the tensors, got 4 bytes"),
+        (b"{}more", {"Inference-Header-Content-Length": "2"}, "nothing after the tensors, got 4 bytes"),
         (b"{}", {"Content-Encoding": "gzip"}, "not compressed as Content-Encoding says"),
         (b'{"parameters": {"sequence_id": 1.5}}', {}, "sequence_id: expected a whole number or a string"),
         (b'{"parameters": {"sequence_id": -1}}', {}, "sequence_id: expected 0 to"),
@@ -330,34 +294,62 @@ def test_a_body_that_is_no_request_is_refused(
     assert reason in json.loads(answer.content)["error"]
 
 
-# -- the repository
+# -- who may infer, and whose a sequence is
 
 
-def test_models_are_loaded_unloaded_and_listed(tmp_path: Path) -> None:
-    write_random_bundle(tmp_path / "a.onnx")
-    (tmp_path / "broken.onnx").write_bytes(b"no model")
-    with serving(tmp_path) as server, triton.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    file = tmp_path_factory.mktemp("keys") / "keys.json"
+    given = {"alice": ("stream",), "anna": ("stream",), "bob": ("score",), "root": ("admin",)}
+    return {name: api_keys.add(file, name, scopes).text for name, scopes in given.items()} | {"file": file}
 
-        def states() -> dict[str, tuple[str, bool]]:
-            index = client.get_model_repository_index()
-            return {entry["name"]: (entry["state"], bool(entry["reason"])) for entry in index}
 
-        assert states() == {"a": ("READY", False), "broken": ("UNAVAILABLE", True)}
-        bundle = write_random_bundle(tmp_path / "b.onnx", seed=5)
-        client.load_model("b")
-        x = batch(bundle, [20])
-        assert_equal(client.infer("b", [tensor(x)]), expected(bundle, x, [20]))
-        client.unload_model("a")
-        assert states()["a"] == ("UNAVAILABLE", True)
-        assert not client.is_model_ready("a")
-        assert "was unloaded" in refused(client, tensor(x), model="a").message()
-        for name in ("none", "broken"):
-            with pytest.raises(InferenceServerException, match=f"failed to load '{name}'") as raised:
-                client.load_model(name)
-            assert raised.value.status() == "400"
-        with pytest.raises(InferenceServerException, match="parameters: expected none"):
-            client.load_model("a", config="{}")
-        client.load_model("a")
-        assert client.is_model_ready("a")
-        ready = httpx.post(f"{server.http}/v2/repository/index", json={"ready": True}).json()
-        assert [entry["name"] for entry in ready] == ["a", "b"]
+@pytest.fixture(scope="module")
+def guarded(keys: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    models: Path = tmp_path_factory.mktemp("models")
+    write_random_bundle(models / "watch.onnx")
+    with serving(models, api_keys_file=keys["file"]) as running:
+        yield running
+
+
+@pytest.fixture
+def caller(guarded: Running) -> Iterator[triton.InferenceServerClient]:
+    with triton.InferenceServerClient(f"127.0.0.1:{guarded.port}") as found:
+        yield found
+
+
+def status(caller: triton.InferenceServerClient, key: str | None, **options: Any) -> str:
+    """The status of a batch, or of a chunk of a sequence."""
+    x = triton.InferInput("x", [1, 1, 3], "FP32").set_data_from_numpy(np.zeros((1, 1, 3), np.float32))
+    try:
+        caller.infer("watch", [x], headers={"Authorization": f"Bearer {key}"} if key else None, **options)
+    except InferenceServerException as error:
+        return str(error.status())
+    return "200"
+
+
+def test_batches_need_one_scope_and_sequences_another(
+    caller: triton.InferenceServerClient, keys: dict[str, Any]
+) -> None:
+    one = {"sequence_id": 1, "sequence_start": True, "sequence_end": True}
+    assert status(caller, keys["bob"]) == "200"
+    assert status(caller, keys["bob"], **one) == "403"
+    assert status(caller, keys["alice"]) == "403"
+    assert status(caller, keys["alice"], **one) == "200"
+    assert status(caller, keys["root"]) == "403"
+    assert status(caller, None) == "401"
+
+
+def test_sequences_of_the_same_id_belong_to_their_principals(
+    caller: triton.InferenceServerClient, keys: dict[str, Any]
+) -> None:
+    assert status(caller, keys["alice"], sequence_id=7, sequence_start=True) == "200"
+    assert status(caller, keys["anna"], sequence_id=7) == "400"  # it was never started
+    assert status(caller, keys["anna"], sequence_id=7, sequence_start=True) == "200"
+    assert status(caller, keys["alice"], sequence_id=7, sequence_end=True) == "200"
+    assert status(caller, keys["anna"], sequence_id=7, sequence_end=True) == "200"
+
+
+def test_strangers_are_refused_before_their_body_is_looked_at(guarded: Running) -> None:
+    answer = httpx.post(f"{guarded.http}/v2/models/watch/infer", content=b"no request at all")
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")

@@ -1,11 +1,6 @@
 """Tensors as bytes: what is written is read again, and whatever comes is an array or a refusal, never another error."""
 
-import asyncio
-import gzip
-import itertools
 import json
-import zlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -14,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 from numpy.typing import NDArray
-from starlette.requests import Request
 
-from skiprnn_service.errors import ClientError, ContentTypeError, MessageError, TooLargeError
+from skiprnn_service.errors import ClientError, MessageError
 from skiprnn_service.oip.tensors import DTYPES, decode, encode, json_length
-from skiprnn_service.routes import request_body as http_body
 
 SHAPES = numpy_strategies.array_shapes(min_dims=1, max_dims=4, max_side=5)
 ARRAYS: st.SearchStrategy[NDArray[Any]] = st.one_of(
@@ -94,57 +87,18 @@ def test_a_length_header_that_cannot_be_is_refused(header: str) -> None:
         json_length(header, b"eleven byte")
 
 
-# -- bodies
+def test_null_is_taken_as_absent() -> None:
+    x = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1.0], "parameters": None}
+    y = {"name": "y", "parameters": None}
+    given = {"id": None, "inputs": [x], "outputs": [y], "parameters": None}
+    request = decode(body := json.dumps(given).encode(), len(body))
+    assert (request.id, request.parameters, list(request.inputs)) == ("", {}, ["x"])
+    assert request.outputs == [("y", False)]
+    nothing = decode(body := b'{"inputs": null, "outputs": null}', len(body))
+    assert (nothing.inputs, nothing.outputs) == ({}, [])
 
 
-def received(pieces: list[bytes], limit: int, **headers: str) -> bytes:
-    """What a route would read."""
-
-    async def stream() -> AsyncIterator[dict[str, Any]]:
-        for piece in pieces:
-            yield {"type": "http.request", "body": piece, "more_body": True}
-        yield {"type": "http.request", "body": b"", "more_body": False}
-
-    messages = stream()
-    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    request = Request({"type": "http", "method": "POST", "headers": raw}, receive=messages.__anext__)
-    return asyncio.run(http_body.read(request, limit=limit, setting="max_request_bytes"))
-
-
-@given(
-    data=st.binary(max_size=2000),
-    cuts=st.lists(st.integers(0, 2000), max_size=5),
-    how=st.sampled_from(["gzip", "deflate"]),
-)
-def test_compressed_bodies_are_read_in_whatever_pieces_they_come(
-    data: bytes, cuts: list[int], how: str
-) -> None:
-    packed = gzip.compress(data) if how == "gzip" else zlib.compress(data)
-    bounds = [0, *sorted(min(cut, len(packed)) for cut in cuts), len(packed)]
-    pieces = [packed[a:b] for a, b in itertools.pairwise(bounds)]
-    assert received(pieces, 2000, content_encoding=how) == data
-
-
-@pytest.mark.parametrize("how", ["gzip", "deflate", "identity"])
-def test_a_body_is_refused_at_the_first_byte_too_many(how: str) -> None:
-    data = bytes(1_000_001)
-    packed = {"gzip": gzip.compress(data), "deflate": zlib.compress(data), "identity": data}[how]
-    assert len(received([packed], 1_000_001, content_encoding=how)) == 1_000_001
-    with pytest.raises(TooLargeError, match=r"1000000 bytes at most \(max_request_bytes\)"):
-        received([packed], 1_000_000, content_encoding=how)
-    with pytest.raises(TooLargeError, match="got 2000000 bytes"):
-        received([], 1_000_000, content_length="2000000")
-
-
-def test_bodies_that_are_not_compressed_as_they_say_are_refused() -> None:
-    packed = gzip.compress(b"hello" * 100)
-    for pieces, reason in [
-        ([packed[:-1]], "ends early"),
-        ([packed, b"more"], "nothing behind"),
-        ([b"plain"], "not compressed as Content-Encoding says"),
-        ([], "ends early"),
-    ]:
-        with pytest.raises(MessageError, match=reason):
-            received(pieces, 10_000, content_encoding="gzip")
-    with pytest.raises(ContentTypeError, match="expected gzip, deflate or none, got 'br'"):
-        received([], 10_000, content_encoding="br")
+def test_a_name_that_comes_twice_is_rejected() -> None:
+    x = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1.0]}
+    with pytest.raises(MessageError, match="inputs: expected each name once, got 'x' twice"):
+        decode(body := json.dumps({"inputs": [x, x]}).encode(), len(body))

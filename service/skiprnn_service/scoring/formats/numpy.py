@@ -1,0 +1,166 @@
+"""NPY and NPZ.
+
+    npy    [N, T, F], or [T, F]: one sequence                                → y [N, K] alone
+    npz    x [N, T, F] and lengths [N]; or x [ΣT, F] and lengths;            → id, samples, update_count [N], y [N, K];
+           or a sequence [T, F] an array, named by it                          t [M], update_y [M, K] of all updates
+
+Both writers hold the scores until `close`, within the limit of the output.
+"""
+
+import math
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skiprnn_service.errors import MessageError, ShapeError, TooLargeError
+from skiprnn_service.scoring.formats.base import Example, InputSpec, OutputSpec, Scored, Sink
+from skiprnn_service.scoring.score import Score
+
+
+def read_npy(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
+    """One sequence after another."""
+    for number, x in enumerate(_arrays(file, spec, "npy")):
+        yield Example(number, x)
+
+
+def _arrays(file: BinaryIO, spec: InputSpec, where: str) -> Iterator[NDArray[np.float32]]:
+    """[N, T, F] as N arrays, [T, F] as one."""
+    shape, dtype = _header(file, where)
+    F, size = len(spec.features), math.prod(shape[-2:]) * dtype.itemsize
+    if len(shape) not in (2, 3) or shape[-1] != F or 0 in shape:
+        raise ShapeError(f"{where}: expected [N, T, {F}] or [T, {F}], not empty, got shape {list(shape)}")
+    if size > spec.max_bytes:
+        raise TooLargeError(f"{where}: expected sequences of {spec.max_bytes} bytes at most, got {size}")
+    for number in range(shape[0] if len(shape) == 3 else 1):
+        data = file.read(size)
+        if len(data) != size:
+            raise MessageError(f"{where}: ends in sequence {number}: expected shape {list(shape)}")
+        with np.errstate(over="ignore"):  # scoring rejects infinity where it reads it
+            x = np.asarray(np.frombuffer(data, dtype), np.float32)
+        yield x.reshape(shape[-2:])
+
+
+def _header(file: BinaryIO, where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of an NPY file. Pickled arrays and Fortran order are rejected."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, fortran, dtype = read[version](file)
+    except (ValueError, KeyError) as error:
+        raise MessageError(f"{where}: expected a file as numpy.save writes it: {error}") from None
+    if dtype.kind not in "fiu":
+        raise MessageError(f"{where}: expected numbers, got {dtype}: pickled arrays are not read")
+    if fortran:
+        raise MessageError(f"{where}: expected C order, got Fortran's: save numpy.ascontiguousarray of it")
+    return shape, dtype
+
+
+def read_npz(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
+    """An archive of NPY files, which is held in memory."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+            if size > spec.max_bytes:
+                raise TooLargeError(f"npz: expected {spec.max_bytes} bytes at most, got {size}")
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            if "lengths" in names:
+                yield from _ragged(archive, spec)
+            else:
+                yield from _named(archive, names, spec)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise MessageError(f"npz: expected a file as numpy.savez writes it: {error}") from None
+
+
+def _named(archive: zipfile.ZipFile, names: list[str], spec: InputSpec) -> Iterator[Example]:
+    """Each array is a sequence, or N of them."""
+    for name in names:
+        with archive.open(name + ".npy") as member:
+            arrays = list(_arrays(member, spec, name))  # type: ignore[arg-type]  # it has what is used of BinaryIO
+        for number, x in enumerate(arrays):
+            yield Example(name if len(arrays) == 1 else f"{name}/{number}" if len(names) > 1 else number, x)
+
+
+def _ragged(archive: zipfile.ZipFile, spec: InputSpec) -> Iterator[Example]:
+    with archive.open("lengths.npy") as member:
+        try:
+            lengths = np.lib.format.read_array(member, allow_pickle=False)
+        except ValueError as error:
+            raise MessageError(f"lengths: expected whole numbers: {error}") from None
+    try:
+        member = archive.open("x.npy")
+    except KeyError:
+        raise MessageError("npz: expected x beside lengths, found none") from None
+    with member:
+        arrays = list(_arrays(member, spec, "x"))  # type: ignore[arg-type]
+    if lengths.dtype.kind not in "iu" or lengths.ndim != 1:
+        raise ShapeError(f"lengths: expected [N] whole numbers, got {lengths.dtype} {list(lengths.shape)}")
+    concatenated, longest = len(arrays) == 1 != len(lengths), len(arrays[0])
+    if concatenated:  # [ΣT, F]
+        if lengths.min(initial=1) < 1 or lengths.sum() != longest:
+            raise ShapeError(
+                f"lengths: expected whole numbers from 1 on with sum {longest}, got {lengths.sum()}"
+            )
+        arrays = np.split(arrays[0], lengths.cumsum()[:-1])
+    elif len(arrays) != len(lengths) or lengths.min() < 1 or lengths.max() > longest:
+        raise ShapeError(f"lengths: expected {len(arrays)} whole numbers from 1 to {longest}")
+    for number, (x, length) in enumerate(zip(arrays, lengths.tolist(), strict=True)):
+        yield Example(number, x[:length])
+
+
+class NpyWriter:
+    """y [N, K]."""
+
+    def __init__(self, sink: Sink, _: OutputSpec) -> None:
+        self._sink = sink
+        self._y: list[NDArray[np.float32]] = []
+
+    def write(self, scored: Sequence[Scored]) -> None:
+        self._y.extend(one.score.y[-1].copy() for one in scored)
+        self._sink.reserve(len(self._y) * self._y[0].nbytes)
+
+    def close(self) -> None:
+        np.lib.format.write_array(self._sink, np.stack(self._y), allow_pickle=False)
+
+
+class NpzWriter:
+    """Arrays by name, not compressed."""
+
+    def __init__(self, sink: Sink, spec: OutputSpec) -> None:
+        self._sink, self._spec, self._held = sink, spec, 0
+        self._ids: list[int | str] = []
+        self._counts: list[tuple[int, int]] = []  # samples, updates
+        self._y: list[NDArray[np.float32]] = []
+        self._updates: list[Score] = []
+
+    def write(self, scored: Sequence[Scored]) -> None:
+        for id, score in scored:
+            self._ids.append(id)
+            self._counts.append((score.samples, len(score.t)))
+            self._y.append(score.y[-1].copy())  # a view would keep all updates
+            self._held += self._y[-1].nbytes
+            if self._spec.updates:
+                self._updates.append(score)
+                self._held += score.t.nbytes + score.y.nbytes
+        self._sink.reserve(self._held)
+
+    def close(self) -> None:
+        with zipfile.ZipFile(self._sink, "w") as archive:
+            for name, array in self._arrays().items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        samples, counts = np.array(self._counts).T
+        arrays = {
+            "id": np.array(self._ids),
+            "samples": samples,
+            "update_count": counts,
+            "y": np.stack(self._y),
+        }
+        if self._spec.updates:
+            arrays["t"] = np.concatenate([score.t for score in self._updates])
+            arrays["update_y"] = np.concatenate([score.y for score in self._updates])
+        return arrays

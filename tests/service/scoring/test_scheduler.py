@@ -1,0 +1,41 @@
+"""Whose turn it is to score."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from skiprnn_service.errors import OverloadError
+from skiprnn_service.scoring.scheduler import Scoring
+
+
+@pytest.fixture
+async def scoring() -> AsyncIterator[Scoring]:
+    found = Scoring(at_once=1, waiting=1, priority="normal")
+    yield found
+    await found.close()
+
+
+async def test_work_waits_for_its_turn_and_more_than_may_wait_is_rejected(scoring: Scoring) -> None:
+    over = threading.Event()
+    first, second = (asyncio.create_task(scoring.run(work)) for work in (over.wait, lambda: "second"))
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadError, match=r"1 requests wait already \(max_scoring_waiting\)"):
+        await scoring.run(lambda: "third")
+    over.set()
+    assert await first
+    assert await second == "second"
+
+
+async def test_work_that_fails_or_is_cancelled_while_it_waits_gives_its_turn_back(scoring: Scoring) -> None:
+    over = threading.Event()
+    first, second = (asyncio.create_task(scoring.run(work)) for work in (over.wait, over.wait))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    over.set()
+    assert await first
+    with pytest.raises(ZeroDivisionError):
+        await scoring.run(lambda: 1 // 0)
+    assert await scoring.run(lambda: "again") == "again"
