@@ -64,7 +64,10 @@ def _reseal(changed: Path, out: Path, *, json: bool) -> None:
     except (OSError, ValueError) as error:
         fail(error)
     if json:
-        figures = {"original_sha256": report.bundle.info.original_sha256, "row_difference": report.row_difference}
+        figures = {
+            "original_sha256": report.bundle.info.original_sha256,
+            "row_difference": report.row_difference,
+        }
         typer.echo(jsonlib.dumps(_file(report.bundle, out) | figures))
     else:
         facts = {

@@ -7,7 +7,7 @@ Errors: ValueError, its message says what was expected and found.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
@@ -75,7 +75,7 @@ def check_values(model: ModelProto) -> None:
         onnx.shape_inference.InferenceError: shapes contradict each other, or what the graph promises.
     """
     together = 0
-    for name, operator, known in _computed(model, rows=1):
+    for name, operator, known in _computed(_of_rows(model, 1)):
         size = math.prod(_sizes(name, operator, known))
         if size > MOST_VALUES:
             raise ValueError(f"graph: expected {MOST_VALUES} values at most, got {shape(known)} for {name!r}")
@@ -85,19 +85,21 @@ def check_values(model: ModelProto) -> None:
 
 
 def step_bytes(model: ModelProto, *, rows: int) -> int:
-    """Bytes of a step of that many rows: its inputs, its outputs, and all that is computed in between.
+    """Bytes that a step of that many rows needs at once: inputs, outputs, and what is in between while it is needed.
 
-    It is an upper bound: ONNX Runtime uses the memory of a value again when nothing needs the value any more.
+    What depends on no input counts to the end, for a runtime computes it once and holds it.
 
     Raises:
         ValueError: the graph does not take that many rows.
     """
+    of_rows = _of_rows(model, rows)
     try:
-        computed = list(_computed(model, rows=rows))
+        sizes = {name: _bytes(name, operator, known) for name, operator, known in _computed(of_rows)}
     except onnx.shape_inference.InferenceError as error:
         raise ValueError(f"graph: expected to take {rows} rows, but {error}") from None
-    inputs = [("", "input", value.type) for value in _of_rows(model, rows).graph.input]
-    return sum(math.prod(_sizes(*value)) * _item_bytes(value[2]) for value in (*computed, *inputs))
+    inputs = {value.name: _bytes(value.name, "input", value.type) for value in of_rows.graph.input}
+    held = {*inputs, *(value.name for value in of_rows.graph.output)}
+    return _most_at_once(of_rows.graph.node, sizes | inputs, held)
 
 
 def shape(known: TypeProto) -> tuple[int | str, ...]:
@@ -116,11 +118,9 @@ def _of_rows(model: ModelProto, rows: int) -> ModelProto:
     return fixed
 
 
-def _computed(model: ModelProto, *, rows: int) -> Iterator[tuple[str, str, TypeProto]]:
+def _computed(model: ModelProto) -> Iterator[tuple[str, str, TypeProto]]:
     """Name, operator and type of every output of a node."""
-    inferred = onnx.shape_inference.infer_shapes(
-        _of_rows(model, rows), check_type=True, strict_mode=True
-    ).graph
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True).graph
     known: dict[str, TypeProto] = {
         value.name: value.type for value in (*inferred.value_info, *inferred.output)
     }
@@ -137,8 +137,25 @@ def _sizes(name: str, operator: str, known: TypeProto) -> list[int]:
     return sizes
 
 
-def _item_bytes(known: TypeProto) -> int:
-    return int(helper.tensor_dtype_to_np_dtype(known.tensor_type.elem_type).itemsize)
+def _bytes(name: str, operator: str, known: TypeProto) -> int:
+    item = helper.tensor_dtype_to_np_dtype(known.tensor_type.elem_type).itemsize
+    return math.prod(_sizes(name, operator, known)) * int(item)
+
+
+def _most_at_once(nodes: Sequence[NodeProto], sizes: dict[str, int], held: set[str]) -> int:
+    """The largest sum of the sizes of values that are there at the same time."""
+    last_use = {name: index for index, node in enumerate(nodes) for name in node.input}
+    varying = set(held)
+    now = most = sum(sizes[name] for name in held)
+    for index, node in enumerate(nodes):
+        new = [name for name in node.output if name and name not in held]
+        if varying.intersection(node.input):
+            varying.update(new)
+        now += sum(sizes[name] for name in new)
+        most = max(most, now)
+        gone = {*new, *node.input} & varying - held
+        now -= sum(sizes[name] for name in gone if last_use.get(name, index) == index)
+    return most
 
 
 def _names(graph: GraphProto) -> Iterator[str | bytes]:

@@ -58,7 +58,9 @@ def _sealed(data: bytes, *, source: str) -> Bundle:
     except ValueError as error:
         raise BundleError(f"{source}: {escaped(str(error))}") from error
     if _is_whole(data, source=source):
-        raise BundleError(f"{source}: expected a bundle that was changed, got one whose digest fits: nothing to do")
+        raise BundleError(
+            f"{source}: expected a bundle that was changed, got one whose digest fits: nothing to do"
+        )
     return pack(model, info, source=source)
 
 

@@ -63,7 +63,10 @@ class Settings(BaseSettings):
     # where
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
-    models_dir: Path = Field(SHIPPED_MODELS, description="Folder of bundles: NAME.onnx, NAME/VERSION.onnx or NAME/VERSION/model.onnx.")
+    models_dir: Path = Field(
+        SHIPPED_MODELS,
+        description="Folder of bundles: NAME.onnx, NAME/VERSION.onnx or NAME/VERSION/model.onnx.",
+    )
     model_poll_seconds: float = Field(
         0,
         ge=0,

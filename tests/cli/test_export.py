@@ -95,7 +95,9 @@ def test_a_bundle_that_another_tool_changed_is_sealed_again(tmp_path: Path) -> N
     assert bundle.info.original_sha256 == original
     for words in (bundle.file_sha256, original, "compare its outputs"):
         assert words in result.stdout
-    said = json.loads(run("--reseal", tmp_path / "changed.onnx", "--out", tmp_path / "m.onnx", "--json").stdout)
+    said = json.loads(
+        run("--reseal", tmp_path / "changed.onnx", "--out", tmp_path / "m.onnx", "--json").stdout
+    )
     assert (said["original_sha256"], said["file_sha256"]) == (original, bundle.file_sha256)
 
 

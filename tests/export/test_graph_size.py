@@ -1,6 +1,7 @@
 """What a small file may cost: parts, names, ranks and values are bounded before anything grows with them."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -142,10 +143,28 @@ def test_values_between_inputs_and_outputs_count_too() -> None:
 def test_types_have_sizes() -> None:
     model, _ = random_bundle()
     before = step_bytes(model, rows=10)
-    model.graph.node.append(helper.make_node("Cast", ["x"], ["double"], to=TensorProto.DOUBLE))
-    assert step_bytes(model, rows=10) - before == 10 * 3 * 8
-    model.graph.node.append(helper.make_node("Cast", ["x"], ["bits"], to=TensorProto.BOOL))
-    assert step_bytes(model, rows=10) - before == 10 * 3 * 9
+    _initialize(model, "wide", np.zeros(1_000, np.float32))
+    model.graph.node.insert(0, helper.make_node("Cast", ["wide"], ["double"], to=TensorProto.DOUBLE))
+    model.graph.node.insert(0, helper.make_node("Cast", ["wide"], ["bits"], to=TensorProto.BOOL))
+    assert step_bytes(model, rows=10) - before == 1_000 * (8 + 1)  # once, whatever the rows, and to the end
+
+
+def test_values_that_are_not_needed_any_more_do_not_count() -> None:
+    model, _ = random_bundle()
+    for node in model.graph.node:
+        node.output[:] = ["y0" if name == "y" else name for name in node.output]
+    ends = ["y0", *(f"same_{i}" for i in range(100)), "y"]
+    before = step_bytes(model_with(model, ends[:1]), rows=10)
+    assert step_bytes(model_with(model, ends), rows=10) == before
+
+
+def model_with(model: ModelProto, ends: list[str]) -> ModelProto:
+    """A chain of copies up to y."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    ends = ends if ends[-1] == "y" else [*ends, "y"]
+    copy.graph.node.extend(helper.make_node("Identity", [a], [b]) for a, b in pairwise(ends))
+    return copy
 
 
 def test_a_graph_of_one_row_alone_says_so() -> None:

@@ -1,6 +1,7 @@
 """A bundle that another tool changed is checked, run and sealed again, and says what it was made from."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +17,7 @@ from support.graphs import depends_on_neighbours
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the quantiser, about itself
 
 
-class Noise(CalibrationDataReader):
+class Noise(CalibrationDataReader):  # type: ignore[misc]  # it has no types
     def __init__(self) -> None:
         generator = np.random.default_rng(0)
         shapes = {"x": (1, 3), "state": (1, 16)}
@@ -27,7 +28,7 @@ class Noise(CalibrationDataReader):
             ]
         )
 
-    def get_next(self) -> dict[str, np.ndarray] | None:  # type: ignore[type-arg]
+    def get_next(self) -> dict[str, Any] | None:
         return next(self._feeds, None)
 
 
@@ -81,7 +82,7 @@ def scaled(factor: float) -> onnx.ModelProto:
     model, _ = random_bundle()
     for node in model.graph.node:
         node.output[:] = ["before" if name == "update_prob" else name for name in node.output]
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(factor), "factor"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(factor, np.float32), "factor"))
     model.graph.node.append(helper.make_node("Mul", ["before", "factor"], ["update_prob"]))
     return model
 

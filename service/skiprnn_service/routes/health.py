@@ -59,8 +59,7 @@ async def models(request: Request) -> dict[str, Any]:
     """What is served, and what is not and why."""
     server: ServerState = request.app.state.server
     failed = [
-        {"name": name, "version": version, "reason": why}
-        for (name, version), why in _failures(request)
+        {"name": name, "version": version, "reason": why} for (name, version), why in _failures(request)
     ]
     return {"models": [facts(model) for model in server.models], "failed": failed}
 
