@@ -203,7 +203,7 @@ class ModelRepository:
 
         With the last reference to a model its worker thread, its runner and its states are freed.
         """
-        for model in [model for model in self.draining if not (model.engine.live)]:
+        for model in [model for model in self.draining if not (model.engine.live or model.engine.opening)]:
             self.draining.remove(model)
             _log.info("model %r, version %s: its last stream ended", model.name, model.version)
 

@@ -1,4 +1,4 @@
-"""What operators look at: is it up, is it ready, what does it count, what does it serve."""
+"""For operators: whether the server is up and ready, its counts, and the models that it serves."""
 
 from typing import Any
 
@@ -13,17 +13,19 @@ from skiprnn_service.state import ServerState
 router = APIRouter()
 
 
+@router.head("/v2/health/live", include_in_schema=False)
 @router.get("/v2/health/live")
 async def live() -> dict[str, bool]:
     """The process answers."""
     return {"live": True}
 
 
+@router.head("/v2/health/ready", include_in_schema=False)
 @router.get("/v2/health/ready")
 async def ready(request: Request) -> JSONResponse:
-    """Streams can be opened, and a model is served (with strict_readiness: every one); else 503 and what is wrong.
+    """Streams can be opened, and a model is served (with strict_readiness: every one); else 503 and the reasons.
 
-    A store that is down is told (`saving`), but streams go on, so the server stays ready.
+    A store that is down is reported (`saving`), but streams go on, so the server stays ready.
     """
     server: ServerState = request.app.state.server
     failed = {f"{name}/{version}": why for (name, version), why in _failures(request)}
@@ -41,9 +43,10 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse(report, 200 if is_ready else 503)
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """Counts as Prometheus reads them."""
+    """Counts in Prometheus' text format."""
     server: ServerState = request.app.state.server
     try:
         server.stats.parked = await server.store.count()
@@ -56,7 +59,7 @@ async def metrics(request: Request) -> Response:
 
 @router.get("/v1/models")
 async def models(request: Request) -> dict[str, Any]:
-    """What is served, and what is not and why."""
+    """Models that are served, and those that failed and why."""
     server: ServerState = request.app.state.server
     failed = [
         {"name": name, "version": version, "reason": why} for (name, version), why in _failures(request)
@@ -66,21 +69,21 @@ async def models(request: Request) -> dict[str, Any]:
 
 @router.get("/v1/models/{model}")
 async def model(request: Request, model: str, version: str | None = None) -> dict[str, Any]:
-    """One model; its latest version where none is asked for."""
+    """One model; without `version` the latest."""
     server: ServerState = request.app.state.server
     return facts(server.models.get(model, version))
 
 
 def facts(model: LoadedModel) -> dict[str, Any]:
-    """What a client may want to know of a model."""
+    """A model as clients see it."""
     info = model.bundle.info
-    said = info.to_json()
+    fields = info.to_json()
     named = ("cell", "layers", "hidden", "features", "outputs", "classes", "task", "multi_label")
     gate = ("threshold", "max_skip", "sample_rate", "training")
     return {
         "name": model.name,
         "version": model.version,
-        **{name: said[name] for name in (*named, *gate)},
+        **{name: fields[name] for name in (*named, *gate)},
         "sha256": model.bundle.sha256,
         "batching": model.runner.batching,
         "live_streams": model.engine.live,
