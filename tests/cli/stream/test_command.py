@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from skiprnn_cli import app
 from skiprnn_cli.stream import stream
+from skiprnn_cli.stream.command import url_of
 from support.fake_server import READY, FakeServer, FakeStream, fake_server
 
 CSV = "ax,ay,az\n" + "".join(f"{t},0,0\n" for t in range(12))
@@ -90,10 +91,14 @@ def test_real_time_is_the_models(recording: Path) -> None:
         assert run(server.url, "-i", recording, "--real-time").exit_code == 0
 
 
-def test_a_name_is_a_model_of_this_machine(recording: Path) -> None:
-    result = run("watch", "-i", recording)
+def test_a_name_is_a_model_of_this_machine() -> None:
+    assert url_of("watch") == "ws://127.0.0.1:8000/v1/models/watch/stream"
+
+
+def test_a_server_that_is_not_there_is_named(recording: Path) -> None:
+    result = run("ws://127.0.0.1:1/v1/models/watch/stream", "-i", recording)
     assert result.exit_code == 1
-    assert "ws://127.0.0.1:8000/v1/models/watch/stream" in result.stderr
+    assert "ws://127.0.0.1:1/v1/models/watch/stream" in result.stderr
 
 
 def test_no_wake_sends_every_sample(server: FakeServer, recording: Path) -> None:
