@@ -16,13 +16,13 @@ def lookup(module: str, name: str, renamed: Mapping[str, tuple[str, Any]], *, st
     return found
 
 
-def take(options: MutableMapping[str, Any], old: str, new: str, value: T) -> T:
-    """The argument `new`, also where it was given by its old name: `options` are the caller's other keywords."""
+def take(options: MutableMapping[str, Any], old: str, new: str, value: T, *, default: T) -> T:
+    """The argument `new`, which wins, or else what was given by its old name among `options`, the other keywords."""
     if old not in options:
         return value
     warn_renamed(f"{old}=", f"{new}=", stacklevel=5)
     given: T = options.pop(old)
-    return given
+    return given if value is default else value
 
 
 def warn_renamed(old: str, new: str, *, stacklevel: int) -> None:

@@ -60,7 +60,7 @@ class ResumableStream:
         sequence, next: position of the sample that `put` takes next.
         wake: index of the next update, according to the latest reply.
         over: the stream has ended, or was abandoned.
-        leaving: the server is about to stop, and everything sent has been answered: move to another server.
+        moving_away: the server is about to stop, and everything sent has been answered: move to another server.
     """
 
     def __init__(
@@ -147,14 +147,14 @@ class ResumableStream:
         return not self._unanswered
 
     @property
-    def room(self) -> int:
+    def free_slots(self) -> int:
         """Messages that may be put before one of the unanswered is answered."""
         return self._window - len(self._unanswered)
 
     @property
     def window_full(self) -> bool:
         """The allowed number of messages are unanswered."""
-        return self.room <= 0
+        return self.free_slots <= 0
 
     @property
     def can_send(self) -> bool:
@@ -203,7 +203,7 @@ class ResumableStream:
     # -- what is to be sent
 
     @property
-    def leaving(self) -> bool:
+    def moving_away(self) -> bool:
         return self._going_away and not self._in_flight
 
     @property

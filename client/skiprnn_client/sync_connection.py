@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from skiprnn_client.base_connection import BaseConnection, expect
-from skiprnn_client.connection import opened
+from skiprnn_client.connection import close_socket, opened
 from skiprnn_client.errors import ClientError, ServerError, StreamClosed
 from skiprnn_client.handshake import Options, closed, closed_here
 from skiprnn_client.loop_thread import LoopThread
@@ -66,8 +66,8 @@ class SyncConnection(BaseConnection):
 
     def close(self) -> None:
         """Close the connection. The server parks a stream that was not ended; its `stream_id` resumes it."""
-        if not self._loop.closed:
-            self._loop.call(self._socket.close)
+        with suppress(CancelledError):  # closed already
+            self._loop.call(close_socket, self._socket)
 
     def _expect_idle(self, method: str) -> None:
         if self.in_flight:
@@ -105,8 +105,6 @@ class SyncConnection(BaseConnection):
 
     def _call(self, work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
         try:
-            if self._loop.closed:
-                raise CancelledError
             return self._loop.call(work, *arguments)
         except ConnectionClosed as error:
             self.in_flight = 0  # they will not be answered

@@ -94,3 +94,37 @@ async def test_resume_is_still_an_argument_of_the_asynchronous_functions() -> No
         ):
             with warns, pytest.raises(StreamClosed):
                 await anext(updates)
+
+
+@pytest.mark.parametrize("retry", [None, RetryPolicy(retry_timeout_seconds=0)])
+@pytest.mark.parametrize(
+    "sync", [stream_sync, lambda url, _, **given: stream_from_sync(url, X.__getitem__, **given)]
+)
+def test_retry_wins_over_resume(sync: Any, retry: RetryPolicy | None) -> None:
+    """With the old argument's policy the client would connect again."""
+    with (
+        fake_server(closes) as server,
+        pytest.warns(DeprecationWarning, match="resume= is now retry="),
+        pytest.raises(StreamClosed),
+    ):
+        list(
+            sync(
+                server.url,
+                X,
+                retry=retry,
+                resume=RetryPolicy(max_backoff_seconds=0.1, retry_timeout_seconds=2),
+            )
+        )
+    assert len(server.streams) == 1
+
+
+async def test_retry_wins_over_resume_in_the_asynchronous_functions() -> None:
+    old = RetryPolicy(max_backoff_seconds=0.1, retry_timeout_seconds=2)
+    with fake_server(closes) as server:
+        for updates in (
+            stream(server.url, X, retry=None, resume=old),
+            stream_from(server.url, X.__getitem__, retry=None, resume=old),
+        ):
+            with pytest.warns(DeprecationWarning, match="resume="), pytest.raises(StreamClosed):
+                await anext(updates)
+    assert len(server.streams) == 2
