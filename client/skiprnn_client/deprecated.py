@@ -7,12 +7,12 @@ from warnings import warn
 T = TypeVar("T")
 
 
-def lookup(module: str, name: str, renamed: Mapping[str, tuple[str, Any]], *, stacklevel: int = 3) -> Any:
+def lookup(module: str, name: str, renamed: Mapping[str, tuple[str, Any]]) -> Any:
     """What a module's `__getattr__` returns, from old name → (new name, object). Raises AttributeError."""
     if name not in renamed:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     new, found = renamed[name]
-    warn_renamed(name, new, stacklevel=stacklevel + 1)
+    warn_renamed(name, new, stacklevel=4)
     return found
 
 

@@ -175,7 +175,8 @@ class ResumableStream:
             return
         check_finite(samples[skipped:], t=first + skipped)
         self._limit_buffer()
-        self._append(first + skipped, samples[skipped:])
+        data = samples[skipped:].astype("<f4").tobytes()  # copied: a source may reuse its array
+        self._submit(Message(self.sequence, first + skipped, len(samples) - skipped, data))
 
     def reset(self) -> None:
         """Start a new sequence. Only when it is `idle`."""
@@ -283,12 +284,10 @@ class ResumableStream:
     def _check_same_model(self, ready: Ready) -> None:
         """A stream that starts again must give the same updates again."""
         assert self.ready is not None
-        before, now = self.ready, ready
-        if self._delivered >= (self.sequence, 0) and before.version != now.version:
-            self._lose(
-                f"the stream started with version {before.version} of the model, the server has {now.version}",
-                (self.sequence, 0),
-            )
+        before, now = self.ready.version, ready.version
+        if self._delivered >= (self.sequence, 0) and before != now:
+            why = f"the stream started with version {before} of the model, the server has {now}"
+            self._lose(why, (self.sequence, 0))
 
     def _lose(self, why: str, position: Position) -> None:
         raise StreamLost(why, sequence=position[0], t=position[1])
@@ -350,10 +349,6 @@ class ResumableStream:
             raise BufferFullError(f"{len(self._buffer)} samples are not saved by the server yet")
         if self._when_full == "drop":
             self._buffer.drop_oldest()
-
-    def _append(self, t: int, samples: Floats) -> None:
-        """The bytes are copied: a source may reuse its array."""
-        self._submit(Message(self.sequence, t, len(samples), samples.astype("<f4").tobytes()))
 
     def _submit(self, message: Message) -> None:
         self._reach = max(self._reach, (message.sequence, message.end))

@@ -48,7 +48,8 @@ class Resume(RetryPolicy):
     """Deprecated: `RetryPolicy` with the field names of the release before."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{RENAMED_FIELDS.get(name, name): value for name, value in options.items()})
+        renamed = {RENAMED_FIELDS[name]: options.pop(name) for name in RENAMED_FIELDS.keys() & options}
+        super().__init__(**renamed | options)
 
     def __getattr__(self, name: str) -> float | None:
         if name not in RENAMED_FIELDS:

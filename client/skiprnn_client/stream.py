@@ -2,15 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Unpack, cast
 
@@ -168,7 +160,7 @@ def _ready(core: ResumableStream) -> Ready:
     return core.ready
 
 
-async def _blocks(samples: Samples, blocks: Blocks) -> AsyncIterator[Floats | NewSequence]:
+async def _blocks(samples: Samples, blocks: Blocks) -> AsyncIterable[Floats | NewSequence]:
     async for x in _each(samples):
         for block in blocks.take(x):
             yield block
@@ -176,7 +168,7 @@ async def _blocks(samples: Samples, blocks: Blocks) -> AsyncIterator[Floats | Ne
         yield block
 
 
-async def _each(samples: Samples) -> AsyncIterator[Sample]:
+async def _each(samples: Samples) -> AsyncIterable[Sample]:
     if isinstance(samples, AsyncIterable):
         async for x in samples:
             yield x

@@ -64,6 +64,7 @@ def test_resume_is_a_retry_policy_with_the_old_field_names() -> None:
     assert isinstance(policy, RetryPolicy)
     assert (policy.max_samples, policy.initial_backoff_seconds) == (7, 1)
     assert (policy.max_backoff_seconds, policy.retry_timeout_seconds) == (2, None)
+    assert type(policy)(initial_backoff_seconds=3, first_seconds=1).initial_backoff_seconds == 3
     with pytest.warns(DeprecationWarning, match="cap_seconds is now max_backoff_seconds"):
         assert policy.cap_seconds == 2
     with pytest.raises(AttributeError, match="no attribute 'patience'"):
