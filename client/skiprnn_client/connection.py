@@ -171,9 +171,8 @@ async def opened(url: str, options: Options) -> AsyncIterator[tuple[ClientConnec
 async def close_socket(socket: ClientConnection, code: int = 1000) -> None:
     """Close the connection; a server that does not answer is not waited for longer than the timeout."""
     try:
-        async with asyncio.timeout(
-            CLOSE_TIMEOUT_SECONDS
-        ):  # websockets' own begins once all that was sent has gone out
+        # Not websockets' close_timeout: that does not cover the wait until all that was sent has gone out.
+        async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
             await socket.close(code)
     except TimeoutError:
         socket.transport.abort()
