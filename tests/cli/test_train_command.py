@@ -226,6 +226,8 @@ def test_a_run_is_not_resumed_after_a_recording_was_added(tmp_path: Path) -> Non
         (("adding", "--max-skip", "16384"), "max_skip: expected 1 to 16383 samples, got 16384"),
         (("imdb",), "expected --data with train/pos"),
         (("adding", "--warm-start", "nowhere"), "expected a network directory"),
+        (("adding", "--override", "hidden_size=0"), "hidden_size: expected at least 1, got 0"),
+        (("adding", "--cell", "rnn"), "cell: expected one of"),
     ],
 )
 def test_what_cannot_be_trained_ends_with_the_reason(
@@ -234,6 +236,7 @@ def test_what_cannot_be_trained_ends_with_the_reason(
     result = run("train", *arguments, "--out", tmp_path / "run", "--quiet")
     assert result.exit_code == 2
     assert message in result.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_pictures_are_drawn_of_a_run_and_of_several(tmp_path: Path) -> None:

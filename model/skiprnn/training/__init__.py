@@ -24,5 +24,5 @@ __getattr__ = lazy_names(
         "build": "skiprnn.training.experiment",
         "fit": "skiprnn.training.trainer",
     },
-    {"Plan": "Experiment"},
+    renamed={"Plan": "skiprnn.training.Experiment"},
 )

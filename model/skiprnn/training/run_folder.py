@@ -70,7 +70,7 @@ class RunFolder:
     def last(self) -> Path:
         return self.checkpoints / "last.ckpt"
 
-    def begin(
+    def check(
         self,
         recipe: Recipe,
         identity: Mapping[str, Any],
@@ -78,7 +78,7 @@ class RunFolder:
         resume: bool,
         recordings: Mapping[str, str] | None = None,
     ) -> bool:
-        """Make the folder and write the recipe; True if there is a checkpoint to resume from.
+        """Whether there is a checkpoint of this run to resume from. Writes nothing.
 
         Args:
             identity: what else a run is: task, seed, options.
@@ -88,19 +88,23 @@ class RunFolder:
             FileExistsError: it holds a run, and `resume` is False.
             ValueError: the run that it holds is another one; the message names the differences.
         """
-        asked = json.loads(json.dumps({**identity, **dataclasses.asdict(recipe)}))
         if self.recipe.is_file():
             if not resume:
                 raise FileExistsError(
                     f"{self.path}: expected no run in it, found one; continue it with --resume, or choose another --out"
                 )
-            self._check_same(asked)
+            self._check_same(_fields(recipe, identity))
             self._check_recordings(recordings or {})
+        return self.last.is_file()
+
+    def begin(
+        self, recipe: Recipe, identity: Mapping[str, Any], *, recordings: Mapping[str, str] | None = None
+    ) -> None:
+        """Make the folder and write what the run is; `check` first."""
         self.path.mkdir(parents=True, exist_ok=True)
-        _write(self.recipe, json.dumps(asked, indent=2, ensure_ascii=False) + "\n")
+        _write(self.recipe, json.dumps(_fields(recipe, identity), indent=2, ensure_ascii=False) + "\n")
         if recordings:
             _write(self.recordings, json.dumps(recordings, indent=2, ensure_ascii=False) + "\n")
-        return self.last.is_file()
 
     def _check_same(self, asked: Mapping[str, Any]) -> None:
         begun = self._read_fields()
@@ -183,6 +187,12 @@ class RunFolder:
                 "warning: %s: %s; the old names go in the release after this one", self.recipe, names
             )
         return with_current_names(fields)
+
+
+def _fields(recipe: Recipe, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """All of recipe.json, as JSON gives it back."""
+    fields: dict[str, Any] = json.loads(json.dumps({**identity, **dataclasses.asdict(recipe)}))
+    return fields
 
 
 def _change(name: str, begun: str | None, found: str | None) -> str:

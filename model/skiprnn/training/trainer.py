@@ -49,22 +49,21 @@ def fit(
         TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
     """
     data = experiment.load()
-    folder = RunFolder(out)
-    resumes = folder.begin(
-        experiment.recipe, experiment.identity(), resume=resume, recordings=data.recordings
-    )
-    if resumes and (figures := folder.finished(experiment.recipe.epochs)) is not None:
+    folder, recipe, identity = RunFolder(out), experiment.recipe, experiment.identity()
+    resumes = folder.check(recipe, identity, resume=resume, recordings=data.recordings)
+    if resumes and (figures := folder.finished(recipe.epochs)) is not None:
         return figures
     if resumes:
         _check_readable(folder.last)
     lightning.seed_everything(experiment.seed, verbose=False)
-    network = build(experiment, data)
+    network = build(experiment, data)  # what cannot be built leaves no folder
+    folder.begin(recipe, identity, recordings=data.recordings)
     learner = Learner(network, experiment, data, folder)
     began = time.monotonic()
     with _quiet_lightning():
-        trainer = _trainer(experiment.recipe, data, folder, progress_bar=progress_bar)
+        trainer = _trainer(recipe, data, folder, progress_bar=progress_bar)
         _run(trainer, learner, folder, resumes=resumes)
-    _take(network, folder, experiment.recipe)
+    _take(network, folder, recipe)
     figures = figures_of(experiment, data, network.cpu()) | {
         "epochs": trainer.current_epoch,
         "stopped": trainer.should_stop,
