@@ -63,7 +63,10 @@ def test_a_name_that_moved_is_there_with_a_warning(module: ModuleType, name: str
 
 
 @pytest.mark.parametrize(("old", "place"), [("skiprnn.run", run_folder), ("skiprnn.plots", plots)])
-def test_a_module_that_moved_is_there_with_a_warning(old: str, place: ModuleType) -> None:
+def test_a_module_that_moved_is_there_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, old: str, place: ModuleType
+) -> None:
+    monkeypatch.delitem(sys.modules, old, raising=False)
     with pytest.warns(DeprecationWarning, match=rf"{old} is now {place.__name__};"):
         module = importlib.import_module(old)
     assert module.__all__

@@ -6,7 +6,7 @@ history.jsonl           a line an epoch
 events.out.tfevents…    the same for TensorBoard
 checkpoints/            last.ckpt to resume from, best.ckpt
 network.safetensors, config.json    the trained network (SkipNetwork.save)
-training.json           the figures; export puts them into the bundle
+training.json           the results; export puts them into the bundle
 parity.npz              a few real sequences, on which export holds ONNX against torch
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 from skiprnn.data.types import Signal
 from skiprnn.recipe import Recipe, renamed_fields, with_current_names
 
-RENAMED_FIGURES = {"rate_target": "target_rate", "cadence": "schedule"}  # old key → new key
+RENAMED_RESULTS = {"rate_target": "target_rate", "cadence": "schedule"}  # old key → new key
 
 _IDENTITY = {"task", "seed", "options"}
 _SHOWN = 5  # recordings in a message
@@ -31,9 +31,9 @@ _MAY_CHANGE = {"epochs", "patience"}  # between a run and its resumption
 _log = logging.getLogger(__name__)
 
 
-def with_current_keys(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Figures that any release wrote, with today's keys too."""
-    return {new: figures[old] for old, new in RENAMED_FIGURES.items() if old in figures} | dict(figures)
+def with_current_keys(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Results that any release wrote, with today's keys too."""
+    return {new: results[old] for old, new in RENAMED_RESULTS.items() if old in results} | dict(results)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,19 +144,19 @@ class RunFolder:
         return [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines()]
 
     def finished(self, epochs: int) -> dict[str, Any] | None:
-        """The figures, if training ended after this many epochs or more, or stopped early."""
+        """The results, if training ended after this many epochs or more, or stopped early."""
         if not self.facts.is_file():
             return None
-        figures = self.read_figures()
-        return figures if figures["epochs"] >= epochs or figures["stopped"] else None
+        results = self.read_results()
+        return results if results["epochs"] >= epochs or results["stopped"] else None
 
     def finish(self, facts: Mapping[str, Any], samples: Sequence[Signal]) -> None:
-        """Write the sequences for export, and last the figures: a run that has them is whole."""
+        """Write the sequences for export, and last the results: a run that has them is whole."""
         arrays: dict[str, Any] = {f"sequence_{index}": x for index, x in enumerate(samples)}
         np.savez_compressed(self.sequences, **arrays)
         _write(self.facts, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
-    def read_figures(self) -> dict[str, Any]:
+    def read_results(self) -> dict[str, Any]:
         """What `finish` wrote, with today's keys.
 
         Raises:
