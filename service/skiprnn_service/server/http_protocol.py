@@ -5,6 +5,8 @@ limited: else a few slow clients could hold all of the server's sockets ("slow l
 """
 
 import asyncio
+import json
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -12,7 +14,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from skiprnn_service.settings import Settings
 
 MAX_HEAD_BYTES = 65_536
-_REASONS = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+_ERRORS = {  # status → code and message of the body; these are answered before there is an application
+    400: ("http", "expected an HTTP/1.1 request"),
+    408: ("timeout", "the request was not complete within read_timeout_seconds"),
+    431: ("too_large", f"headers: expected {MAX_HEAD_BYTES} bytes at most"),
+    503: ("overloaded", "all connections are in use (max_connections)"),
+}
 
 
 def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
@@ -97,6 +104,15 @@ class _HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
-            head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            self.transport.write(head.encode())
+            self.transport.write(_response(status))
         self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are in uvicorn's log
+        self._reject(400)
+
+
+def _response(status: int) -> bytes:
+    code, message = _ERRORS[status]
+    body = json.dumps({"error": message, "code": code}).encode()
+    headers = f"connection: close\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{headers}\r\n\r\n".encode() + body

@@ -63,7 +63,18 @@ def trickle(client: socket.socket, data: bytes) -> bytes:
 
 def test_a_head_that_does_not_come_is_given_up(server: Running) -> None:
     with plain(server) as silent:
-        assert b" 408 " in all_of(silent)
+        head, _, body = all_of(silent).partition(b"\r\n\r\n")
+        assert b" 408 " in head
+        assert json.loads(body)["code"] == "timeout"
+
+
+def test_what_is_no_http_is_answered_as_every_error_is(server: Running) -> None:
+    with plain(server) as stranger:
+        stranger.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        response = HTTPResponse(stranger)
+        response.begin()
+        assert (response.status, response.headers["Content-Type"]) == (400, "application/json")
+        assert json.loads(response.read()) == {"error": "expected an HTTP/1.1 request", "code": "http"}
 
 
 def test_a_head_that_trickles_in_is_given_up(server: Running) -> None:
