@@ -56,8 +56,9 @@ def test_an_old_name_is_the_new_one_with_a_warning(package: object, old: str, ne
 )
 def test_a_name_that_moved_is_there_with_a_warning(module: ModuleType, name: str, place: ModuleType) -> None:
     moved = rf"{module.__name__}\.{name} is now {place.__name__}\.{name};"
+    space: dict[str, object] = {}
     with pytest.warns(DeprecationWarning, match=moved) as caught:
-        exec(compile(f"from {module.__name__} import {name} as found", __file__, "exec"), space := {})
+        exec(compile(f"from {module.__name__} import {name} as found", __file__, "exec"), space)
     assert space["found"] is getattr(place, name)
     assert caught[0].filename == __file__
 
