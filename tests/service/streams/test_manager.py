@@ -621,7 +621,7 @@ async def test_a_silent_stream_is_parked_and_one_that_is_heard_is_not(
         silent, heard = await opened(streams, "silent"), await opened(streams, "heard")
         await silent.send(random_sequence(bundle_of(silent), 3))
         while silent.lost is None:
-            heard.session.quiet = 0
+            heard.session.idle_sweeps = 0
             await asyncio.sleep(0.01)
         assert silent.lost[0] == IDLE
         assert heard.lost is None
