@@ -133,7 +133,7 @@ def test_a_client_that_sends_faster_than_the_engine_runs_is_slowed_down(
 
 
 def _pending(server: Running) -> int:
-    streams: list[Slot] = [session.stream for session in server.state.streams]
+    streams: list[Slot] = [session.slot for session in server.state.streams]
     return max((stream.pending for stream in streams), default=0)
 
 

@@ -58,7 +58,7 @@ async def streams(request: Request) -> dict[str, Any]:
     """For an admin: the live streams, the longest first, then the parked ones, the latest first."""
     server: ServerState = request.app.state.server
     server.auth.principal(request, "admin")
-    live = sorted(server.streams, key=lambda session: -session.stream.samples)
+    live = sorted(server.streams, key=lambda session: -session.slot.samples)
     rows = [_live(session) for session in live[:MOST_STREAMS]]
     with suppress(StoreError):  # then show the live ones
         rows += [_parked_row(snapshot) for snapshot in await server.store.parked(MOST_STREAMS - len(rows))]
@@ -66,7 +66,7 @@ async def streams(request: Request) -> dict[str, Any]:
 
 
 def _live(session: StreamSession) -> dict[str, Any]:
-    stream = session.stream
+    stream = session.slot
     row = {
         "state": "live",
         "model": session.model.name,

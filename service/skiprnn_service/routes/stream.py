@@ -55,7 +55,7 @@ async def stream(websocket: WebSocket) -> None:
         code = await transport.run(connection.on_message)
     finally:
         connection.stop()
-        counts = {"samples": session.stream.samples, "updates": session.stream.updates}
+        counts = {"samples": session.slot.samples, "updates": session.slot.updates}
         _log.info("connection closed", extra=names | counts | {"close_code": code})
         await server.streams.park(session)
 
