@@ -15,8 +15,10 @@
     │   ├── AuthenticationError    nothing valid that says who asks
     │   ├── ForbiddenError         whoever asks may not do this
     │   ├── QuotaError             whoever asks has too much already
-    │   └── UnknownModelError      no such model, or no such version of it
+    │   ├── UnknownModelError      no such model, or no such version of it
+    │   └── HostError              a Host that is not a name of the server
     ├── OverloadError            nobody's fault: the server is full; come again after `retry_after_seconds`
+    │   └── DiskFullError          no space for large sequences and scores
     ├── ModelError               the operator's: a model file that cannot be served, or a missing provider
     └── ServerError              ours
         ├── StoreError             the store of parked streams is down, too slow or full
@@ -24,7 +26,8 @@
         └── StreamStateError       an event that a stream does not take in its state
 
 Every class carries `code` (the word in error messages on the wire) and `status` (HTTP). None of these errors changes a
-stream.
+stream. The message of an error that is not the client's may name paths and hosts: then clients that are no admins get
+`public_message` in its place.
 """
 
 
@@ -33,6 +36,7 @@ class SkipRnnServiceError(Exception):
 
     code = "internal"
     status = 500
+    public_message: str | None = None  # None: the message itself
 
     @property
     def headers(self) -> dict[str, str]:
@@ -160,6 +164,13 @@ class UnknownModelError(ClientError):
     status = 404
 
 
+class HostError(ClientError):
+    """The request is for a host that this server is not (RFC 9110 section 15.5.20)."""
+
+    code = "host"
+    status = 421
+
+
 class OverloadError(SkipRnnServiceError):
     """The server is full. Nothing was taken; the same request may succeed later."""
 
@@ -171,21 +182,31 @@ class OverloadError(SkipRnnServiceError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class DiskFullError(OverloadError):
+    """The disk has no space for a large request or its answer."""
+
+    public_message = "the server has no space for more sequences and scores"
+
+
 class ModelError(SkipRnnServiceError):
     """A model that is in the folder but cannot be served; the message says why."""
 
     code = "model"
     status = 503
+    public_message = "the model's file cannot be served; the log of the server says why"
 
 
 class ServerError(SkipRnnServiceError):
     """Our fault; the log knows more."""
+
+    public_message = "the server failed; its log says why"
 
 
 class InferenceError(ServerError):
     """The update step raised. The message that needed it was rolled back and may be sent again."""
 
     code = "inference"
+    public_message = "the update step failed; the log of the server says why"
 
 
 class StoreError(ServerError):
@@ -193,6 +214,7 @@ class StoreError(ServerError):
 
     code = "store"
     status = 503
+    public_message = "the store of parked streams failed; the log of the server says why"
 
 
 class StreamStateError(ServerError):

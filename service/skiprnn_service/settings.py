@@ -95,6 +95,16 @@ class Settings(BaseSettings):
     allowed_origins: str = Field(
         "", description="Origins of other sites whose pages may connect, separated by commas; * allows all."
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Names by which clients may address the server, separated by commas; * allows all. Without keys "
+        "they are added to localhost, host and IP addresses; with keys and none given, all are allowed.",
+    )
+    metadata_access: Literal["public", "keyed"] | None = Field(
+        None,
+        description="Whether /metrics, /v1/models and /v2/models are read without a key (public) or with one (keyed). "
+        "None: keyed where keys are configured.",
+    )
     allow_unauthenticated: bool = Field(
         False, description="Allow non-loopback addresses without authentication."
     )
@@ -256,6 +266,11 @@ def _renamed(given: dict[str, Any]) -> dict[str, Any]:
         )
     moved = {RENAMED[name]: RENAMED_VALUES.get((name, str(value)), value) for name, value in old.items()}
     return moved | {name: value for name, value in given.items() if name not in RENAMED}
+
+
+def words(setting: str) -> frozenset[str]:
+    """Those of a setting that separates them by commas."""
+    return frozenset(word.strip() for word in setting.split(",") if word.strip())
 
 
 def load(config: Path | None = None, **flags: Any) -> Settings:

@@ -85,5 +85,6 @@ def _only_updates(websocket: WebSocket) -> bool:
 
 async def _reject(websocket: WebSocket, error: SkipRnnServiceError) -> None:
     """Say no before the upgrade, with a status and a reason."""
-    response = JSONResponse({"error": str(error), "code": error.code}, error.status, error.headers)
+    message = websocket.app.state.server.auth.message(error, websocket)
+    response = JSONResponse({"error": message, "code": error.code}, error.status, error.headers)
     await websocket.send_denial_response(response)
