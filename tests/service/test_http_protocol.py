@@ -15,7 +15,7 @@ from skiprnn_service.scoring import scheduler as scoring_work
 from support.bundles import write_random_bundle
 from support.servers import Running, serving
 
-REQUEST = b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n\r\n"
+REQUEST = b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_head_that_trickles_in_is_given_up(server: Running) -> None:
 
 
 def test_a_body_that_stops_coming_is_given_up(server: Running) -> None:
-    head = b"POST /v1/models/watch/score HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
+    head = b"POST /v1/models/watch/score HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
     with plain(server) as slow:
         slow.sendall(head + b'{"sequences"')
         assert b" 408 " in all_of(slow)
