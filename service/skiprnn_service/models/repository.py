@@ -1,9 +1,9 @@
 """The model folder: DIR/NAME.onnx is version 1 of NAME, DIR/NAME/3.onnx is its version 3.
 
-One file that cannot be served does not keep the others from being served; `failures` says why, and so does whoever
-asks for it. A model's name is that of its file, not the one in its metadata: the folder belongs to the operator.
+A file that cannot be served does not affect the others; `failures` has the reason, and requests for it are answered
+with the reason. A model's name is that of its file, not the one in its metadata: the folder belongs to the operator.
 
-    files ─ load, reload ──→ served ─ unload, or its file changed or went ──→ retired ─ last stream ended → forgotten
+    files ─ load, reload ──→ served ─ unload, or its file changed or went ──→ draining ─ last stream ended → gone
 
 Live streams stay on the version, and the file, that they began with. A file that cannot be loaded over one that is
 served changes nothing but the log and `stale`.
@@ -48,16 +48,16 @@ class ModelRepository:
 
     Args:
         path: the folder.
-        build: makes the engine of a session: build(session, model=…, version=…).
-        max_batch, threads, providers: of the sessions.
+        build: makes the engine of a runner: build(runner, model=…, version=…).
+        max_batch, threads, providers: of the runners.
         allowed_digests: SHA-256 of the files that may be served, as `sha256sum` prints them; None: all may.
 
     Attributes:
         models: name → version → model, versions ascending.
         failures: (name, version) → file and reason why it is not served.
         stale: likewise, where what was loaded before is served on.
-        unloaded: names that were unloaded by hand; `reload` leaves them alone.
-        retired: no longer served, but streams of them are live.
+        unloaded: names that were unloaded on request; `reload` does not load them.
+        draining: no longer served, but streams of them are live.
     """
 
     def __init__(
@@ -76,7 +76,8 @@ class ModelRepository:
         self.stale: dict[_Key, str] = {}
         self.unloaded: set[str] = set()
         self.draining: list[LoadedModel] = []
-        self._stamps: dict[Path, _Stamp] = {}  # of the files as they were last looked at
+        self._names = set[str]()
+        self._stamps: dict[Path, _Stamp] = {}  # of the files at the latest scan
         self._build = build
         self._max_batch, self._threads, self._providers = max_batch, threads, providers
         self._changing = asyncio.Lock()
@@ -89,20 +90,20 @@ class ModelRepository:
         Raises:
             ModelError: the folder is not there, or cannot be read.
         """
-        self._take(self._look(None))
+        self._take(self._scan(None))
 
     async def reload(self, name: str | None = None) -> None:
         """Serve what is in the folder now: new files, changed files in place of old ones, no more what is gone.
 
         Args:
-            name: look at this model alone, even if it was unloaded; None looks at all that were not.
+            name: scan this model alone, even if it was unloaded; None scans all that were not.
 
         Raises:
-            ModelError: the folder cannot be read, or a file of `name` cannot be served; says why.
+            ModelError: the folder cannot be read, or a file of `name` cannot be served; the message has the reason.
             UnknownModelError: the folder has no model `name`.
         """
         async with self._changing:
-            found = await asyncio.to_thread(self._look, name)
+            found = await asyncio.to_thread(self._scan, name)
             if name is not None and name not in found.models:
                 raise found.error(name)
             self.unloaded.discard(name or "")
@@ -111,7 +112,7 @@ class ModelRepository:
                 raise found.error(name)
 
     async def unload(self, name: str) -> None:
-        """Serve a model no more, in any version: its live streams go on, new ones are refused.
+        """Stop serving a model, in all versions: its live streams go on, new ones are rejected.
 
         Raises:
             UnknownModelError: it is not served.
@@ -126,7 +127,7 @@ class ModelRepository:
                     del known[key]
 
     async def reload_if_changed(self) -> bool:
-        """`reload`, if a file came, went or changed since the last look. Raises ModelError."""
+        """`reload`, if a file was added, removed or changed since the latest scan. Raises ModelError."""
         stamps = await asyncio.to_thread(self._read_stamps)
         if stamps == self._stamps:
             return False
@@ -138,11 +139,11 @@ class ModelRepository:
 
         Args:
             version: None is the highest that loaded.
-            sha256: of the bundle that a stream began with: if that one is still here, though retired, it is the one.
+            sha256: of the bundle that a stream began with: that bundle is found also while it drains.
 
         Raises:
             UnknownModelError: it is not in the folder, or was unloaded.
-            ModelError: it is, but could not be loaded; says why.
+            ModelError: it is, but could not be loaded; the message has the reason.
         """
         began_with = (name, version, sha256)
         for model in self.draining:
@@ -162,22 +163,25 @@ class ModelRepository:
             )
         raise self._unknown(name)
 
+    def knows(self, name: str) -> bool:
+        """The folder has or had a file of it: streams of it may be live or parked."""
+        return name in self._names
+
     def __iter__(self) -> Iterator[LoadedModel]:
         """All versions of all models that are served."""
         return (model for versions in self.models.values() for model in versions.values())
 
     def engines(self) -> list[Engine]:
-        """One engine of every name and version: of those served, and of retired ones that nothing replaced."""
+        """One engine of every name and version: of those served, and of draining ones that were not replaced."""
         found = {(model.name, model.version): model.engine for model in (*reversed(self.draining), *self)}
         return list(found.values())
 
     def forget_drained(self) -> None:
-        """Let go of retired models whose last stream has ended.
+        """Drop draining models whose last stream has ended.
 
-        Their engines are not closed: a stream that is being opened right now may still get one. With the last
-        reference to it go its worker thread, its session and its states.
+        With the last reference to a model its worker thread, its runner and its states are freed.
         """
-        for model in [model for model in self.draining if not model.engine.live]:
+        for model in [model for model in self.draining if not (model.engine.live or model.engine.opening)]:
             self.draining.remove(model)
             _log.info("model %r, version %s: its last stream ended", model.name, model.version)
 
@@ -194,15 +198,16 @@ class ModelRepository:
     # -- changes
 
     def _take(self, found: "_Found") -> None:
-        """Serve what was found; retire what it does not keep."""
-        before, kept = list(self), {id(model) for model in found.loaded}
+        """Serve what was found; the rest of what is served drains."""
+        before, still = list(self), {id(model) for model in found.loaded}
         self.models, self.failures, self.stale, self._stamps = found[:4]
-        self._drain(model for model in before if id(model) not in kept)
+        self._names |= {*self.models, *(name for name, _ in self.failures)}
+        self._drain(model for model in before if id(model) not in still)
 
     def _drain(self, models: Iterable[LoadedModel]) -> None:
         self.draining.extend(models)
 
-    def _look(self, only: str | None) -> "_Found":
+    def _scan(self, only: str | None) -> "_Found":
         """Blocking: everything that is to be served from now on."""
         found = _Found({}, {}, {}, self._read_stamps())
         for name, version, file in sorted(self._files(), key=_by_version):
@@ -210,7 +215,7 @@ class ModelRepository:
                 continue
             key = name, version
             if only in (None, name):
-                self._look_at(key, file, found)
+                self._scan_file(key, file, found)
             elif key in self.failures:
                 found.failures[key] = self.failures[key]
         if only is not None:  # the others stay as they are
@@ -219,7 +224,7 @@ class ModelRepository:
             found.stale.update((key, why) for key, why in self.stale.items() if key[0] != only)
         return found
 
-    def _look_at(self, key: _Key, file: Path, found: "_Found") -> None:
+    def _scan_file(self, key: _Key, file: Path, found: "_Found") -> None:
         name, version = key
         served = self.models.get(name, {}).get(version)
         try:
@@ -261,10 +266,12 @@ class ModelRepository:
             return
         if bundle.sha256 not in self._allowed_digests:
             raise ModelError(f"sha256: expected one of the allowed digests, got {digest}")
-        _log.warning("%s: allowed_digests wants what sha256sum prints, %s, in the next release", file, digest)
+        _log.warning(
+            "%s: from the next release on, allowed_digests must hold what sha256sum prints: %s", file, digest
+        )
 
     def _files(self) -> Iterator[_File]:
-        """Hidden files are passed over: an export in progress is one."""
+        """Hidden files are ignored: an export in progress is one."""
         try:
             for path in self.path.iterdir():
                 if path.name.startswith("."):
@@ -279,7 +286,7 @@ class ModelRepository:
     def _read_stamps(self) -> dict[Path, _Stamp]:
         stamps = {}
         for _, _, file in self._files():
-            with contextlib.suppress(FileNotFoundError):  # it went just now
+            with contextlib.suppress(FileNotFoundError):  # removed just now
                 known = file.stat()
                 stamps[file] = (known.st_mtime_ns, known.st_size, known.st_ino)
         return stamps
@@ -289,7 +296,7 @@ def read_digests(path: Path) -> frozenset[str]:
     """The digests in a file: the first word of every line that is neither empty nor begins with #.
 
     Raises:
-        OSError, ValueError: it cannot be read, or holds something else.
+        OSError, ValueError: it cannot be read, or has another format.
     """
     words = [line.split()[0] for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
     wrong = next((word for word in words if not re.fullmatch(r"[0-9a-f]{64}", word)), None)
@@ -301,7 +308,7 @@ def read_digests(path: Path) -> frozenset[str]:
 
 
 class _Found(NamedTuple):
-    """What a look at the folder found; fields as those of ModelRepository."""
+    """The result of a scan of the folder; fields as those of ModelRepository."""
 
     models: dict[str, dict[str, LoadedModel]]
     failures: dict[_Key, str]

@@ -80,14 +80,15 @@ def _live(session: StreamSession) -> answers.StreamRow:
 
 
 def _parked_row(snapshot: Snapshot) -> answers.StreamRow:
+    at = snapshot.position
     return {
         "state": "parked",
         "model": snapshot.model,
         "version": snapshot.version,
-        "wake": snapshot.next + snapshot.skip_remaining,
-        "samples": snapshot.samples,
-        "updates": snapshot.updates,
-        "next": snapshot.next,
+        "wake": at.wake,
+        "samples": at.samples,
+        "updates": at.updates,
+        "next": at.next,
         **_owned(snapshot.stream_id),
     }
 

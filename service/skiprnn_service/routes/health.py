@@ -1,5 +1,6 @@
-"""What operators look at: is it up, is it ready, what does it count, what does it serve."""
+"""For operators: whether the server is up and ready, its counts, and the models that it serves."""
 
+from collections.abc import Mapping
 from typing import cast
 
 from fastapi import APIRouter, Request
@@ -12,8 +13,6 @@ from skiprnn_service.routes import answers
 from skiprnn_service.routes.parameters import Version
 from skiprnn_service.state import ServerState
 
-_CANNOT_BE_SERVED, _CANNOT_BE_SAVED = ModelError.public_message or "", StoreError.public_message or ""
-
 router = APIRouter()
 
 
@@ -25,32 +24,30 @@ async def live() -> answers.Live:
 
 @router.get("/v2/health/ready", responses={200: {"model": answers.Ready}, 503: {"model": answers.Ready}})
 async def ready(request: Request) -> JSONResponse:
-    """Streams can be opened, and every model in the folder is served; else 503 and what is wrong.
+    """Streams can be opened, and every model in the folder is served; else 503 and the reasons.
 
-    A store that is down is told (`saving`), but streams go on, so the server stays ready.
+    A store that is down is reported (`saving`), but streams go on, so the server stays ready.
     """
     server: ServerState = request.app.state.server
-    admin = server.auth.is_admin(request)
-    failed = {
-        f"{name}/{version}": why if admin else _CANNOT_BE_SERVED
-        for (name, version), why in server.models.failures.items()
-    }
+    problem = server.streams.store_problem
+    if problem and not server.auth.is_admin(request):
+        problem = StoreError.public_message
+    failed = {f"{name}/{version}": why for (name, version), why in _failures(server, request).items()}
     inexact = [_name(model) for model in server.models if model.runner.batching != "exact"]
     is_ready = not failed and not server.streams.draining and any(True for _ in server.models)
-    saving = server.streams.store_problem
     report: answers.Ready = {
         "ready": is_ready,
         "draining": server.streams.draining,
         "failed": failed,
         "padded_or_inexact": inexact,
-        "saving": "ok" if saving is None else saving if admin else _CANNOT_BE_SAVED,
+        "saving": problem or "ok",
     }
     return JSONResponse(report, 200 if is_ready else 503)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
-    """Counts as Prometheus reads them."""
+    """Counts in Prometheus' text format."""
     server: ServerState = request.app.state.server
     server.auth.check_metadata(request)
     try:
@@ -63,27 +60,26 @@ async def metrics(request: Request) -> Response:
 
 @router.get("/v1/models")
 async def models(request: Request) -> answers.Models:
-    """What is served, and what is not and why."""
+    """Models that are served, and those that failed and why."""
     server: ServerState = request.app.state.server
     server.auth.check_metadata(request)
-    admin = server.auth.is_admin(request)
     failed: list[answers.Failure] = [
-        {"name": name, "version": version, "reason": why if admin else _CANNOT_BE_SERVED}
-        for (name, version), why in server.models.failures.items()
+        {"name": name, "version": version, "reason": why}
+        for (name, version), why in _failures(server, request).items()
     ]
     return {"models": [facts(model) for model in server.models], "failed": failed}
 
 
 @router.get("/v1/models/{model}")
 async def model(request: Request, model: str, version: Version = None) -> answers.Model:
-    """One model; its latest version where none is asked for."""
+    """One model; without `version` the latest."""
     server: ServerState = request.app.state.server
     server.auth.check_metadata(request)
     return facts(server.models.get(model, version))
 
 
 def facts(model: LoadedModel) -> answers.Model:
-    """What a client may want to know of a model."""
+    """A model as clients see it."""
     fields = model.bundle.info.to_json() | {
         "name": model.name,
         "version": model.version,
@@ -92,6 +88,12 @@ def facts(model: LoadedModel) -> answers.Model:
         "live_streams": model.engine.live,
     }
     return cast(answers.Model, {name: fields[name] for name in answers.Model.__annotations__})
+
+
+def _failures(server: ServerState, request: Request) -> Mapping[tuple[str, str], str]:
+    """Name and version of the files that failed, and why: details for admins alone."""
+    failures = server.models.failures
+    return failures if server.auth.is_admin(request) else dict.fromkeys(failures, ModelError.public_message)
 
 
 def _name(model: LoadedModel) -> str:

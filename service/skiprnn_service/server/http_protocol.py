@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol with limits on what a client may cost before its request is whole.
+"""uvicorn's HTTP protocol with limits on a client before its request is complete.
 
-A request's head must come within a time and a size, a body must keep coming, and there are only so many connections:
-else a few slow clients could hold all of the server's sockets ("slow loris").
+A request's head has a timeout and a maximum size, the parts of a body have a timeout, and the number of connections is
+limited: else a few slow clients could hold all of the server's sockets ("slow loris").
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class _HttpProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head_bytes = 0  # before the latest piece; uvicorn does not count them
+        self._head_bytes = 0  # before the latest segment; uvicorn does not count them
         self._in_head = True
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -49,7 +49,7 @@ class _HttpProtocol(HttpToolsProtocol):
             return
         if self._in_head:
             self._head_bytes += len(data)
-        elif self._deadline is not None:  # a piece of a body: the next may take its time again
+        elif self._deadline is not None:  # part of a body: the next has the whole timeout again
             self._wait()
         super().data_received(data)
 
@@ -70,7 +70,7 @@ class _HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._stop_waiting()
         super().handle_websocket_upgrade()
-        self.parser = None  # type: ignore[assignment]  # each holds the other: it would stay until the garbage collector comes
+        self.parser = None  # type: ignore[assignment]  # a reference cycle: it would stay until the garbage collector runs
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -86,13 +86,13 @@ class _HttpProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _late(self) -> None:
-        if self.flow.read_paused:  # not the client's fault: we take in no more for now
+        if self.flow.read_paused:  # not the client's fault: reading is paused
             self._wait()
         else:
             self._reject(408)
 
     def _reject(self, status: int) -> None:
-        """Say why and hang up; an answer that is under way is cut short instead."""
+        """Send the reason and close; a response that has begun is cut short instead."""
         self._stop_waiting()
         if self.transport.is_closing():
             return
