@@ -39,12 +39,13 @@ class AllowedHosts:
         self.app, self._hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = None if scope["type"] == "lifespan" else Headers(scope=scope).get("host")
-        if host is None or self._allows(host):  # every browser sends it
+        hosts = [] if scope["type"] == "lifespan" else Headers(scope=scope).getlist("host")
+        other = next((host for host in hosts if not self._allows(host)), None)
+        if other is None:  # or no Host at all, but every browser sends it
             await self.app(scope, receive, send)
             return
         error = HostError(
-            f"Host: expected a name of this server (allowed_hosts adds names), got {host!r:.100}"
+            f"Host: expected a name of this server (allowed_hosts adds names), got {other!r:.100}"
         )
         scope["app"].state.server.stats.rejected[error.code] += 1
         await JSONResponse({"error": str(error), "code": error.code}, error.status)(scope, receive, send)

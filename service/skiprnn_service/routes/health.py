@@ -1,13 +1,12 @@
 """For operators: whether the server is up and ready, its counts, and the models that it serves."""
 
-from collections.abc import Mapping
 from typing import cast
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from skiprnn_service.errors import ModelError, StoreError
+from skiprnn_service.errors import ModelError, SkipRnnServiceError, StoreError
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import answers
 from skiprnn_service.routes.parameters import Version
@@ -29,10 +28,7 @@ async def ready(request: Request) -> JSONResponse:
     A store that is down is reported (`saving`), but streams go on, so the server stays ready.
     """
     server: ServerState = request.app.state.server
-    problem = server.streams.store_problem
-    if problem and not server.auth.is_admin(request):
-        problem = StoreError.public_message
-    failed = {f"{name}/{version}": why for (name, version), why in _failures(server, request).items()}
+    failed = {f"{name}/{version}": why for (name, version), why in _failures(request)}
     inexact = [_name(model) for model in server.models if model.runner.batching != "exact"]
     is_ready = not failed and not server.streams.draining and any(True for _ in server.models)
     report: answers.Ready = {
@@ -40,7 +36,7 @@ async def ready(request: Request) -> JSONResponse:
         "draining": server.streams.draining,
         "failed": failed,
         "padded_or_inexact": inexact,
-        "saving": problem or "ok",
+        "saving": _detail(request, server.streams.store_problem, StoreError) or "ok",
     }
     return JSONResponse(report, 200 if is_ready else 503)
 
@@ -64,8 +60,7 @@ async def models(request: Request) -> answers.Models:
     server: ServerState = request.app.state.server
     server.auth.check_metadata(request)
     failed: list[answers.Failure] = [
-        {"name": name, "version": version, "reason": why}
-        for (name, version), why in _failures(server, request).items()
+        {"name": name, "version": version, "reason": why} for (name, version), why in _failures(request)
     ]
     return {"models": [facts(model) for model in server.models], "failed": failed}
 
@@ -90,10 +85,16 @@ def facts(model: LoadedModel) -> answers.Model:
     return cast(answers.Model, {name: fields[name] for name in answers.Model.__annotations__})
 
 
-def _failures(server: ServerState, request: Request) -> Mapping[tuple[str, str], str]:
-    """Name and version of the files that failed, and why: details for admins alone."""
-    failures = server.models.failures
-    return failures if server.auth.is_admin(request) else dict.fromkeys(failures, ModelError.public_message)
+def _failures(request: Request) -> list[tuple[tuple[str, str], str]]:
+    """(name, version) and the reason why it is not served."""
+    server: ServerState = request.app.state.server
+    return [(key, _detail(request, why, ModelError) or "") for key, why in server.models.failures.items()]
+
+
+def _detail(request: Request, reason: str | None, error: type[SkipRnnServiceError]) -> str | None:
+    """The reason, if there is one: for an admin; for others the kind of the problem."""
+    server: ServerState = request.app.state.server
+    return reason if not reason or server.auth.is_admin(request) else error.public_message
 
 
 def _name(model: LoadedModel) -> str:

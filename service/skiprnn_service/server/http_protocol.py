@@ -5,14 +5,21 @@ limited: else a few slow clients could hold all of the server's sockets ("slow l
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from skiprnn_service.settings import Settings
 
 MAX_HEAD_BYTES = 65_536
-_REASONS = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+_TEXTS = {
+    400: "expected an HTTP/1.1 request, and no body with a websocket handshake",
+    408: "expected the next part of the request within read_timeout_seconds",
+    431: f"expected a head of {MAX_HEAD_BYTES} bytes at most",
+    503: "the server has as many connections as it takes (max_connections); try again later",
+}
 
 
 def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
@@ -69,8 +76,18 @@ class _HttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._stop_waiting()
+        if self._has_body():  # which uvicorn does not answer
+            self._reject(400)
+            return
         super().handle_websocket_upgrade()
         self.parser = None  # type: ignore[assignment]  # a reference cycle: it would stay until the garbage collector runs
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's, in plain text
+        self._reject(400)
+
+    def _has_body(self) -> bool:
+        headers = dict(self.headers)
+        return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -97,6 +114,12 @@ class _HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
-            head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            self.transport.write(head.encode())
+            self.transport.write(_response(HTTPStatus(status)))
         self.transport.close()
+
+
+def _response(status: HTTPStatus) -> bytes:
+    code = status.phrase.lower().replace(" ", "_")
+    body = msgspec.json.encode({"error": _TEXTS[status], "code": code})
+    head = (f"HTTP/1.1 {status} {status.phrase}", "connection: close", "content-type: application/json")
+    return "\r\n".join((*head, f"content-length: {len(body)}", "", "")).encode() + body

@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Literal, TextIO
 
@@ -67,21 +68,18 @@ class JsonFormatter(logging.Formatter):
             line = _encode(fields).decode()
         except UnicodeEncodeError:  # a file name that is not UTF-8: half a surrogate pair for each wrong byte
             line = json.dumps(fields, default=str)
-        return _without_secrets(line)
+        return _without_secrets(_printable(line, _in_json))
 
 
 class TextFormatter(logging.Formatter):
-    """`LEVEL logger: message  key=value …`, and below it an exception, indented.
-
-    Characters that cannot be printed are escaped, so that no field can forge a line or control a terminal.
-    """
+    """`LEVEL logger: message  key=value …`, and below it an exception, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = "".join(f"  {name}={value}" for name, value in _extra(record).items())
         lines = [f"{record.levelname:<8} {record.name}: {record.getMessage()}{fields}"]
         if record.exc_info:
             lines += [f"  {line}" for line in self.formatException(record.exc_info).split("\n")]
-        return _without_secrets("\n".join(map(_printable, lines)))
+        return _without_secrets("\n".join(_printable(line, _in_text) for line in lines))
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
@@ -90,10 +88,19 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
     return given if current is None else {"request_id": current} | given
 
 
-def _printable(line: str) -> str:
+def _printable(line: str, escape: Callable[[str], str]) -> str:
+    """Else a name in a request, or of a file, could forge a line or control a terminal."""
     if line.isprintable():
         return line
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+    return "".join(each if each.isprintable() else escape(each) for each in line)
+
+
+def _in_text(character: str) -> str:
+    return ascii(character)[1:-1]
+
+
+def _in_json(character: str) -> str:
+    return f"\\u{ord(character):04x}" if character.isascii() else json.dumps(character)[1:-1]
 
 
 def _without_secrets(line: str) -> str:

@@ -57,6 +57,8 @@ def test_tokens_that_are_not_valid_are_not_taken(tmp_path: Path) -> None:
         jwt.encode(claims(**good, exp=time.time() - 120), EC, "ES256"),
         jwt.encode(claims(**good, exp=None), EC, "ES256"),
         jwt.encode(claims(**good, sub=None), EC, "ES256"),
+        jwt.encode(claims(**good, sub=""), EC, "ES256"),
+        jwt.encode(claims(**good, sub=" "), EC, "ES256"),
         jwt.encode(claims(**good | {"iss": "them"}), EC, "ES256"),
         jwt.encode(claims(**good | {"aud": "else"}), EC, "ES256"),
         jwt.encode(claims(**good), stranger, "ES256", {"kid": "ec"}),

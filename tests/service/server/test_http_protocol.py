@@ -131,3 +131,31 @@ def test_a_websocket_is_not_hurried(server: Running) -> None:
         time.sleep(0.5)
         client.send('{"x": [0, 0, 0]}')
         assert client.recv(5)
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")],
+)
+def test_a_handshake_with_a_body_is_answered(server: Running, head: str, body: str) -> None:
+    lines = (
+        "GET /v1/models/watch/stream HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+    )
+    key = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
+    with plain(server) as client:
+        client.sendall("\r\n".join((*lines, *key, head, "", body)).encode())
+        answer = all_of(client)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "bad_request"
+
+
+@pytest.mark.parametrize(("sent", "status"), [(b"GET / HTTP/1.1\r\n", 408), (b"\x16\x03\x01\x02\x00", 400)])
+def test_what_never_becomes_a_request_is_answered_in_json(server: Running, sent: bytes, status: int) -> None:
+    with plain(server) as client:
+        client.sendall(sent)
+        answer = all_of(client)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]).keys() == {"error", "code"}
