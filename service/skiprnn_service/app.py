@@ -38,7 +38,11 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "model": answers.Error,
         "description": "The request was rejected; nothing changed.",
         "content": {"application/json": {"example": _EXAMPLE}},
-    }
+    },
+    "5XX": {
+        "model": answers.Error,
+        "description": "The server failed, or is full: a later request may succeed.",
+    },
 }
 _BEARER = {
     "type": "http",

@@ -97,13 +97,13 @@ class Settings(BaseSettings):
     )
     allowed_hosts: str = Field(
         "",
-        description="Names by which clients may address the server, separated by commas; * allows all. Without keys "
-        "they are added to localhost, host and IP addresses; with keys and none given, all are allowed.",
+        description="Host names of the server, separated by commas; requests for others are rejected with 421. "
+        "localhost, host and IP addresses are always among them. * allows all. Default: all with keys, none without.",
     )
     metadata_access: Literal["public", "keyed"] | None = Field(
         None,
-        description="Whether /metrics, /v1/models and /v2/models are read without a key (public) or with one (keyed). "
-        "None: keyed where keys are configured.",
+        description="Access to /metrics, /v1/models and /v2/models: public, or keyed (with any valid key or token). "
+        "None: keyed where keys are configured, else public.",
     )
     allow_unauthenticated: bool = Field(
         False, description="Allow non-loopback addresses without authentication."

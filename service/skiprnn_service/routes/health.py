@@ -3,7 +3,7 @@
 from typing import cast
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from skiprnn_service.errors import ModelError, SkipRnnServiceError, StoreError
@@ -11,6 +11,8 @@ from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import answers
 from skiprnn_service.routes.parameters import Version
 from skiprnn_service.state import ServerState
+
+_TEXT = {"text/plain": {"schema": {"type": "string"}}}
 
 router = APIRouter()
 
@@ -41,7 +43,7 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse(report, 200 if is_ready else 503)
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get("/metrics", response_class=Response, responses={200: {"content": _TEXT}})
 async def metrics(request: Request) -> Response:
     """Counts in Prometheus' text format."""
     server: ServerState = request.app.state.server
