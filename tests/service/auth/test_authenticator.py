@@ -167,6 +167,23 @@ def test_metadata_is_public_where_the_setting_says_so_and_where_there_are_no_key
         Authenticator.of(load(metadata_access="keyed"))
 
 
+def test_a_ticket_of_a_replica_without_keys_opens_nothing_at_one_with_keys(
+    files: Path, keys: dict[str, str], tmp_path: Path
+) -> None:
+    """They share the secret of tickets; nameless clients have no quotas."""
+    (tmp_path / "secret").write_bytes(b"s" * 32)
+    with (
+        serving(files / "models", ticket_secret_file=tmp_path / "secret") as open_to_all,
+        serving(
+            files / "models", ticket_secret_file=tmp_path / "secret", api_keys_file=files / "keys"
+        ) as keyed,
+    ):
+        ticket = httpx.post(f"{open_to_all.http}/v1/tickets").json()["ticket"]
+        assert status(keyed, f"?ticket={ticket}") == 401
+        given = httpx.post(f"{keyed.http}/v1/tickets", headers=bearer(keys["alice"])).json()["ticket"]
+        assert status(keyed, f"?ticket={given}") == 101
+
+
 STORE_ERROR = StoreError("redis://10.0.0.7:6379/0: NOSCRIPT f5b5d3a8c1 in /var/lib/redis")
 
 
