@@ -57,10 +57,11 @@ _BODY = {
 }
 
 
-_ANSWER: dict[int | str, dict[str, Any]] = {200: {"model": answers.Scores}}
-
-
-@router.post("/v1/models/{model}/score", openapi_extra={"requestBody": _BODY}, responses=_ANSWER)
+@router.post(
+    "/v1/models/{model}/score",
+    openapi_extra={"requestBody": _BODY},
+    responses={200: {"model": answers.Scores}},
+)
 async def score_sequences(
     request: Request,
     model: str,
