@@ -81,6 +81,7 @@ class ServerState:
             settings.models_dir,
             build=build,
             max_batch=settings.max_batch,
+            max_step_bytes=settings.max_step_bytes,
             threads=settings.intra_op_threads,
             providers=PROVIDERS[settings.device],
             allowed_digests=read_digests(settings.allowed_digests) if settings.allowed_digests else None,

@@ -60,8 +60,10 @@ class ServiceStats:
         parked: streams in the store; set before a scrape.
         expired: streams that the store forgot since it was opened; set before a scrape.
         damaged: snapshots that could not be read: altered, or of another format; set before a scrape.
+        models_failed: files in the model folder that cannot be served; set before a scrape.
     """
 
     def __init__(self) -> None:
         self.rejected = Counter[str]()
         self.resumed = self.parked = self.expired = self.damaged = self.idle = self.store_failures = 0
+        self.models_failed = 0

@@ -157,6 +157,7 @@ class Ready(TypedDict):
     ready: bool
     draining: bool
     failed: dict[str, str]
+    nothing_served: str
     padded_or_inexact: list[str]
     saving: str
 

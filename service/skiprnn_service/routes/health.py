@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from skiprnn_service.errors import ModelError, SkipRnnServiceError, StoreError
+from skiprnn_service.errors import ModelError, StoreError
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import answers
 from skiprnn_service.routes.parameters import Version
@@ -25,20 +25,22 @@ async def live() -> answers.Live:
 
 @router.get("/v2/health/ready", responses={200: {"model": answers.Ready}, 503: {"model": answers.Ready}})
 async def ready(request: Request) -> JSONResponse:
-    """Streams can be opened, and every model in the folder is served; else 503 and the reasons.
+    """Streams can be opened, and a model is served (with strict_readiness: every one); else 503 and the reasons.
 
     A store that is down is reported (`saving`), but streams go on, so the server stays ready.
     """
     server: ServerState = request.app.state.server
     failed = {f"{name}/{version}": why for (name, version), why in _failures(request)}
     inexact = [_name(model) for model in server.models if model.runner.batching != "exact"]
-    is_ready = not failed and not server.streams.draining and any(True for _ in server.models)
+    is_served = bool(server.models.models) and not (failed and server.settings.strict_readiness)
+    is_ready = is_served and not server.streams.draining
     report: answers.Ready = {
         "ready": is_ready,
         "draining": server.streams.draining,
         "failed": failed,
+        "nothing_served": _detail(request, server.models.nothing_served),
         "padded_or_inexact": inexact,
-        "saving": _detail(request, server.streams.store_problem, StoreError) or "ok",
+        "saving": _detail(request, server.streams.store_problem or "", StoreError) or "ok",
     }
     return JSONResponse(report, 200 if is_ready else 503)
 
@@ -52,6 +54,7 @@ async def metrics(request: Request) -> Response:
         server.stats.parked = await server.store.count()
     except StoreError:
         server.stats.store_failures += 1
+    server.stats.models_failed = server.models.failed
     server.stats.expired, server.stats.damaged = server.store.expired, server.store.damaged
     return Response(server.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
@@ -90,10 +93,10 @@ def facts(model: LoadedModel) -> answers.Model:
 def _failures(request: Request) -> list[tuple[tuple[str, str], str]]:
     """(name, version) and the reason why it is not served."""
     server: ServerState = request.app.state.server
-    return [(key, _detail(request, why, ModelError) or "") for key, why in server.models.failures.items()]
+    return [(key, _detail(request, why)) for key, why in server.models.failures.items()]
 
 
-def _detail(request: Request, reason: str | None, error: type[SkipRnnServiceError]) -> str | None:
+def _detail(request: Request, reason: str, error: type[ModelError | StoreError] = ModelError) -> str:
     """The reason, if there is one: for an admin; for others the kind of the problem."""
     server: ServerState = request.app.state.server
     return reason if not reason or server.auth.is_admin(request) else error.public_message

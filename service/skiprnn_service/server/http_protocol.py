@@ -5,20 +5,20 @@ limited: else a few slow clients could hold all of the server's sockets ("slow l
 """
 
 import asyncio
+import json
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from skiprnn_service.settings import Settings
 
 MAX_HEAD_BYTES = 65_536
-_TEXTS = {
-    400: "expected an HTTP/1.1 request, and no body with a websocket handshake",
-    408: "expected the next part of the request within read_timeout_seconds",
-    431: f"expected a head of {MAX_HEAD_BYTES} bytes at most",
-    503: "the server has as many connections as it takes (max_connections); try again later",
+_ERRORS = {  # status → code and message of the body; these are answered before there is an application
+    400: ("http", "expected an HTTP/1.1 request, and no body with a websocket handshake"),
+    408: ("timeout", "the request was not complete within read_timeout_seconds"),
+    431: ("too_large", f"headers: expected {MAX_HEAD_BYTES} bytes at most"),
+    503: ("overloaded", "all connections are in use (max_connections)"),
 }
 
 
@@ -82,9 +82,6 @@ class _HttpProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
         self.parser = None  # type: ignore[assignment]  # a reference cycle: it would stay until the garbage collector runs
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's, in plain text
-        self._reject(400)
-
     def _has_body(self) -> bool:
         headers = dict(self.headers)
         return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
@@ -114,12 +111,15 @@ class _HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
-            self.transport.write(_response(HTTPStatus(status)))
+            self.transport.write(_response(status))
         self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are in uvicorn's log
+        self._reject(400)
 
-def _response(status: HTTPStatus) -> bytes:
-    code = status.phrase.lower().replace(" ", "_")
-    body = msgspec.json.encode({"error": _TEXTS[status], "code": code})
-    head = (f"HTTP/1.1 {status} {status.phrase}", "connection: close", "content-type: application/json")
-    return "\r\n".join((*head, f"content-length: {len(body)}", "", "")).encode() + body
+
+def _response(status: int) -> bytes:
+    code, message = _ERRORS[status]
+    body = json.dumps({"error": message, "code": code}).encode()
+    headers = f"connection: close\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{headers}\r\n\r\n".encode() + body

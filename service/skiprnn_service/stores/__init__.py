@@ -29,7 +29,9 @@ def open_store(url: str, *, ttl_seconds: float, capacity: int = 100_000) -> Stor
         try:
             from skiprnn_service.stores.redis import RedisStore
         except ImportError as error:
-            raise ValueError("store_url: redis needs the extra redis, which is not installed (docs/reference/stores.md)") from error
+            raise ValueError(
+                "store_url: redis:// needs the extra redis (docs/reference/stores.md)"
+            ) from error
         return RedisStore(url, ttl_seconds=ttl_seconds)
     shown = f"{scheme}://…" if scheme else url  # not all of it: it may hold a password
     raise ValueError(f"store_url: expected memory, sqlite:///path, redis://… or rediss://…, got {shown!r}")

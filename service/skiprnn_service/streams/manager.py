@@ -18,7 +18,8 @@ Ownership. The store numbers owners by epochs, and fences a write whose epoch is
    replica that claimed it stands. While the store is down that replica is not visible here. A client that comes back
    from it may then be given an older state; it sees that by `next` and `wake` of `ready`.
 4. A state that is neither live nor in the store is in `_unsaved`, whatever an `await` in between ends with.
-5. Room (capacity, quotas) is taken before the first `await` of an opening and held until the stream is live. Whether
+5. An opening waits until an earlier stream of its id, which ended, is gone from the store.
+6. Room (capacity, quotas) is taken before the first `await` that follows, and held until the stream is live. Whether
    the server drains and which version is served are decided after the last one.
 
 A store that is slow or down never blocks a live stream: what could not be saved is written again later.
@@ -97,6 +98,7 @@ class StreamManager:
         self._unsaved: dict[Key, Record] = {}  # parked here: the store does not have them yet
         self._locks = WeakValueDictionary[Key, asyncio.Lock]()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: dict[Key, asyncio.Task[None]] = {}  # streams that ended and that the store still has
         self.store_problem: str | None = None
         self.draining = False
 
@@ -158,6 +160,8 @@ class StreamManager:
         if threshold is not None and expected is not None:
             await asyncio.to_thread(expected.engine.check_threshold, threshold)
         async with self._locked(key):
+            while ending := self._ending.get(key):
+                await asyncio.wait([ending])
             with self._room(key, self._expected(key, version, known=known), principal):
                 owned = await self._own(key, known=known)
                 try:
@@ -182,7 +186,7 @@ class StreamManager:
     def ended(self, session: StreamSession) -> None:
         """The engine ended the stream: forget it."""
         self._let_go(session)
-        self._in_background(self._forget(session.key, session.epoch))
+        self._ending[session.key] = self._in_background(self._forget(session.key, session.epoch))
 
     async def drain(self, seconds: float) -> None:
         """Open no stream any more and announce the end; after `seconds` park and close those that are left."""
@@ -238,6 +242,8 @@ class StreamManager:
         for key, record in tried:
             if self._unsaved.get(key) is record:
                 del self._unsaved[key]
+            elif key in self._live:  # taken up during this write, which has marked it as parked
+                self._live[key].written = None
         return True
 
     async def _save(self, records: list[Record]) -> set[Key] | None:
@@ -409,11 +415,13 @@ class StreamManager:
             _lost(session, OWNED_ELSEWHERE, "the stream was opened at another server")
 
     async def _forget(self, key: Key, epoch: int) -> None:
-        async with self._locked(key):
-            try:
-                await self.store.delete(*key, epoch)
-            except StoreError as error:  # its record expires
-                self._store_failed(error)
+        """Openings of this stream wait for it: they would find its record."""
+        try:
+            await self.store.delete(*key, epoch)
+        except StoreError as error:  # its record expires
+            self._store_failed(error)
+        finally:
+            del self._ending[key]
 
     async def _sweep_forever(self) -> None:
         while True:
@@ -425,10 +433,11 @@ class StreamManager:
                     self._in_background(self.park(session))
                     _lost(session, IDLE, f"no message for {self._idle:g} s")
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 class _Owned(NamedTuple):

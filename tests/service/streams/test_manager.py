@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -421,6 +422,39 @@ async def test_an_opening_that_is_cancelled_loses_nothing(folder: Path, store: D
 
 
 # -- many at once, and what changes while the store answers
+
+
+class SlowStore(DurableStore):
+    """Each call takes long enough for others to begin."""
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0.01)
+        await super()._answer()
+
+
+async def test_a_stream_that_is_taken_over_during_a_flush_is_not_left_parked_in_the_store(
+    folder: Path,
+) -> None:
+    store = SlowStore(ttl_seconds=60)
+    async with registry(folder, store) as streams:
+        first = await opened(streams)
+        await first.send(random_sequence(bundle_of(first), 3))
+        opening = asyncio.create_task(opened(streams))
+        await asyncio.sleep(0.002)  # the takeover waits for the store
+        await asyncio.gather(opening, streams.flush())
+        await streams.flush()
+        assert (len(streams), await store.count()) == (1, 0)
+
+
+async def test_a_stream_that_ended_is_not_found_by_an_opening_that_follows_at_once(folder: Path) -> None:
+    store = SlowStore(ttl_seconds=60)
+    async with registry(folder, store) as streams:
+        first = await opened(streams)
+        await first.send(random_sequence(bundle_of(first), 3))
+        await streams.flush()
+        first.session.engine.end(first.session.stream, partial(streams.ended, first.session))
+        second = await opened(streams)
+        assert (second.session.resumed, second.session.stream.next) == (False, 0)
 
 
 async def outcomes(streams: StreamManager, count: int, **options: Any) -> list[Any]:
