@@ -93,7 +93,7 @@ def _handshake(flooding: socket.socket, port: int) -> None:
     )
     head = (
         "GET /v1/models/all/stream HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         "Upgrade: websocket",
         "Connection: Upgrade",
         *lines,
@@ -193,7 +193,12 @@ async def _opened(server: Running, x: Any) -> asyncio.StreamWriter:
     updates = [update async for update in stream(server.url("all"), x)]
     assert len(updates) == len(x)
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    head = ("GET /v1/models/all/stream HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade")
+    head = (
+        "GET /v1/models/all/stream HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+    )
     lines = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "", "")
     writer.write("\r\n".join((*head, *lines)).encode())
     await asyncio.sleep(0.3)

@@ -15,7 +15,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from skiprnn_service.models.repository import LoadedModel
-from skiprnn_service.routes import negotiation, request_body
+from skiprnn_service.routes import answers, negotiation, request_body
+from skiprnn_service.routes.parameters import Version
 from skiprnn_service.scoring.disk_space import enough_disk_space
 from skiprnn_service.scoring.formats.registry import FORMATS
 from skiprnn_service.scoring.job import Job, run
@@ -56,11 +57,15 @@ _BODY = {
 }
 
 
-@router.post("/v1/models/{model}/score", openapi_extra={"requestBody": _BODY})
+@router.post(
+    "/v1/models/{model}/score",
+    openapi_extra={"requestBody": _BODY},
+    responses={200: {"model": answers.Scores}},
+)
 async def score_sequences(
     request: Request,
     model: str,
-    version: str | None = None,
+    version: Version = None,
     threshold: float | None = None,
     updates: bool = True,
 ) -> Response:

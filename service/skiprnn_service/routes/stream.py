@@ -108,5 +108,6 @@ def _only_updates(websocket: WebSocket) -> bool:
 
 async def _reject(websocket: WebSocket, error: SkipRnnServiceError) -> None:
     """Answer the handshake with a status and a reason."""
-    response = JSONResponse({"error": str(error), "code": error.code}, error.status, error.headers)
+    message = websocket.app.state.server.auth.message(error, websocket)
+    response = JSONResponse({"error": message, "code": error.code}, error.status, error.headers)
     await websocket.send_denial_response(response)
