@@ -13,6 +13,7 @@ from skiprnn_cli.renamed import warn_renamed
 
 if TYPE_CHECKING:
     from skiprnn.recipe import Recipe
+    from skiprnn.tasks import Task
     from skiprnn.training import Experiment
 
 RENAMED = {
@@ -86,6 +87,7 @@ def train(
 
     Example: skiprnn train watch --out runs/watch --update-rate 0.25
     """
+    from skiprnn import tasks
     from skiprnn.data.download import DownloadError
     from skiprnn.training import TrainingInterruptedError, fit
 
@@ -94,9 +96,10 @@ def train(
     flags = {"max_skip": max_skip, "threshold": threshold, "cell": cell, "hidden_size": hidden, "ramp": ramp}
     flags |= {"learning_rate": lr, "epochs": epochs, "patience": patience}
     try:
-        given = {name: value for name, value in flags.items() if value is not None} | _parsed(override or [])
-        given |= _objective(update_rate, lambda_, schedule)
-        experiment = _experiment(task, data, seed, warm_start, given, paper=paper)
+        found = tasks.find(task)
+        given = {name: value for name, value in flags.items() if value is not None}
+        given |= _parsed(override or [], found) | _objective(update_rate, lambda_, schedule)
+        experiment = _experiment(found, data, seed, warm_start, given, paper=paper)
         figures = fit(experiment, out, resume=resume, progress_bar=not quiet)
     except (OSError, ValueError, DownloadError) as error:
         fail(error)
@@ -119,21 +122,21 @@ def _objective(update_rate: float | None, lambda_: float | None, schedule: str |
 
 
 def _experiment(
-    task: str, data: Path | None, seed: int, warm_start: Path | None, given: dict[str, Any], *, paper: bool
+    task: "Task", data: Path | None, seed: int, warm_start: Path | None, given: dict[str, Any], *, paper: bool
 ) -> "Experiment":
     """`given` holds options of the task and fields of the recipe."""
-    from skiprnn import tasks
     from skiprnn.training import Experiment
 
-    found = tasks.find(task)
-    options = {name: value for name, value in given.items() if name in found.options}
-    base: Recipe = found.paper if paper else found.recipe
+    options = {name: value for name, value in given.items() if name in task.options}
+    base: Recipe = task.paper if paper else task.recipe
     recipe = base.changed({name: value for name, value in given.items() if name not in options})
-    return Experiment(found, recipe, seed, data, options, warm_start)
+    return Experiment(task, recipe, seed, data, options, warm_start)
 
 
-def _parsed(overrides: list[str]) -> dict[str, Any]:
-    """name=value; a value is JSON where it can be read as JSON, else text. Old names become new ones."""
+def _parsed(overrides: list[str], task: "Task") -> dict[str, Any]:
+    """name=value; a value is JSON where it can be read as JSON, else text; an option that is text, such as a column's
+    name, is never a number. Old names become new ones.
+    """
     from skiprnn.recipe import renamed_fields, with_current_names
 
     parsed = {}
@@ -141,13 +144,18 @@ def _parsed(overrides: list[str]) -> dict[str, Any]:
         name, equals, value = override.partition("=")
         if not equals:
             raise ValueError(f"--override: expected name=value, got {override!r}")
-        try:
-            parsed[name] = json.loads(value)
-        except json.JSONDecodeError:
-            parsed[name] = value
+        parsed[name] = _value(value, is_text=isinstance(task.options.get(name), str))
     for old, new in renamed_fields(parsed).items():
         warn_renamed(f"--override {old}", f"--override {new}")
     return with_current_names(parsed)
+
+
+def _value(text: str, *, is_text: bool) -> Any:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    return text if is_text and not isinstance(value, str) else value
 
 
 def _append(results_file: Path, figures: dict[str, Any]) -> None:

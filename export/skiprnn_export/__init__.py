@@ -8,8 +8,9 @@ Importing this package needs numpy alone; bundles need onnx and msgspec, `unroll
 network is in `skiprnn_export.step`, which needs torch.
 """
 
+from skiprnn.channels import Feature
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP
-from skiprnn_export.bundle import Bundle, BundleError, BundleInfo, Feature, parse, read, write
+from skiprnn_export.bundle import Bundle, BundleError, BundleInfo, parse, read, write
 from skiprnn_export.gate import SkipTable, recursion, skip_table, skips
 from skiprnn_export.unroll import Unrolled, open_session, unroll
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from skiprnn.channels import Feature
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 
 if TYPE_CHECKING:
@@ -33,14 +34,6 @@ _NO_DIGEST = "0" * 64
 
 class BundleError(ValueError):
     """The file is not a bundle that a server can load; the message says why."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Feature:
-    """One channel of a sample: its name and the unit in which clients send it."""
-
-    name: str
-    unit: str = ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from skiprnn.channels import Feature
 from skiprnn.network import SkipNetwork
-from skiprnn_export.bundle import Bundle, BundleInfo, Feature, pack, save
+from skiprnn_export.bundle import Bundle, BundleInfo, pack, save
 from skiprnn_export.parity import Parity, compare
 
 OPSET = 20

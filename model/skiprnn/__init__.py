@@ -12,9 +12,10 @@ from skiprnn.gate_limits import DEFAULT_MAX_SKIP
 from skiprnn.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from skiprnn.channels import Feature
     from skiprnn.gate import GateState, binarize
     from skiprnn.losses import budget_loss, target_rate_loss, update_rate
-    from skiprnn.network import Feature, NetworkConfig, NetworkOutput, SkipNetwork
+    from skiprnn.network import NetworkConfig, NetworkOutput, SkipNetwork
     from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
     from skiprnn.version import __version__
 
@@ -36,9 +37,10 @@ __all__ = [
 ]
 
 _MODULES = {
+    "skiprnn.channels": ("Feature",),
     "skiprnn.gate": ("GateState", "binarize"),
     "skiprnn.losses": ("budget_loss", "target_rate_loss", "update_rate"),
-    "skiprnn.network": ("Feature", "NetworkConfig", "NetworkOutput", "SkipNetwork"),
+    "skiprnn.network": ("NetworkConfig", "NetworkOutput", "SkipNetwork"),
     "skiprnn.skip_rnn": ("SkipGRU", "SkipLSTM", "SkipState"),
     "skiprnn.version": ("__version__",),
 }

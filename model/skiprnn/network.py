@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from skiprnn.channels import Feature
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
 
@@ -22,14 +23,6 @@ Cell = Literal["lstm", "gru"]
 Task = Literal["sequence_classification", "step_classification", "sequence_regression"]
 
 _WEIGHTS, _CONFIG = "network.safetensors", "config.json"
-
-
-@dataclasses.dataclass(frozen=True)
-class Feature:
-    """One channel of a sample: its name and the unit in which clients send it."""
-
-    name: str
-    unit: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,8 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, get_args
+from numbers import Integral, Real
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 from skiprnn.lazy import lazy_names, warn_renamed
@@ -24,7 +25,14 @@ RENAMED = {  # old field → new field; the old ones go in the release after thi
 }
 
 _WARM_UP = 0.1  # share of the training, under the cosine schedule
+_TYPES = {int: "a whole number", float: "a number", bool: "true or false"}
 _T = TypeVar("_T")
+
+
+def _is_of(value: object, kind: type) -> bool:
+    if isinstance(value, bool) or kind is bool:
+        return kind is bool and isinstance(value, bool)
+    return isinstance(value, Integral if kind is int else Real)
 
 
 def renamed_fields(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -130,6 +138,7 @@ class Recipe:
     patience: int | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         check_gate(self.threshold, self.max_skip)
         for name in ("epochs", "batch_size", "patience"):
             value = getattr(self, name)
@@ -143,6 +152,12 @@ class Recipe:
             if getattr(self, name) not in get_args(choices):
                 raise ValueError(f"{name}: expected one of {get_args(choices)}, got {getattr(self, name)!r}")
         self._check_objective()
+
+    def _check_types(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            value, (kind, *optional) = getattr(self, name), get_args(hint) or (hint,)
+            if kind in _TYPES and not (_is_of(value, kind) or (optional and value is None)):
+                raise ValueError(f"{name}: expected {_TYPES[kind]}, got {value!r}")
 
     def _check_objective(self) -> None:
         if self.target_rate is not None and not 0 < self.target_rate <= 1:

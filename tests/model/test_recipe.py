@@ -81,3 +81,19 @@ def test_old_names_give_the_new_fields_with_a_warning() -> None:
         assert recipe.budget == 1e-3  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="'Recipe' object has no attribute 'speed'"):
         _ = recipe.speed  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": "abc"}, "epochs: expected a whole number, got 'abc'"),
+        ({"hidden_size": 4.5}, "hidden_size: expected a whole number, got 4.5"),
+        ({"learning_rate": "fast"}, "learning_rate: expected a number, got 'fast'"),
+        ({"target_rate": True}, "target_rate: expected a number, got True"),
+        ({"every_step": 1}, "every_step: expected true or false, got 1"),
+        ({"dropout": None}, "dropout: expected a number, got None"),
+    ],
+)
+def test_a_value_of_another_type_is_an_error(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Recipe().changed(changes)

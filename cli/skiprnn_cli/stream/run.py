@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 from rich.console import Console
 
+from skiprnn.channels import Feature
 from skiprnn_cli.stream.picture import Picture
 from skiprnn_cli.stream.sources import Format, Source, open_source
 from skiprnn_cli.stream.view import JsonLines, PlainLines, View
@@ -88,7 +89,10 @@ class Run:
     def _samples(self) -> Iterator[list[float]]:
         """Called once the server is ready."""
         assert self._ready is not None
-        with open_source(self._source, self._ready.features, self._format) as source:
+        features, channels = self._ready.features, _channels(self._ready)
+        with open_source(
+            self._source, features, self._format, channels=channels, notice=self._notice
+        ) as source:
             self._view = view = self._shown.enter_context(self._new_view(self._ready, source))
             for x in _paced(source.samples, self._pace(self._ready, source)):
                 view.add_sample(x)
@@ -114,6 +118,10 @@ class Run:
         if console.is_terminal:
             return Picture(ready, console=console, wake=self._wake, length=source.length)
         return PlainLines(ready, console=console, wake=self._wake)
+
+
+def _channels(ready: "Ready") -> list[Feature]:
+    return [Feature(channel["name"], channel.get("unit", "")) for channel in ready.channels]
 
 
 class _Handler(logging.Handler):

@@ -3,7 +3,7 @@
 import io
 import sys
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from skiprnn_cli.stream.csv_lines import read_samples
+from skiprnn.channels import Feature
+from skiprnn.data.file_kind import file_kind, not_utf8
+from skiprnn_cli.stream.csv_lines import Notice, read_samples
 
 _FRAMES = 1024  # of a WAV file, read at once
 _SCALES = {1: 2.0**7, 2: 2.0**15, 3: 2.0**23, 4: 2.0**31}  # by bytes a sample
@@ -44,12 +46,20 @@ def check_readable(name: str) -> None:
 
 
 @contextmanager
-def open_source(name: str, features: int, format: Format | None = None) -> Iterator[Source]:
+def open_source(
+    name: str,
+    features: int,
+    format: Format | None = None,
+    *,
+    channels: Sequence[Feature] = (),
+    notice: Notice | None = None,
+) -> Iterator[Source]:
     """A source of samples of `features` numbers, for the length of the block.
 
     Args:
         name: of a file; - is standard input.
         format: None: from the ending of the name; CSV where that is none of them.
+        channels, notice: as for `read_samples`; arrays and sound go by position.
 
     Raises:
         OSError: the file cannot be read.
@@ -57,7 +67,7 @@ def open_source(name: str, features: int, format: Format | None = None) -> Itera
     """
     format = format or _format_of(name)
     if name == "-":
-        yield _standard_input(format, features)
+        yield _standard_input(format, features, channels, notice)
     elif format is Format.NPY:
         yield _array(np.load(name, mmap_mode="r", allow_pickle=False), features, name)
     elif format is Format.WAV:
@@ -65,7 +75,8 @@ def open_source(name: str, features: int, format: Format | None = None) -> Itera
             yield _wav(file, features, name)
     else:
         with Path(name).open(encoding="utf-8-sig", newline="") as lines:
-            yield Source(read_samples(lines, features, source=name))
+            text = _text(lines, Path(name))
+            yield Source(read_samples(text, features, source=name, channels=channels, notice=notice))
 
 
 def _format_of(name: str) -> Format:
@@ -73,14 +84,26 @@ def _format_of(name: str) -> Format:
     return Format(ending) if ending in set(Format) else Format.CSV
 
 
-def _standard_input(format: Format, features: int) -> Source:
+def _text(lines: Iterable[str], path: Path) -> Iterator[str]:
+    """The lines of a file that is text; else SourceError says what it is. Nothing is read of a pipe in advance."""
+    if path.is_file() and (kind := file_kind(path)) != "text":
+        raise SourceError(f"{path}: expected CSV in UTF-8, found {kind}")
+    try:
+        yield from lines
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: expected CSV in UTF-8, found {not_utf8(path, error)}") from None
+
+
+def _standard_input(
+    format: Format, features: int, channels: Sequence[Feature], notice: Notice | None
+) -> Source:
     match format:
         case Format.NPY:
             whole = io.BytesIO(sys.stdin.buffer.read())
             return _array(np.load(whole, allow_pickle=False), features, "-")
         case Format.WAV:
             return _wav(sys.stdin.buffer, features, "-")
-    return Source(read_samples(sys.stdin, features, source="-"))
+    return Source(read_samples(sys.stdin, features, source="-", channels=channels, notice=notice))
 
 
 def _array(array: Any, features: int, name: str) -> Source:

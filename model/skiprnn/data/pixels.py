@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skiprnn.channels import Feature
 from skiprnn.data.dataset import Split, data_set, of_tensors
 from skiprnn.data.types import Data
-from skiprnn.network import Feature
 
 _EVALUATED_TOGETHER = 500
 

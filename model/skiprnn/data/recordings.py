@@ -13,6 +13,7 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from skiprnn.data.scale import mean_and_std
 from skiprnn.data.types import Batch, Data, Signal
 
 BATCHES = 50  # an epoch
@@ -99,7 +100,7 @@ def windowed(
     Raises:
         ValueError: no test recording has `length` samples.
     """
-    mean, std = mean_and_std(train)
+    mean, std = mean_and_std([recording.x for recording in train])
     return Data(
         network=network,
         epoch=epoch(train, windows, size, BATCHES, augment),
@@ -142,12 +143,3 @@ def epoch(
             yield windows.batch(recordings, batch_size, augment, rng)
 
     return draw
-
-
-def mean_and_std(recordings: Sequence[Recording]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of every channel, [F] each; a channel that never changes gets a standard deviation of 1."""
-    samples = np.concatenate([recording.x for recording in recordings])
-    std = samples.std(axis=0)
-    return torch.from_numpy(samples.mean(axis=0)), torch.from_numpy(
-        np.where(std > 0, std, 1).astype(np.float32)
-    )

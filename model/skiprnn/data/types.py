@@ -45,6 +45,7 @@ class Data:
         test: batches for the figures that are reported; when empty, the validation batches are used.
         mean, std: [F], of the training samples; None leaves samples as they are.
         samples: a few real sequences, [T, F] each, on which an export is compared with torch.
+        recordings: the user's files, each with its part and digest; a run is resumed on the same ones alone.
     """
 
     network: Mapping[str, Any]
@@ -55,3 +56,4 @@ class Data:
     mean: Tensor | None = None
     std: Tensor | None = None
     samples: Sequence[Signal] = ()
+    recordings: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
+from skiprnn.channels import Feature
 from skiprnn.data.generated import generated
 from skiprnn.data.types import Batch, Data
 from skiprnn.metrics import Metric, mean_squared_error
-from skiprnn.network import Feature
 from skiprnn.recipe import Recipe
 from skiprnn.tasks.task import Source, Task
 

@@ -4,7 +4,11 @@ One file is one recording, sampled evenly; one row is one sample. Whole recordin
 groups of them (people, machines) where a column names the group.
 """
 
+import dataclasses
 import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -23,9 +27,14 @@ _log = logging.getLogger(__name__)
 
 def _load(source: Source) -> Data:
     options, size = source.options, source.recipe.batch_size
+    _check(options)
     folder = source.need_folder("CSV or Parquet files, one recording each, with a column of labels")
     columns = [name.strip() for name in options["columns"].split(",") if name.strip()]
-    tables = read_tables(folder, label=options["label"], group=options["group"] or None, columns=columns)
+    tables = read_tables(
+        folder, label=options["label"], group=options["group"] or None, columns=columns
+    ).without_short(options["window"])
+    if len(tables.classes) < 2:
+        raise ValueError(f"expected two classes at least in {options['label']!r}, got {list(tables.classes)}")
     train, test = tables.split(options["held_out"], source.seed)
     length = min(options["window"], *(len(recording.x) for recording in tables.recordings))
     _log.info("%d recordings to train on, %d held out; windows of %d samples", len(train), len(test), length)
@@ -37,7 +46,7 @@ def _load(source: Source) -> Data:
         "classes": tables.classes,
         "sample_rate": options["sample_rate"],
     }
-    return windowed(
+    data = windowed(
         network,
         train,
         test,
@@ -47,6 +56,30 @@ def _load(source: Source) -> Data:
         length=length,
         stride=max(1, length // 2),
     )
+    _check_windows(data, tables.classes)
+    recordings = tables.identity(folder, tables.held_out(options["held_out"], source.seed))
+    return dataclasses.replace(data, recordings=recordings)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    if options["window"] < 2:
+        raise ValueError(f"window: expected 2 samples at least, got {options['window']!r}")
+    if not 0 < options["held_out"] < 1 or not 0 <= options["joined"] <= 1:
+        raise ValueError(
+            f"held_out, joined: expected within (0, 1) and [0, 1], got {options['held_out']!r}, {options['joined']!r}"
+        )
+    if options["sample_rate"] is not None and not 0 < options["sample_rate"] < math.inf:
+        raise ValueError(f"sample_rate: expected Hz above 0, got {options['sample_rate']!r}")
+
+
+def _check_windows(data: Data, classes: Sequence[str]) -> None:
+    """The class of a window is that of its last sample: a class may be in recordings, and of no window."""
+    seen = {int(label) for batch in data.validation for label in batch.y}
+    if missing := [name for label, name in enumerate(classes) if label not in seen]:
+        raise ValueError(
+            f"expected windows of every class in the held-out part, got none that ends in {missing}; "
+            "try a smaller --override window=…, or another --seed"
+        )
 
 
 def _stronger_or_weaker(x: Signal, rng: Generator) -> Signal:

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from skiprnn.channels import Feature
 from skiprnn.data.dataset import Numbers, Split, data_set
 from skiprnn.data.types import Batch, Data, Signal
 from skiprnn.metrics import Metric, accuracy
-from skiprnn.network import Feature
 from skiprnn.recipe import Recipe
 from skiprnn.tasks.task import Source, Task
 

@@ -11,11 +11,12 @@ import zipfile
 import numpy as np
 import torch
 
+from skiprnn.channels import Feature
 from skiprnn.data import download
 from skiprnn.data.dataset import Split, data_set, of_signals
+from skiprnn.data.scale import mean_and_std
 from skiprnn.data.types import Data, Signal
 from skiprnn.metrics import Metric, accuracy
-from skiprnn.network import Feature
 from skiprnn.recipe import Recipe
 from skiprnn.tasks.task import Source, Task
 
@@ -54,15 +55,15 @@ def _load(source: Source) -> Data:
         "classes": CLASSES,
     }
     signals = [*x, *test_x]
-    trained_on = np.concatenate([x[number] for number in split.train])
+    mean, std = mean_and_std([x[number] for number in split.train])
     return data_set(
         network,
         of_signals(signals, torch.tensor([*y, *test_y])),
         split,
         source.recipe.batch_size,
         lengths=np.array([len(signal) for signal in signals]),
-        mean=torch.from_numpy(trained_on.mean(axis=0)),
-        std=torch.from_numpy(trained_on.std(axis=0)),
+        mean=mean,
+        std=std,
         samples=test_x[:8],
     )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,3 +50,29 @@ class Task:
     recipe: Recipe
     paper: Recipe
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """All options: those given, and defaults for the rest.
+
+        Raises:
+            ValueError: an option that the task does not have, or a value of another type than its default.
+        """
+        if unknown := sorted(set(options) - set(self.options)):
+            raise ValueError(f"{self.name}: expected options among {sorted(self.options)}, got {unknown}")
+        for name, value in options.items():
+            if not _is_like(value, self.options[name]):
+                expected = _EXPECTED[type(self.options[name])]
+                raise ValueError(f"{name}: expected {expected}, got {value!r}")
+        return {**self.options, **options}
+
+
+_EXPECTED = {str: "text", int: "a whole number", float: "a number", type(None): "a number"}
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """A default of None stands for a number that is not known."""
+    if isinstance(value, bool) or value is None:
+        return value is default
+    if isinstance(default, str):
+        return isinstance(value, str)
+    return isinstance(value, Integral if isinstance(default, int) else Real)

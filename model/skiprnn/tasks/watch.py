@@ -16,12 +16,12 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from skiprnn.channels import Feature
 from skiprnn.data import download
 from skiprnn.data.recordings import Recording, Windows, windowed
 from skiprnn.data.types import Data, Signal
 from skiprnn.data.unpickle import read_object_array
 from skiprnn.metrics import Metric, balanced_accuracy
-from skiprnn.network import Feature
 from skiprnn.recipe import Recipe
 from skiprnn.tasks.task import Source, Task
 

@@ -35,16 +35,11 @@ class Experiment:
         """The task's data.
 
         Raises:
-            ValueError: an option that the task does not have.
+            ValueError: an option that the task does not have, or a value of another type.
             FileNotFoundError, DownloadError: data that is not there.
         """
-        if unknown := sorted(set(self.options) - set(self.task.options)):
-            raise ValueError(
-                f"{self.task.name}: expected options among {sorted(self.task.options)}, got {unknown}"
-            )
-        return self.task.load(
-            Source(self.folder, self.recipe, self.seed, {**self.task.options, **self.options})
-        )
+        options = self.task.checked(self.options)
+        return self.task.load(Source(self.folder, self.recipe, self.seed, options))
 
     def identity(self) -> dict[str, Any]:
         """What makes a run this run, beside its recipe."""

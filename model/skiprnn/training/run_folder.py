@@ -1,6 +1,7 @@
 """The folder of a training run: what is in it, and that it is not overwritten.
 
 recipe.json             task, seed, options and every number of the recipe, written before training begins
+recordings.json         the user's own files: the part of each, held out or not, and its SHA-256
 history.jsonl           a line an epoch
 events.out.tfevents…    the same for TensorBoard
 checkpoints/            last.ckpt to resume from, best.ckpt
@@ -24,6 +25,7 @@ from skiprnn.recipe import Recipe, renamed_fields, with_current_names
 RENAMED_FIGURES = {"rate_target": "target_rate", "cadence": "schedule"}  # old key → new key
 
 _IDENTITY = {"task", "seed", "options"}
+_SHOWN = 5  # recordings in a message
 _MAY_CHANGE = {"epochs", "patience"}  # between a run and its resumption
 
 _log = logging.getLogger(__name__)
@@ -45,6 +47,10 @@ class RunFolder:
         return self.path / "recipe.json"
 
     @property
+    def recordings(self) -> Path:
+        return self.path / "recordings.json"
+
+    @property
     def history(self) -> Path:
         return self.path / "history.jsonl"
 
@@ -64,11 +70,19 @@ class RunFolder:
     def last(self) -> Path:
         return self.checkpoints / "last.ckpt"
 
-    def begin(self, recipe: Recipe, identity: Mapping[str, Any], *, resume: bool) -> bool:
+    def begin(
+        self,
+        recipe: Recipe,
+        identity: Mapping[str, Any],
+        *,
+        resume: bool,
+        recordings: Mapping[str, str] | None = None,
+    ) -> bool:
         """Make the folder and write the recipe; True if there is a checkpoint to resume from.
 
         Args:
             identity: what else a run is: task, seed, options.
+            recordings: the user's own files, each with its part and digest.
 
         Raises:
             FileExistsError: it holds a run, and `resume` is False.
@@ -81,8 +95,11 @@ class RunFolder:
                     f"{self.path}: expected no run in it, found one; continue it with --resume, or choose another --out"
                 )
             self._check_same(asked)
+            self._check_recordings(recordings or {})
         self.path.mkdir(parents=True, exist_ok=True)
         _write(self.recipe, json.dumps(asked, indent=2, ensure_ascii=False) + "\n")
+        if recordings:
+            _write(self.recordings, json.dumps(recordings, indent=2, ensure_ascii=False) + "\n")
         return self.last.is_file()
 
     def _check_same(self, asked: Mapping[str, Any]) -> None:
@@ -95,6 +112,19 @@ class RunFolder:
         if changed:
             raise ValueError(
                 f"{self.path}: expected the run as it began, got other values ({'; '.join(changed)})"
+            )
+
+    def _check_recordings(self, found: Mapping[str, str]) -> None:
+        """They may be elsewhere, but not others. Runs of the release before did not note them."""
+        if not self.recordings.is_file():
+            return
+        begun = _read_json(self.recordings)
+        changes = [_change(name, begun.get(name), found.get(name)) for name in sorted({*begun, *found})]
+        if different := [change for change in changes if change]:
+            more = f" and {len(different) - _SHOWN} more" if len(different) > _SHOWN else ""
+            raise ValueError(
+                f"{self.path}: expected the recordings that the run began with, got others "
+                f"({'; '.join(different[:_SHOWN])}{more}); put them back, or choose another --out"
             )
 
     def log(self, line: Mapping[str, Any]) -> None:
@@ -130,7 +160,7 @@ class RunFolder:
         """
         if not self.facts.is_file():
             raise FileNotFoundError(f"{self.path}: expected a finished run, found no {self.facts.name}")
-        return with_current_keys(json.loads(self.facts.read_text(encoding="utf-8")))
+        return with_current_keys(_read_json(self.facts))
 
     def read_recipe(self) -> Recipe:
         """The recipe that `begin` wrote.
@@ -146,13 +176,31 @@ class RunFolder:
 
     def _read_fields(self) -> dict[str, Any]:
         """All of recipe.json, the old names of an earlier release replaced by new ones."""
-        fields = json.loads(self.recipe.read_text(encoding="utf-8"))
+        fields = _read_json(self.recipe)
         if renamed := renamed_fields(fields):
             names = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
             _log.warning(
                 "warning: %s: %s; the old names go in the release after this one", self.recipe, names
             )
         return with_current_names(fields)
+
+
+def _change(name: str, begun: str | None, found: str | None) -> str:
+    """What became of a recording since the run began; empty: nothing."""
+    if begun == found:
+        return ""
+    if begun is None or found is None:
+        return f"{name} is {'new' if begun is None else 'missing'}"
+    (was, was_digest), (now, now_digest) = (said.rsplit(" ", 1) for said in (begun, found))
+    return f"{name} has changed" if was_digest != now_digest else f"{name} was {was}, now {now}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON as training wrote it, found it damaged: {error}") from None
+    return read
 
 
 def _write(path: Path, text: str) -> None:

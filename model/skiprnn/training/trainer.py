@@ -43,15 +43,20 @@ def fit(
 
     Raises:
         FileExistsError: `out` holds a run, and `resume` is False.
-        ValueError: it holds another run, or the warm start is of another shape.
+        ValueError: it holds another run, or one of other recordings, or a damaged checkpoint; or the warm start is of
+            another shape.
         FileNotFoundError, DownloadError: data or the warm start is not there.
         TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
     """
     data = experiment.load()
     folder = RunFolder(out)
-    resumes = folder.begin(experiment.recipe, experiment.identity(), resume=resume)
+    resumes = folder.begin(
+        experiment.recipe, experiment.identity(), resume=resume, recordings=data.recordings
+    )
     if resumes and (figures := folder.finished(experiment.recipe.epochs)) is not None:
         return figures
+    if resumes:
+        _check_readable(folder.last)
     lightning.seed_everything(experiment.seed, verbose=False)
     network = build(experiment, data)
     learner = Learner(network, experiment, data, folder)
@@ -69,6 +74,18 @@ def fit(
     network.save(out)
     folder.finish(figures, data.samples)
     return figures
+
+
+def _check_readable(checkpoint: Path) -> None:
+    """torch's errors of a damaged file are of many kinds, and do not name it."""
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(
+            f"{checkpoint}: expected a checkpoint, found a file that is cut short or damaged ({reason}); remove it, "
+            "and --resume begins with the first epoch"
+        ) from None
 
 
 def _trainer(recipe: Recipe, data: Data, folder: RunFolder, *, progress_bar: bool) -> lightning.Trainer:

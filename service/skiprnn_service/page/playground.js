@@ -158,7 +158,7 @@ export class Playground {
     const { features } = this.#model;
     switch (this.#kind) {
       case "recording":
-        return fetchCsv(RECORDING, features.length);
+        return fetchCsv(RECORDING, features);
       case "digit": {
         if (this.pad.empty) throw new Error("Draw a digit first.");
         const { side, levels } = pixelsOf(this.#model);
@@ -171,7 +171,7 @@ export class Playground {
       default: {
         const [file] = at("csv").files;
         if (!file) throw new Error("Choose a CSV file first.");
-        return parseCsv(await file.text(), features.length);
+        return parseCsv(await textOf(file), features);
       }
     }
   }
@@ -233,7 +233,8 @@ export class Playground {
   }
 
   #summary({ updates, samples, source }) {
-    const sum = `${counted(updates.length, "update")} on ${counted(samples, "sample")} (${percent(updates.length, samples)}).`;
+    const without = source.columnsLeftOut?.length ? ` Columns left out: ${source.columnsLeftOut.join(", ")}.` : "";
+    const sum = `${counted(updates.length, "update")} on ${counted(samples, "sample")} (${percent(updates.length, samples)}).${without}`;
     if (source.answer === undefined || !updates.length) return sum;
     return `${sum} The sum is ${source.answer.toFixed(3)}; the network’s output is ${updates.at(-1).y[0].toFixed(3)}.`;
   }
@@ -404,6 +405,16 @@ export class Playground {
     const mark = passed ? this.#player.mark(t) : UNKNOWN;
     cell.className = mark === UNKNOWN ? "" : mark === READ ? "read" : "skipped";
     cell.style.setProperty("--level", ink.toFixed(3));
+  }
+}
+
+/** Throws an Error where a file is not text in UTF-8. */
+async function textOf(file) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new Error(`${file.name}: expected CSV in UTF-8, found another encoding or no text.`);
   }
 }
 

@@ -2,45 +2,80 @@
  * Where samples come from. A source has
  *   length      samples in all; Infinity: until it is stopped
  *   channels    names of the features
+ *   columnsLeftOut   of a file, names of those that are no features
  *   rows(n)     the first n samples at least, each a list of numbers
  */
+
+import { isHeader, leftOut, match, parseNumber } from "./channels.js";
 
 const STANDARD_GRAVITY = 9.80665; // m/s² in a g
 const DEGREE = Math.PI / 180;
 const FIRST_EVENT_MS = 2000;
 
-/** A source of samples that are all there. */
-export function recorded(rows, channels) {
-  return { length: rows.length, channels, rows: () => rows };
+/** A source of samples that are all there. `columnsLeftOut`: of a file, those that are no features. */
+export function recorded(rows, channels, columnsLeftOut = []) {
+  return { length: rows.length, channels, columnsLeftOut, rows: () => rows };
 }
 
 /**
- * Numbers separated by commas, semicolons or tabs, a sample a line; a first line of names is passed over.
- * Throws an Error that names line and column.
+ * Numbers separated by commas, semicolons or tabs, a sample a line. A first line that names the features says where they
+ * stand (channels.js). Throws an Error that names line and column.
  */
 export function parseCsv(text, features) {
-  const rows = [];
-  let names = [];
-  const lines = text.replace(/^\uFEFF/, "").split(/\r\n|\n|\r/);
-  const separator = [",", ";", "\t"].find((mark) => lines.find((line) => line.trim())?.includes(mark)) ?? ",";
-  for (const [index, line] of lines.entries()) {
-    if (!line.trim()) continue;
-    const cells = line.split(separator).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1"));
-    if (cells.length !== features) {
-      throw new Error(`Line ${index + 1}: expected ${counted(features, "column")}, as the model has features, got ${cells.length}.`);
-    }
-    const numbers = cells.map((cell) => (cell === "" ? NaN : Number(cell)));
-    if (!rows.length && !names.length && numbers.every(Number.isNaN)) names = cells;
-    else rows.push(checked(numbers, cells, index + 1));
-  }
-  if (!rows.length) throw new Error("Expected a sample a line, found none.");
-  return recorded(rows, names.length ? names : null);
+  const rows = rowsOf(text.replace(/^\uFEFF/, ""));
+  const first = rows[0] ?? { cells: [], line: 1 };
+  const names = isHeader(first.cells, features) ? first.cells : null;
+  const chosen = names && placed(() => match(names, features), first.line);
+  const width = chosen ? { columns: names.length, as: "the first line has names" } : { columns: features.length, as: "the model has features" };
+  if (names) checkWidth(first, width);
+  const columns = chosen ?? [...features.keys()];
+  const samples = rows.slice(names ? 1 : 0).map((row) => sampleOfRow(row, columns, width));
+  if (!samples.length) throw new Error("Expected a sample a line, found none.");
+  return recorded(samples, names && columns.map((column) => names[column].trim()), chosen ? leftOut(names, chosen) : []);
 }
 
-function checked(numbers, cells, line) {
-  const wrong = numbers.findIndex((number) => !Number.isFinite(number));
-  if (wrong < 0) return numbers;
-  throw new Error(`Line ${line}, column ${wrong + 1}: expected a number, got “${cells[wrong]}”.`);
+function sampleOfRow(row, columns, width) {
+  checkWidth(row, width);
+  return columns.map((column) => {
+    const number = parseNumber(row.cells[column]);
+    if (number === null) throw new Error(`Line ${row.line}, column ${column + 1}: expected a number, got “${row.cells[column]}”.`);
+    return number;
+  });
+}
+
+function checkWidth({ cells, line }, { columns, as }) {
+  if (cells.length === columns) return;
+  throw new Error(`Line ${line}: expected ${counted(columns, "column")}, as ${as}, got ${cells.length}.`);
+}
+
+function placed(work, line) {
+  try {
+    return work();
+  } catch (error) {
+    throw new Error(`Line ${line}: ${error.message}.`);
+  }
+}
+
+/** Lines that are not blank, each with its number, as cells. */
+function rowsOf(text) {
+  const lines = text.split(/\r\n|\n|\r/);
+  const separator = [",", ";", "\t"].find((mark) => lines.find((line) => line.trim())?.includes(mark)) ?? ",";
+  return lines.map((line, index) => ({ line: index + 1, cells: cellsOf(line, separator) })).filter((_, index) => lines[index].trim());
+}
+
+/** A quoted cell may hold the separator, and a quote that is doubled. */
+function cellsOf(line, separator) {
+  if (!line.includes('"')) return line.split(separator).map((cell) => cell.trim());
+  const cells = [""];
+  let quoted = false;
+  for (let at = 0; at < line.length; at++) {
+    const doubled = quoted && line.startsWith('""', at);
+    if (line[at] === separator && !quoted) cells.push("");
+    else if (line[at] !== '"' || doubled) cells[cells.length - 1] += line[at];
+    else quoted = !quoted;
+    if (doubled) at++;
+  }
+  return cells.map((cell) => cell.trim());
 }
 
 /** The shipped recording, or any other CSV of this server. */

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
-from skiprnn.data.recordings import BATCHES, Recording, Windows, every_window, mean_and_std, windowed
+from skiprnn.data.recordings import BATCHES, Recording, Windows, every_window, windowed
 from skiprnn.data.types import Signal
 
 
@@ -34,15 +34,6 @@ def test_training_windows_follow_their_recording_and_weights_grow() -> None:
     assert batch.weights is not None
     assert batch.weights[0].tolist() == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1]
     assert set(batch.y.flatten().tolist()) == {0, 1}
-
-
-def test_a_channel_that_never_changes_has_a_deviation_of_one() -> None:
-    still = Recording(
-        np.column_stack([np.arange(4), np.full(4, 7)]).astype(np.float32), np.zeros(4, np.int64)
-    )
-    mean, std = mean_and_std([still])
-    assert mean.tolist() == [1.5, 7]
-    assert std.tolist() == [pytest.approx(1.118, abs=1e-3), 1]
 
 
 def test_windowed_data_trains_on_some_recordings_and_tests_on_others() -> None:

@@ -1,9 +1,11 @@
 """A folder of CSV and Parquet files: loaded as it was written, or an error that names the file."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skiprnn import Feature, tasks
@@ -87,3 +89,188 @@ def test_a_class_of_one_recording_alone_is_not_held_out_silently(tmp_path: Path)
     write(tmp_path, "b.csv", x=[1.0, 2.0], label="b")
     with pytest.raises(ValueError, match="expected every class in the training part"):
         read_tables(tmp_path, label="label").split(0.2, seed=0)
+
+
+def taken(folder: Path, caplog: pytest.LogCaptureFixture, **options: Any) -> tuple[list[str], str]:
+    """Names of the channels, and what was said about them."""
+    with caplog.at_level(logging.INFO, logger="skiprnn"):
+        features = read_tables(folder, label="label", **options).features
+    return [str(feature) for feature in features], caplog.text
+
+
+def write_each(folder: Path, suffix: str = "csv", **columns: Any) -> Path:
+    """Two files of these columns, with the labels a and b."""
+    for name in "ab":
+        write(folder, f"{name}.{suffix}", **columns, label=name)
+    return folder
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_word_among_numbers_is_an_error_in_whatever_file(tmp_path: Path, number: int) -> None:
+    for index in range(2):
+        y = ["1", "ERR", "3"] if index == number else ["1", "2", "3"]
+        write(tmp_path, f"{index}.csv", x=[1.0, 2.0, 3.0], y=y, label="ab"[index])
+    with pytest.raises(ValueError, match=rf"{number}\.csv: expected numbers in 'y', got 'ERR' in row 2; "):
+        read_tables(tmp_path, label="label")
+    assert read_tables(tmp_path, label="label", columns=["x"]).features == (Feature("x"),)
+
+
+def test_a_column_of_words_in_one_file_and_of_numbers_in_another_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", x=[1.0, 2.0], y=["on", "off"], label="a")
+    write(tmp_path, "b.csv", x=[1.0, 2.0], y=[1, 0], label="b")
+    with pytest.raises(ValueError, match=r"a\.csv: expected numbers in 'y', got 'on' in row 1"):
+        read_tables(tmp_path, label="label")
+
+
+def test_what_is_no_channel_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    columns = {
+        "Unnamed: 0": [0, 1, 2],
+        "x": [0.5, 0.1, 0.2],
+        "time": 1.7e9 + np.arange(3),
+        "stamp": 1_700_000_000_000 + np.arange(3),
+        "t": [0.0, 0.02, 0.04],
+        "took": pd.to_timedelta(np.arange(3), unit="s"),
+        "site": ["here"] * 3,
+        "note": [None] * 3,
+        "temperature": [20.0, 20.1, 20.2],
+    }
+    channels, said = taken(write_each(tmp_path, "parquet", **columns), caplog)
+    assert channels == ["x", "temperature"]
+    assert "channels: x, temperature" in said
+    for words in (
+        "Unnamed: 0 (without a name)",
+        "time (a clock)",
+        "stamp (a clock)",
+        "t (a clock)",
+        "took (dates or durations)",
+        "site (words)",
+        "note (empty)",
+    ):
+        assert words in said
+
+
+def test_an_index_that_a_program_wrote_is_no_channel(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in "ab":
+        frame = pd.DataFrame({"x": [1.0, 5.0, 2.0], "label": name})
+        frame.to_csv(tmp_path / f"{name}.csv")
+    assert taken(tmp_path, caplog)[0] == ["x"]
+
+
+def test_a_column_of_such_a_name_that_falls_is_a_channel(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert taken(write_each(tmp_path, t=[1.0, 0.0, 2.0]), caplog)[0] == ["t"]
+
+
+def test_a_clock_that_is_asked_for_is_a_channel(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert taken(write_each(tmp_path, x=[1.0, 3.0], t=[0.0, 1.0]), caplog, columns=["t", "x"])[0] == [
+        "t",
+        "x",
+    ]
+
+
+def test_a_column_that_only_another_file_has_is_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, "a.csv", x=[1.0, 5.0], label="a")
+    write(tmp_path, "b.csv", y=[7.0, 7.0], x=[1.0, 5.0], label="b")
+    channels, said = taken(tmp_path, caplog)
+    assert channels == ["x"]
+    assert "y (not in a.csv)" in said
+
+
+def test_files_of_another_order_are_read_by_name(tmp_path: Path) -> None:
+    for number, header in enumerate(("ax [g],ay [g],label", "ay [g],ax [g],label", " ay, ax,label")):
+        row = "1,2,a\n" if number == 0 else "2,1,b\n"
+        (tmp_path / f"{number}.csv").write_text(f"{header}\n{row}{row}")
+    for recording in read_tables(tmp_path, label="label").recordings:
+        assert recording.x.tolist() == [[1, 2], [1, 2]]
+
+
+def test_channels_may_be_asked_for_without_their_units(tmp_path: Path) -> None:
+    tables = read_tables(machines(tmp_path), label="kind", columns=["temperature", "ax"])
+    assert tables.features == (Feature("temperature"), Feature("ax", "g"))
+
+
+def test_a_file_that_lacks_a_channel_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", x=[1.0, 5.0], y=[2.0, 1.0], label="a")
+    write(tmp_path, "b.csv", x=[1.0, 5.0], t=[7.0, 7.0], label="b")
+    with pytest.raises(ValueError, match=r"b\.csv: .*\['y'\] are missing, \['t', 'label'\] are none of them"):
+        read_tables(tmp_path, label="label")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ([0, 1, 0.0, 1.0], ("0", "1")),
+        (["0", "1", "0.0", "1.0"], ("0", "1")),
+        (["a", "b", " a", "b "], ("a", "b")),
+        (["a", "b", b"a", b"b"], ("a", "b")),
+        (["None", "NA", "null", "nan"], ("NA", "None", "nan", "null")),
+    ],
+)
+def test_two_spellings_of_a_class_are_one_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, labels: list[Any], classes: tuple[str, ...]
+) -> None:
+    for number, label in enumerate(labels):
+        suffix = "csv" if isinstance(label, str) else "parquet"
+        write(tmp_path, f"{number}.{suffix}", x=[1.0, 2.0], label=[label] * 2)
+    with caplog.at_level(logging.INFO, logger="skiprnn"):
+        tables = read_tables(tmp_path, label="label")
+    assert tables.classes == classes
+    assert [len(set(recording.y)) for recording in tables.recordings] == [1] * 4
+    if "0" in classes:
+        assert "in the column 'label', '0.0' is '0', '1.0' is '1'" in caplog.text
+
+
+def test_classes_that_differ_in_case_alone_are_two_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, label in enumerate(("walk", "Walk")):
+        write(tmp_path, f"{number}.csv", x=[1.0, 2.0], label=label)
+    assert read_tables(tmp_path, label="label").classes == ("Walk", "walk")
+    assert "the column 'label' has names that differ in case alone" in caplog.text
+
+
+def test_groups_that_are_equal_numbers_are_one(tmp_path: Path) -> None:
+    for number, group in enumerate(("1", "1.0", "2")):
+        write(tmp_path, f"{number}.csv", x=[1.0, 2.0], who=group, label="a")
+    assert read_tables(tmp_path, label="label", group="who").groups == ("1", "1", "2")
+
+
+def test_a_file_with_rows_of_two_groups_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", x=[1.0, 5.0, 2.0], who=["p", "p", "q"], label="a")
+    with pytest.raises(
+        ValueError, match=r"a\.csv: expected rows of one group, got 'p' in row 1 and 'q' in row 3"
+    ):
+        read_tables(tmp_path, label="label", group="who")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_class_is_held_out_in_part(tmp_path: Path, seed: int) -> None:
+    for number in range(12):
+        write(tmp_path, f"{number}.csv", x=[1.0, 5.0, 2.0], label="abcdef"[number % 6])
+    for part in read_tables(tmp_path, label="label").split(0.2, seed):
+        assert {int(label) for recording in part for label in recording.y} == set(range(6))
+
+
+def test_a_recording_far_shorter_than_the_window_is_left_out_by_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(
+        machines(tmp_path), "short.csv", **{"ax [g]": [1.0, 2.0], "temperature": [1.0, 2.0], "kind": "slow"}
+    )
+    with caplog.at_level(logging.INFO, logger="skiprnn"):
+        tables = read_tables(tmp_path, label="kind").without_short(256)
+    assert len(tables.recordings) == len(tables.groups) == len(tables.paths) == 6
+    assert "short.csv (2)" in caplog.text
+
+
+def test_a_class_of_recordings_that_were_left_out_is_named(tmp_path: Path) -> None:
+    for number in range(2):
+        columns = {"ax [g]": [1.0, 2.0], "temperature": [1.0, 2.0], "kind": "brief"}
+        write(machines(tmp_path), f"short{number}.csv", **columns)
+    with pytest.raises(ValueError, match=r"got \['brief'\] in one of them at most"):
+        read_tables(tmp_path, label="kind").without_short(256).split(0.2, seed=0)

@@ -8,7 +8,7 @@ import pytest
 
 from skiprnn import tasks
 from skiprnn.training import Experiment, fit
-from support.recordings import machines
+from support.recordings import machines, write
 from support.tasks import load
 
 
@@ -39,3 +39,46 @@ def test_windows_join_recordings_and_labels_follow(tmp_path: Path) -> None:
     assert changes.any()
     assert (batch.weights[:, 0] == 0).all()
     assert (batch.weights[:, -1] > 0).all()
+
+
+def test_one_short_file_does_not_shorten_all_windows(tmp_path: Path) -> None:
+    write(
+        machines(tmp_path), "short.csv", **{"ax [g]": [1.0, 2.0], "temperature": [1.0, 2.0], "kind": "slow"}
+    )
+    assert load("csv", tmp_path, label="kind").validation[0].x.shape[1:] == (60, 2)
+
+
+def test_one_class_cannot_be_learned(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected two classes at least in 'site', got \['here'\]"):
+        load("csv", machines(tmp_path), label="site")
+
+
+def test_a_class_that_no_held_out_window_ends_in_is_named(tmp_path: Path) -> None:
+    for number in range(4):
+        write(tmp_path, f"{number}.csv", x=np.sin(np.arange(40.0)), label=["a"] * 10 + ["b"] * 30)
+    with pytest.raises(ValueError, match=r"got none that ends in \['a'\]; try a smaller --override window"):
+        load("csv", tmp_path)
+
+
+def test_files_are_noted_with_their_part_and_digest(tmp_path: Path) -> None:
+    recordings = load("csv", machines(tmp_path), label="kind").recordings
+    assert recordings.keys() == {f"{n}/recording.{'csv' if n < 3 else 'parquet'}" for n in range(6)}
+    parts = [said.rsplit(" ", 1)[0] for said in recordings.values()]
+    assert sorted(parts) == ["held out"] * 2 + ["trained on"] * 4
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"window": 1}, "window: expected 2 samples at least"),
+        ({"held_out": 0.0}, r"held_out, joined: expected within \(0, 1\)"),
+        ({"joined": 1.5}, "held_out, joined"),
+        ({"sample_rate": 0}, "sample_rate: expected Hz above 0"),
+        ({"sample_rate": float("inf")}, "sample_rate: expected Hz above 0"),
+    ],
+)
+def test_options_out_of_range_are_named_before_anything_is_read(
+    option: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        load("csv", Path("missing"), **option)

@@ -1,10 +1,12 @@
 """The folder of a run: what is in it, and that it is not overwritten."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from skiprnn.recipe import Recipe
 from skiprnn.training.run_folder import RunFolder
 from support.training import train
 
@@ -36,3 +38,39 @@ def test_a_run_is_not_resumed_as_another_one(tmp_path: Path) -> None:
     train(tmp_path, epochs=1)
     with pytest.raises(ValueError, match=r"hidden_size: was 8, now 9; seed: was 0, now 1"):
         train(tmp_path, epochs=1, hidden_size=9, seed=1, resume=True)
+
+
+FILES = {"a.csv": "trained on 11", "b.csv": "held out 22", "c.csv": "trained on 33"}
+
+
+@pytest.mark.parametrize(
+    ("now", "message"),
+    [
+        (FILES | {"d.csv": "trained on 44"}, r"\(d\.csv is new\)"),
+        ({"a.csv": "trained on 11", "b.csv": "held out 22"}, r"\(c\.csv is missing\)"),
+        (FILES | {"a.csv": "trained on 99"}, r"\(a\.csv has changed\)"),
+        (FILES | {"a.csv": "held out 11"}, r"\(a\.csv was trained on, now held out\)"),
+    ],
+)
+def test_a_run_is_not_resumed_on_other_recordings(tmp_path: Path, now: dict[str, str], message: str) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(Recipe(), {}, resume=False, recordings=FILES)
+    folder.begin(Recipe(), {}, resume=True, recordings=FILES)
+    with pytest.raises(ValueError, match=rf"expected the recordings that the run began with, .*{message}"):
+        folder.begin(Recipe(), {}, resume=True, recordings=now)
+
+
+def test_a_run_of_a_release_that_noted_no_recordings_resumes_and_notes_them(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(Recipe(), {}, resume=False)
+    folder.begin(Recipe(), {}, resume=True, recordings=FILES)
+    assert json.loads((tmp_path / "recordings.json").read_text()) == FILES
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "training.json"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    train(tmp_path, epochs=1)
+    path = tmp_path / name
+    path.write_text(path.read_text()[:-5])
+    with pytest.raises(ValueError, match=rf"{name}: expected JSON as training wrote it"):
+        train(tmp_path, epochs=1, resume=True)

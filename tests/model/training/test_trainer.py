@@ -69,3 +69,15 @@ def test_a_baseline_updates_at_its_rate(tmp_path: Path, schedule: str) -> None:
     figures = train(tmp_path, schedule=schedule, target_rate=0.5, epochs=1)
     assert figures["update_rate"] == pytest.approx(0.5, abs=0.06)  # the first sample always updates
     assert "thresholds" not in figures
+
+
+@pytest.mark.parametrize("size", [0, 100, -500])
+def test_a_checkpoint_that_is_cut_short_is_named_in_one_line(tmp_path: Path, size: int) -> None:
+    train(tmp_path, epochs=1)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:size])
+    with pytest.raises(ValueError, match=r"last\.ckpt: expected a checkpoint, found .*; remove it") as caught:
+        train(tmp_path, epochs=2, resume=True)
+    assert "\n" not in str(caught.value)
+    last.unlink()
+    assert train(tmp_path, epochs=2, resume=True)["epochs"] == 2

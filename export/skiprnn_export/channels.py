@@ -1,0 +1,14 @@
+"""The rule of a table's columns and numbers, for servers: `skiprnn.channels` and `skiprnn.numerals`."""
+
+from skiprnn.channels import Feature, feature_of, is_header, left_out, match
+from skiprnn.numerals import looks_like_a_number, parse_number
+
+__all__ = [
+    "Feature",
+    "feature_of",
+    "is_header",
+    "left_out",
+    "looks_like_a_number",
+    "match",
+    "parse_number",
+]

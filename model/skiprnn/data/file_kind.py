@@ -1,0 +1,42 @@
+"""What a file is that should have been a table, in a word or two for an error message. Imports nothing heavy."""
+
+from pathlib import Path
+
+_HEAD = 4096  # bytes
+_MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"PAR1": "Parquet",
+    b"ARROW1": "Arrow",
+    b"\x93NUMPY": "a NumPy array",
+    b"RIFF": "a RIFF file, such as WAV",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"#": "a comment before the header",
+}
+
+
+def file_kind(path: Path) -> str:
+    """What is at a path: `a link to nothing`, `an empty file`, `gzip`, `text that is not UTF-8`, …"""
+    if not path.exists():
+        return "a link to nothing" if path.is_symlink() else "nothing"
+    if not path.is_file():
+        return "a folder" if path.is_dir() else "no regular file"
+    with path.open("rb") as file:
+        return bytes_kind(file.read(_HEAD))
+
+
+def bytes_kind(head: bytes) -> str:
+    """What a file is that begins with these bytes."""
+    if not head.removeprefix(b"\xef\xbb\xbf").strip():
+        return "an empty file"
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    return "a binary file" if b"\0" in head else "text"
+
+
+def not_utf8(path: Path, error: UnicodeDecodeError) -> str:
+    """What a file is that could not be decoded."""
+    kind = file_kind(path)
+    return kind if kind != "text" else f"text in another encoding (byte 0x{error.object[error.start]:02x})"

@@ -1,0 +1,107 @@
+"""The dashboard's reader of CSV, in Node: columns and numbers as in training, in streams and in scoring."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import skiprnn_service
+from skiprnn.channels import feature_of
+from support.programs import need
+from support.table_cases import CASES
+
+PAGE = Path(skiprnn_service.__file__).parent / "page"
+SCRIPT = """
+import { isHeader, leftOut, match, parseNumber } from "./channels.mjs";
+import { parseCsv } from "./sources.mjs";
+const tried = (work) => { try { return work(); } catch (error) { return { error: error.message }; } };
+let text = "";
+for await (const part of process.stdin) text += part;
+const { match: matched, header, numbers, files } = JSON.parse(text);
+console.log(JSON.stringify({
+  match: matched.map(({ names, features }) => tried(() => {
+    const chosen = match(names, features);
+    return { chosen, left_out: chosen ? leftOut(names, chosen) : [] };
+  })),
+  header: header.map(({ cells, features }) => isHeader(cells, features)),
+  numbers: Object.keys(numbers).map((text) => [text, parseNumber(text)]),
+  files: files.map(({ text, features }) => tried(() => {
+    const { rows, channels, columnsLeftOut } = parseCsv(text, features);
+    return { rows: rows(0), channels, columnsLeftOut };
+  })),
+}));
+"""
+FILES: list[tuple[str, list[str], Any]] = [
+    ("1,2\n3,4\n", ["ax", "ay"], {"rows": [[1, 2], [3, 4]], "channels": None, "columnsLeftOut": []}),
+    ("ay [g],ax [g]\n1,2\n", ["ax [g]", "ay [g]"], {"rows": [[2, 1]], "channels": ["ax [g]", "ay [g]"]}),
+    (" ay, ax\n1,2\n", ["ax [g]", "ay [g]"], {"rows": [[2, 1]]}),
+    ("p;q\n1;2\n", ["ax", "ay"], {"rows": [[1, 2]], "channels": ["p", "q"], "columnsLeftOut": []}),
+    ("ax,label\n1,a\n2,b\n", ["ax"], {"rows": [[1], [2]], "columnsLeftOut": ["label"]}),
+    ('"ax, left","say ""ay"""\n1,"2"\n', ['say "ay"', "ax, left"], {"rows": [[2, 1]]}),
+    ("\ufeffay,ax\n1,2\n", ["ax", "ay"], {"rows": [[2, 1]]}),
+    ("t,ay\n1,2\n", ["ax", "ay"], {"error": "Line 1: expected a column for every feature"}),
+    ("ax,ay\n1,0x1F\n", ["ax", "ay"], {"error": "Line 2, column 2: expected a number, got “0x1F”."}),
+    ("ax,ay\n\n1_000,2\n", ["ax", "ay"], {"error": "Line 3, column 1: expected a number, got “1_000”."}),
+    ('1,"1,013.2"\n', ["ax", "ay"], {"error": "Line 1, column 2: expected a number, got “1,013.2”."}),
+    ("0b1,1\n", ["ax", "ay"], {"error": "Line 1, column 1: expected a number, got “0b1”."}),
+    ("ax,ay\n1,\n", ["ax", "ay"], {"error": "Line 2, column 2: expected a number, got “”."}),
+    (
+        "ax,ay,label\n1,2\n",
+        ["ax", "ay"],
+        {"error": "Line 2: expected 3 columns, as the first line has names"},
+    ),
+    ("label,x\n1,2\n", ["ax"], {"error": "Line 1: expected 1 column, as the model has features, got 2."}),
+]
+
+
+def with_features(case: dict[str, Any]) -> dict[str, Any]:
+    """As the server describes features."""
+    named = [feature_of(name) for name in case["features"]]
+    return case | {"features": [{"name": feature.name, "unit": feature.unit} for feature in named]}
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the page's modules make of all cases. Node takes a file for a module by its name."""
+    folder = tmp_path_factory.mktemp("page")
+    for name in ("channels", "sources"):
+        text = (PAGE / f"{name}.js").read_text(encoding="utf-8")
+        (folder / f"{name}.mjs").write_text(text.replace("./channels.js", "./channels.mjs"), encoding="utf-8")
+    (folder / "run.mjs").write_text(SCRIPT, encoding="utf-8")
+    cases = {name: [with_features(case) for case in CASES[name]] for name in ("match", "header")}
+    files = [with_features({"text": text, "features": features}) for text, features, _ in FILES]
+    given = json.dumps(cases | {"numbers": CASES["numbers"], "files": files})
+    command = [need("node"), str(folder / "run.mjs")]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
+    shutil.rmtree(folder)
+    read: dict[str, Any] = json.loads(done.stdout)
+    return read
+
+
+def assert_is(answer: dict[str, Any], expected: dict[str, Any]) -> None:
+    if "error" in expected:
+        assert expected["error"] in answer["error"]
+    else:
+        assert answer == answer | expected
+
+
+def test_columns_are_matched_by_name_as_everywhere(answers: dict[str, Any]) -> None:
+    for case, answer in zip(CASES["match"], answers["match"], strict=True):
+        rest = {name: case[name] for name in ("chosen", "left_out", "error") if name in case}
+        assert_is(answer, rest)
+
+
+def test_a_first_line_is_a_header_as_everywhere(answers: dict[str, Any]) -> None:
+    assert answers["header"] == [case["header"] for case in CASES["header"]]
+
+
+def test_a_number_is_one_as_everywhere(answers: dict[str, Any]) -> None:
+    assert dict(answers["numbers"]) == CASES["numbers"]
+
+
+@pytest.mark.parametrize("index", range(len(FILES)), ids=lambda index: repr(FILES[index][0]))
+def test_a_file_is_read_by_the_rule(answers: dict[str, Any], index: int) -> None:
+    assert_is(answers["files"][index], FILES[index][2])
