@@ -10,6 +10,7 @@
     │   ├── SnapshotError          a parked stream that cannot go on here
     │   ├── SequenceError          a request out of its sequence's order (Open Inference Protocol)
     │   ├── TooLargeError          a body, or an answer, beyond a limit
+    │   ├── RequestTimeoutError    a body that comes too slowly
     │   ├── ContentTypeError       a body of a kind that is not read here
     │   ├── AcceptError            an answer of a kind that is not written here
     │   ├── AuthenticationError    nothing valid that says who asks
@@ -107,6 +108,13 @@ class TooLargeError(ClientError):
 
     code = "too_large"
     status = 413
+
+
+class RequestTimeoutError(ClientError):
+    """A body that comes so slowly that it keeps others from being scored."""
+
+    code = "request_timeout"
+    status = 408
 
 
 class ContentTypeError(ClientError):

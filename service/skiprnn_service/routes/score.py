@@ -5,26 +5,34 @@ import contextlib
 import io
 import logging
 import tempfile
+import time
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Coroutine
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, NamedTuple
 
+import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from skiprnn_service.errors import RequestTimeoutError
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import negotiation, request_body
 from skiprnn_service.scoring.disk_space import enough_disk_space
-from skiprnn_service.scoring.formats.registry import FORMATS
+from skiprnn_service.scoring.formats.registry import FORMATS, needs_pyarrow
+from skiprnn_service.scoring.formats.tables import require_pyarrow
 from skiprnn_service.scoring.job import Job, run
+from skiprnn_service.scoring.scheduler import Lane, Stop
+from skiprnn_service.scoring.spool import Share
 from skiprnn_service.settings import Settings
 from skiprnn_service.state import ServerState
 
-SMALL = 1 << 20  # bytes of a body that is scored on a thread, and of an answer that is held in memory
+SMALL = 1 << 20  # bytes of a body, and of an answer, that are held in memory
 
 _CHUNK = 131_072  # bytes of a large body or answer between two turns of the streams
+_SLOWEST = 16_384  # bytes a second of a large body, which holds a place in the queue while it comes
+_PATIENCE_SECONDS = 30  # before that counts
 
 _log = logging.getLogger(__name__)
 
@@ -76,11 +84,16 @@ async def score_sequences(
     if threshold is not None:
         await to_thread(served.engine.check_threshold, threshold)
     job = _job(request, served, threshold, updates, server.settings)
+    if needs_pyarrow(job.input_format, job.output_format):
+        require_pyarrow()
     with enough_disk_space(), contextlib.ExitStack() as until_sent:
         sink = until_sent.enter_context(tempfile.SpooledTemporaryFile(SMALL))
-        with await _received(request, job.input_format, server) as source:
-            await _while_connected(request, _score(job, served, source, sink, server))
+        share = until_sent.enter_context(server.scoring.spool.share())
+        with contextlib.ExitStack() as until_scored:
+            body = await _received(request, job.input_format, server, until_scored)
+            await _while_connected(request, _score(job, served, body, sink, share, server))
         size = await to_thread(_rewind, sink)
+        share.shrink(size)
         media_type = FORMATS[job.output_format].types[0]
         if size <= SMALL:
             return Response(await to_thread(sink.read), media_type=media_type)
@@ -104,35 +117,79 @@ def _job(
     )
 
 
-async def _received(request: Request, format_name: str, server: ServerState) -> BinaryIO:
-    """The body: in memory while it is small, else in a file without a name."""
-    setting = "max_request_bytes" if FORMATS[format_name].in_memory else "max_score_bytes"
+class _Body(NamedTuple):
+    """A body: in memory while it is small, else in a file without a name. It waits in its lane's queue."""
+
+    file: BinaryIO
+    lane: Lane
+
+
+async def _received(
+    request: Request, format_name: str, server: ServerState, until_scored: contextlib.ExitStack
+) -> _Body:
+    """The body. What it takes of the queue and of the disk is given back at the end of the block."""
+    scoring, settings = server.scoring, ("max_score_bytes", "max_spool_bytes")
+    if FORMATS[format_name].in_memory:
+        settings = ("max_request_bytes", *settings)
+    setting = min(settings, key=lambda name: getattr(server.settings, name))
     limit = getattr(server.settings, setting)
+    share = until_scored.enter_context(scoring.spool.share())
     held, size, file = list[bytes](), 0, None
-    with contextlib.ExitStack() as unless_received:
-        async for chunk in request_body.chunks(request, limit=limit, setting=setting):
-            held.append(chunk)
-            size += len(chunk)
-            if size > (SMALL if file is None else _CHUNK):
-                file = file or unless_received.enter_context(tempfile.TemporaryFile())
-                await to_thread(file.writelines, held)
-                await server.scoring.pace(size if len(server.streams) else 0)
-                held, size = [], 0
-        if file is None:
-            return io.BytesIO(b"".join(held))
-        await to_thread(file.writelines, held)
-        await to_thread(file.seek, 0)
-        unless_received.pop_all()
-    return file
+    async for chunk in _in_time(request_body.chunks(request, limit=limit, setting=setting)):
+        held.append(chunk)
+        size += len(chunk)
+        if size > (SMALL if file is None else _CHUNK):
+            if file is None:
+                until_scored.enter_context(scoring.large.place())
+                file = until_scored.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+            share.grow(size)
+            await to_thread(file.writelines, held)
+            await scoring.pace(size if len(server.streams) else 0)
+            held, size = [], 0
+    if file is None:
+        until_scored.enter_context(scoring.small.place())
+        return _Body(io.BytesIO(b"".join(held)), scoring.small)
+    share.grow(size)
+    await to_thread(file.writelines, held)
+    await to_thread(file.seek, 0)
+    return _Body(file, scoring.large)
+
+
+async def _in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The chunks of a body. Raises RequestTimeoutError: they come too slowly."""
+    waited = size = 0.0
+    while True:
+        began = time.monotonic()
+        chunk = await anext(chunks, None)
+        waited += time.monotonic() - began
+        if chunk is None:
+            return
+        size += len(chunk)
+        if waited > _PATIENCE_SECONDS + size / _SLOWEST:
+            raise RequestTimeoutError(f"body: expected {_SLOWEST} bytes a second at least, got fewer")
+        yield chunk
 
 
 async def _score(
-    job: Job, served: LoadedModel, source: BinaryIO, sink: IO[bytes], server: ServerState
+    job: Job, served: LoadedModel, body: _Body, sink: IO[bytes], share: Share, server: ServerState
 ) -> None:
-    if isinstance(source, io.BytesIO):
-        await server.scoring.run(lambda: run(job, served.runner.fork(), source, sink))
+    """Score on a thread what cannot hurt the server, all else in a process. `share` is the answer's."""
+    spooled = msgspec.structs.replace(job, spool_bytes=SMALL + share.grow_up_to(job.max_output_bytes))
+    source = body.file
+    if not isinstance(source, io.BytesIO):
+        await body.lane.in_process(spooled, served.runner, source, sink)
+    elif FORMATS[job.input_format].text and FORMATS[job.output_format].text:
+        stop = Stop(server.settings.scoring_cpu_seconds)
+        await body.lane.run(lambda: run(spooled, served.runner.fork(), source, sink, check=stop), stop=stop)
     else:
-        await server.scoring.in_process(job, served.runner, source, sink)
+        with tempfile.TemporaryFile() as file:
+            await to_thread(_fill, file, source.getbuffer())
+            await body.lane.in_process(spooled, served.runner, file, sink)
+
+
+def _fill(file: IO[bytes], data: memoryview) -> None:
+    file.write(data)
+    file.seek(0)
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, None]) -> None:

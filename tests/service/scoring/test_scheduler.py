@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from skiprnn_service.errors import OverloadError
+from skiprnn_service.scoring.process import Limits
 from skiprnn_service.scoring.scheduler import Scoring
 
 
 @pytest.fixture
 async def scoring() -> AsyncIterator[Scoring]:
-    found = Scoring(at_once=1, waiting=1, priority="normal")
+    found = Scoring(at_once=1, waiting=1, priority="normal", limits=Limits(1 << 30, 60), spool_bytes=1 << 30)
     yield found
     await found.close()
 
