@@ -178,11 +178,11 @@ class Settings(BaseSettings):
         ge=1024,
         description="Sequences of one scoring request, and their scores; large ones wait on disk.",
     )
-    max_spool_bytes: int = Field(
-        4_294_967_296,
-        ge=1_048_576,
+    max_spool_bytes: int | None = Field(
+        None,
+        ge=1024,
         description="Bodies and answers of all scoring requests that are on the disk (TMPDIR) at a time; "
-        "more are rejected with 503.",
+        "more are rejected with 503. None: four times max_score_bytes.",
     )
     max_scoring: int = Field(
         1,

@@ -45,7 +45,7 @@ class ServerState:
             waiting=settings.max_scoring_waiting,
             priority=settings.scoring_priority,
             limits=Limits(settings.scoring_memory_bytes, settings.scoring_cpu_seconds),
-            spool_bytes=settings.max_spool_bytes,
+            spool_bytes=settings.max_spool_bytes or 4 * settings.max_score_bytes,
         )
         self.oip_stats = InferStats()
         self.metrics = Metrics(models.engines)

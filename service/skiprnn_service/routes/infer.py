@@ -28,8 +28,8 @@ from skiprnn_service.oip.outputs import OUTPUTS, InferResult
 from skiprnn_service.oip.sequences import SequenceRequest
 from skiprnn_service.oip.tensors import LENGTH_HEADER, Array, InferRequest, decode, encode, json_length
 from skiprnn_service.routes import negotiation, request_body
+from skiprnn_service.scoring.scheduler import Stop
 from skiprnn_service.scoring.score import score_padded
-from skiprnn_service.settings import Settings
 from skiprnn_service.state import ServerState
 
 _WORTH_COMPRESSING = 1024  # bytes
@@ -69,7 +69,7 @@ async def infer(request: Request, model: str, version: str | None = None) -> Res
     """Score a batch of whole sequences, or take the next chunk of a live sequence."""
     server: ServerState = request.app.state.server
     _check_known(request, server)
-    infer_request = await _decoded(request, server.settings)
+    infer_request = await _decoded(request, server)
     sequence = _sequence(infer_request, model, version)
     started = time.perf_counter_ns()
     try:
@@ -92,8 +92,11 @@ def _check_known(request: Request, server: ServerState) -> None:
         server.auth.principal(request, "stream")
 
 
-async def _decoded(request: Request, settings: Settings) -> InferRequest:
-    body = await request_body.read(request, limit=settings.max_request_bytes, setting="max_request_bytes")
+async def _decoded(request: Request, server: ServerState) -> InferRequest:
+    settings, admit = server.settings, server.scoring.small.place
+    body = await request_body.read(
+        request, limit=settings.max_request_bytes, setting="max_request_bytes", admit=admit
+    )
     length = json_length(request.headers.get(LENGTH_HEADER), body)
     if length > settings.max_json_bytes:
         expected = f"{settings.max_json_bytes} bytes of JSON at most (max_json_bytes)"
@@ -158,16 +161,17 @@ async def _batch(
         limit = server.settings.max_request_bytes
         oip_outputs.check_size(names, sequences=N, steps=T, outputs=K, limit=limit)
 
+    stop = Stop(server.settings.scoring_cpu_seconds)
+
     def work() -> tuple[bytes, int | None]:
-        scores = score_padded(
-            served.runner.fork(), x, lengths, threshold=_threshold(infer_request.parameters)
-        )
+        threshold = _threshold(infer_request.parameters)
+        scores = score_padded(served.runner.fork(), x, lengths, threshold=threshold, check=stop)
         columns = zip(*scores, strict=True)
         _, t, y, wake = (list(column) for column in columns)
         result = InferResult(first=0, steps=x.shape[1], t=t, y=y, before=None, wake=np.array(wake, np.int64))
         return _answer(served, infer_request, result, names)
 
-    return served, await server.scoring.run(work)
+    return served, await request_body.while_connected(request, server.scoring.run(work, stop=stop))
 
 
 def _input(infer_request: InferRequest, name: str, dtype: type[np.generic]) -> NDArray[Any] | None:

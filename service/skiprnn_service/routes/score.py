@@ -5,18 +5,15 @@ import contextlib
 import io
 import logging
 import tempfile
-import time
 from asyncio import to_thread
-from collections.abc import AsyncIterator, Coroutine
-from typing import IO, Any, BinaryIO, NamedTuple
+from collections.abc import AsyncIterator
+from typing import IO, BinaryIO, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
-from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from skiprnn_service.errors import RequestTimeoutError
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import negotiation, request_body
 from skiprnn_service.scoring.disk_space import enough_disk_space
@@ -31,8 +28,6 @@ from skiprnn_service.state import ServerState
 SMALL = 1 << 20  # bytes of a body, and of an answer, that are held in memory
 
 _CHUNK = 131_072  # bytes of a large body or answer between two turns of the streams
-_SLOWEST = 16_384  # bytes a second of a large body, which holds a place in the queue while it comes
-_PATIENCE_SECONDS = 30  # before that counts
 
 _log = logging.getLogger(__name__)
 
@@ -87,19 +82,22 @@ async def score_sequences(
     if needs_pyarrow(job.input_format, job.output_format):
         require_pyarrow()
     with enough_disk_space(), contextlib.ExitStack() as until_sent:
-        sink = until_sent.enter_context(tempfile.SpooledTemporaryFile(SMALL))
-        share = until_sent.enter_context(server.scoring.spool.share())
+        answer = _Answer(
+            until_sent.enter_context(tempfile.SpooledTemporaryFile(SMALL)),
+            until_sent.enter_context(server.scoring.spool.share()),
+        )
         with contextlib.ExitStack() as until_scored:
             body = await _received(request, job.input_format, server, until_scored)
-            await _while_connected(request, _score(job, served, body, sink, share, server))
-        size = await to_thread(_rewind, sink)
-        share.shrink(size)
+            await request_body.while_connected(request, _score(job, served, body, answer, server))
+        size = await to_thread(_rewind, answer.file)
+        answer.share.shrink(size)
         media_type = FORMATS[job.output_format].types[0]
         if size <= SMALL:
-            return Response(await to_thread(sink.read), media_type=media_type)
-        until_sent.pop_all()
-    timeout = server.settings.slow_client_timeout_seconds
-    return _FileResponse(sink, size, media_type, timeout_seconds=timeout)
+            return Response(await to_thread(answer.file.read), media_type=media_type)
+        timeout = server.settings.slow_client_timeout_seconds
+        return _FileResponse(
+            answer.file, size, media_type, sent=until_sent.pop_all(), timeout_seconds=timeout
+        )
 
 
 def _job(
@@ -124,18 +122,25 @@ class _Body(NamedTuple):
     lane: Lane
 
 
+class _Answer(NamedTuple):
+    """Where the scores go: in memory while they are few. `share` is what they have of the disk."""
+
+    file: IO[bytes]
+    share: Share
+
+
 async def _received(
     request: Request, format_name: str, server: ServerState, until_scored: contextlib.ExitStack
 ) -> _Body:
     """The body. What it takes of the queue and of the disk is given back at the end of the block."""
-    scoring, settings = server.scoring, ("max_score_bytes", "max_spool_bytes")
+    scoring, settings = server.scoring, server.settings
+    limits = {settings.max_score_bytes: "max_score_bytes", scoring.spool.max_bytes: "max_spool_bytes"}
     if FORMATS[format_name].in_memory:
-        settings = ("max_request_bytes", *settings)
-    setting = min(settings, key=lambda name: getattr(server.settings, name))
-    limit = getattr(server.settings, setting)
+        limits[settings.max_request_bytes] = "max_request_bytes"
+    limit = min(limits)
     share = until_scored.enter_context(scoring.spool.share())
     held, size, file = list[bytes](), 0, None
-    async for chunk in _in_time(request_body.chunks(request, limit=limit, setting=setting)):
+    async for chunk in request_body.chunks(request, limit=limit, setting=limits[limit]):
         held.append(chunk)
         size += len(chunk)
         if size > (SMALL if file is None else _CHUNK):
@@ -155,56 +160,26 @@ async def _received(
     return _Body(file, scoring.large)
 
 
-async def _in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The chunks of a body. Raises RequestTimeoutError: they come too slowly."""
-    waited = size = 0.0
-    while True:
-        began = time.monotonic()
-        chunk = await anext(chunks, None)
-        waited += time.monotonic() - began
-        if chunk is None:
-            return
-        size += len(chunk)
-        if waited > _PATIENCE_SECONDS + size / _SLOWEST:
-            raise RequestTimeoutError(f"body: expected {_SLOWEST} bytes a second at least, got fewer")
-        yield chunk
-
-
-async def _score(
-    job: Job, served: LoadedModel, body: _Body, sink: IO[bytes], share: Share, server: ServerState
-) -> None:
-    """Score on a thread what cannot hurt the server, all else in a process. `share` is the answer's."""
-    spooled = msgspec.structs.replace(job, spool_bytes=SMALL + share.grow_up_to(job.max_output_bytes))
-    source = body.file
-    if not isinstance(source, io.BytesIO):
-        await body.lane.in_process(spooled, served.runner, source, sink)
-    elif FORMATS[job.input_format].text and FORMATS[job.output_format].text:
-        stop = Stop(server.settings.scoring_cpu_seconds)
-        await body.lane.run(lambda: run(spooled, served.runner.fork(), source, sink, check=stop), stop=stop)
-    else:
-        with tempfile.TemporaryFile() as file:
-            await to_thread(_fill, file, source.getbuffer())
-            await body.lane.in_process(spooled, served.runner, file, sink)
+async def _score(job: Job, served: LoadedModel, body: _Body, answer: _Answer, server: ServerState) -> None:
+    """Score on a thread what cannot hurt the server, all else in a process."""
+    source, sink, lane = body.file, answer.file, body.lane
+    async with lane.turn():
+        free = SMALL + answer.share.grow_up_to(job.max_output_bytes)
+        job = msgspec.structs.replace(job, spool_bytes=free)
+        if not isinstance(source, io.BytesIO):
+            await lane.in_process(job, served.runner, source, sink)
+        elif FORMATS[job.input_format].text and FORMATS[job.output_format].text:
+            stop = Stop(server.settings.scoring_cpu_seconds)
+            await lane.run(lambda: run(job, served.runner.fork(), source, sink, check=stop), stop=stop)
+        else:
+            with tempfile.TemporaryFile() as file:
+                await to_thread(_fill, file, source.getbuffer())
+                await lane.in_process(job, served.runner, file, sink)
 
 
 def _fill(file: IO[bytes], data: memoryview) -> None:
     file.write(data)
     file.seek(0)
-
-
-async def _while_connected(request: Request, work: Coroutine[Any, Any, None]) -> None:
-    """Await `work`, and cancel it if the client leaves meanwhile. Raises ClientDisconnect."""
-    task = asyncio.create_task(work)
-    left = asyncio.ensure_future(request.receive())  # nothing else comes after the body
-    try:
-        await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        task.result()
-    finally:
-        left.cancel()
-        task.cancel()
-        await asyncio.wait((task, left))
 
 
 def _rewind(file: IO[bytes]) -> int:
@@ -215,21 +190,30 @@ def _rewind(file: IO[bytes]) -> int:
 
 
 class _FileResponse(StreamingResponse):
-    """Sends a file and closes it, even if the client does not take all of it.
+    """Sends a file, even if the client does not take all of it.
 
     Args:
+        sent: closed afterwards, and with it the file.
         timeout_seconds: how long the client may take for a chunk; then the connection is closed.
     """
 
-    def __init__(self, file: IO[bytes], size: int, media_type: str, *, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        size: int,
+        media_type: str,
+        *,
+        sent: contextlib.ExitStack,
+        timeout_seconds: float,
+    ) -> None:
         super().__init__(self._chunks(), media_type=media_type, headers={"Content-Length": str(size)})
-        self._file, self._timeout_seconds = file, timeout_seconds
+        self._file, self._sent, self._timeout_seconds = file, sent, timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
             await asyncio.wait_for(send(message), self._timeout_seconds)
 
-        with self._file:
+        with self._sent:
             try:
                 await super().__call__(scope, receive, send_in_time)
             except TimeoutError:

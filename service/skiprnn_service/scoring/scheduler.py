@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import IO, TypeVar
 
 from skiprnn_service.engine.step_runner import StepRunner
@@ -84,24 +84,26 @@ class Lane:
         finally:
             self._places -= 1
 
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Waits until it is the caller's turn, which the methods below need."""
+        return self._turns
+
     async def run(self, work: Callable[[], T], *, stop: Stop | None = None) -> T:
-        """Call `work` on a thread of low priority, in its turn; cancelling it sets `stop`."""
-        async with self._turns:
-            try:
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-            except asyncio.CancelledError:
-                if stop is not None:
-                    stop.set()
-                raise
+        """Call `work` on a thread of low priority; cancelling it sets `stop`."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except asyncio.CancelledError:
+            if stop is not None:
+                stop.set()
+            raise
 
     async def in_process(self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]) -> None:
-        """`ScoreProcess.run`, in its turn; cancelling it ends the job."""
-        async with self._turns:
-            process = self._processes.pop()  # there is one for each turn
-            try:
-                await process.run(job, runner, source, sink)
-            finally:
-                self._processes.append(process)
+        """`ScoreProcess.run`; cancelling it ends the job."""
+        process = self._processes.pop()  # there is one for each turn
+        try:
+            await process.run(job, runner, source, sink)
+        finally:
+            self._processes.append(process)
 
     async def close(self) -> None:
         """End the processes, and the threads after their current work."""
@@ -145,9 +147,10 @@ class Scoring:
         await asyncio.sleep(self._received_until - now)
 
     async def run(self, work: Callable[[], T], *, stop: Stop | None = None) -> T:
-        """`Lane.run` of small work, with a place. Raises OverloadError: too many jobs wait."""
+        """`Lane.run` of small work, in its turn. Raises OverloadError: too many jobs wait."""
         with self.small.place():
-            return await self.small.run(work, stop=stop)
+            async with self.small.turn():
+                return await self.small.run(work, stop=stop)
 
     async def close(self) -> None:
         """End all processes, and the threads after their current work."""

@@ -15,7 +15,7 @@ class Spool:
     """
 
     def __init__(self, max_bytes: int, *, setting: str) -> None:
-        self._free, self._setting, self._max_bytes = max_bytes, setting, max_bytes
+        self.max_bytes, self._free, self._setting = max_bytes, max_bytes, setting
 
     @contextmanager
     def share(self) -> Iterator["Share"]:
@@ -29,7 +29,7 @@ class Spool:
     def take(self, size: int) -> None:
         """Raises OverloadError where less is free."""
         if size > self._free:
-            expected = f"{self._max_bytes} bytes at most in all requests ({self._setting})"
+            expected = f"{self.max_bytes} bytes at most in all requests ({self._setting})"
             raise OverloadError(f"scoring: expected {expected}, {self._free} are free")
         self._free -= size
 

@@ -32,7 +32,7 @@ _MAX_BLANK_LINES = 1000  # before the first line
 def read_csv(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
     """By pyarrow, block by block."""
     pa = pyarrow("csv", "compute")
-    names = check_names(_first_line(file, spec), spec)
+    names = _first_line(file, spec)
     values = feature_columns(names, range(len(names)), spec)
     id = names.index(SEQUENCE) if SEQUENCE in names else None
     columns = [str(i) for i in values] + ([] if id is None else [str(id)])
@@ -60,6 +60,7 @@ def _first_line(file: BinaryIO, spec: InputSpec) -> list[str]:
         (cells,) = csv.reader([line.decode("utf-8-sig")])
     except UnicodeDecodeError as error:
         raise MessageError(f"CSV: expected a header in UTF-8: {error}") from None
+    check_names(cells, spec)
     if is_header(cells, spec.features) or SEQUENCE in cells:
         return cells
     file.seek(begin)

@@ -315,7 +315,7 @@ def _numbers(pa: Any, column: Any, name: str, *, first: int = 0) -> NDArray[np.f
 
 
 def parsed(pa: Any, column: Any, name: str, *, first: int = 0) -> NDArray[np.float32]:
-    """Numbers of text, by the rule of `skiprnn.numerals`; a missing one is NaN, which scoring rejects where it reads it."""
+    """Numbers of text, by the rule of `skiprnn.numerals`; a missing one is NaN, rejected where it is in an update."""
     compute = pa.compute
     text = compute.utf8_trim_whitespace(column.fill_null(""))
     missing = compute.is_in(text, value_set=pa.array(_MISSING, text.type))
