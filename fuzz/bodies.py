@@ -59,10 +59,10 @@ def _encoded(table: pa.Table) -> pa.Array:
 
 
 def damaged(rng: random.Random, body: bytes) -> bytes:
-    """One to four bytes are others."""
+    """One to four bytes are others: any, or one that stands elsewhere in the body."""
     changed = bytearray(body)
     for _ in range(rng.randint(1, 4)):
-        changed[rng.randrange(len(changed))] = rng.randrange(256)
+        changed[rng.randrange(len(changed))] = rng.choice((rng.randrange(256), rng.choice(body)))
     return bytes(changed)
 
 
