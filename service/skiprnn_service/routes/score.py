@@ -27,6 +27,9 @@ from skiprnn_service.state import ServerState
 
 SMALL = 1 << 20  # bytes of a body, and of an answer, that are held in memory
 
+_ON_THREAD = (
+    1 << 16
+)  # bytes of JSON that are read on a thread: it holds the interpreter lock for about a millisecond
 _CHUNK = 131_072  # bytes of a large body or answer between two turns of the streams
 
 _log = logging.getLogger(__name__)
@@ -140,16 +143,18 @@ async def _received(
     limit = min(limits)
     share = until_scored.enter_context(scoring.spool.share())
     held, size, file = list[bytes](), 0, None
+    packed = request.headers.get("content-encoding", "identity") != "identity"
     async for chunk in request_body.chunks(request, limit=limit, setting=limits[limit]):
         held.append(chunk)
         size += len(chunk)
+        if packed or file is not None:  # a few bytes of a client may become many
+            await scoring.pace(len(chunk) if len(server.streams) else 0)
         if size > (SMALL if file is None else _CHUNK):
             if file is None:
                 until_scored.enter_context(scoring.large.place())
                 file = until_scored.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
             share.grow(size)
             await to_thread(file.writelines, held)
-            await scoring.pace(size if len(server.streams) else 0)
             held, size = [], 0
     if file is None:
         until_scored.enter_context(scoring.small.place())
@@ -168,13 +173,18 @@ async def _score(job: Job, served: LoadedModel, body: _Body, answer: _Answer, se
         job = msgspec.structs.replace(job, spool_bytes=free)
         if not isinstance(source, io.BytesIO):
             await lane.in_process(job, served.runner, source, sink)
-        elif FORMATS[job.input_format].text and FORMATS[job.output_format].text:
+        elif _on_thread(job, source):
             stop = Stop(server.settings.scoring_cpu_seconds)
             await lane.run(lambda: run(job, served.runner.fork(), source, sink, check=stop), stop=stop)
         else:
             with tempfile.TemporaryFile() as file:
                 await to_thread(_fill, file, source.getbuffer())
                 await lane.in_process(job, served.runner, file, sink)
+
+
+def _on_thread(job: Job, source: io.BytesIO) -> bool:
+    text = FORMATS[job.input_format].text and FORMATS[job.output_format].text
+    return text and source.getbuffer().nbytes <= _ON_THREAD
 
 
 def _fill(file: IO[bytes], data: memoryview) -> None:

@@ -1,7 +1,8 @@
 """Decides when and where scoring runs, so that streams do not slow down.
 
-    small    bodies of a mebibyte at most: JSON and NDJSON on a thread (ONNX Runtime releases the interpreter lock while
-             it computes), tables in a process: what is in them may bring down the library that reads them
+    small    bodies of a mebibyte at most: a few kilobytes of JSON or NDJSON on a thread (ONNX Runtime releases the
+             interpreter lock while it computes), all others in a process: what is in them may bring down the library
+             that reads them
     large    in a process: parsing and writing megabytes would hold that lock for long
 
 Each has its own turns, its own queue and its own processes, so a small request does not wait for a large one. All run

@@ -37,7 +37,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def server(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("served")
     (folder / "watch.onnx").write_bytes(bundle.model)
-    write_random_bundle(folder / "slow.onnx", hidden=128, gate_bias=30)
+    write_random_bundle(folder / "slow.onnx", hidden=512, gate_bias=30)
     limits = {"scoring_memory_bytes": 512 * MIB, "scoring_cpu_seconds": 1}
     with ServerProcess(folder, scoring_priority="normal", **limits) as running:
         yield running
@@ -131,8 +131,8 @@ def links(pid: int) -> list[str]:
 @pytest.mark.parametrize(
     ("format_name", "body"),
     [
-        ("json", b'{"sequences":[[' + b",".join([b"[0,0,0]"] * 130_000) + b"]]}"),
-        ("npy", as_npy(np.zeros((600_000, 3), np.int8))),
+        ("json", b'{"sequences":[[' + b",".join([b"[0,0,0]"] * 8_000) + b"]]}"),
+        ("npy", as_npy(np.zeros((400_000, 3), np.int8))),
     ],
     ids=["on a thread", "in a process"],
 )
@@ -244,10 +244,10 @@ def test_an_answer_waits_for_the_disk_that_bodies_hold(narrow: Running) -> None:
 
 
 def test_a_client_that_leaves_ends_its_work_on_a_thread(narrow: Running, tmp_path: Path) -> None:
-    """The work would take hours."""
+    """Else it would take a minute."""
     write_random_bundle(tmp_path / "slow.onnx", hidden=1024, gate_bias=30, features=1)
     narrow.call(asyncio.to_thread(narrow.state.models.load))
-    body = b'{"x":[' + b",".join([b"[0]"] * 250_000) + b"]}"
+    body = b'{"x":[' + b",".join([b"[0]"] * 16_000) + b"]}"
     head = score_head(len(body), "ndjson").replace(b"watch", b"slow")
     lane = narrow.state.scoring.small
     with socket.create_connection(("127.0.0.1", narrow.port)) as client:
