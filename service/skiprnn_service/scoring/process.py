@@ -4,7 +4,7 @@ This is the server's end; `worker.py` is the process. They talk over a socket:
 
     → a line of JSON, and with it the files: sequences, scores, and the model if it is another than before
     ← a line when it has taken the job
-    ← a line of JSON: {}, or {"class": …, "message": …}
+    ← a line of JSON: {}, or {"class": …, "message": …, "model": digest of the one that it has}
 
 A job that brings the process down costs its own request alone: the next one gets a new process.
 """
@@ -82,8 +82,9 @@ class ScoreProcess:
         if not reply:
             raise await self._error_of_death()
         if reply != b"{}":
-            self._model = ""
-            raise _error_of(reply)
+            fields = msgspec.json.decode(reply, type=dict[str, str])
+            self._model = fields["model"]
+            raise getattr(errors, fields["class"])(fields["message"])
 
     def close(self) -> None:
         """End the process, whatever it does."""
@@ -186,10 +187,3 @@ def cpu_error(cpu_seconds: float) -> errors.TooLargeError:
         f"scoring: expected {cpu_seconds} s of processor time at most (scoring_cpu_seconds), got more: "
         "send fewer sequences"
     )
-
-
-def _error_of(reply: bytes) -> errors.SkipRnnServiceError:
-    """The error that the process answered with."""
-    fields = msgspec.json.decode(reply, type=dict[str, str])
-    error: errors.SkipRnnServiceError = getattr(errors, fields["class"])(fields["message"])
-    return error

@@ -27,6 +27,9 @@ IDLE_SECONDS = 60.0  # without a job: then the process ends, and its memory is f
 
 _BUFFER = 262_144  # bytes that are read and written at once
 _LINE = 65_536
+_TOO_LITTLE_MEMORY = (
+    "scoring: the request needs more memory than scoring_memory_bytes: send fewer or shorter sequences"
+)
 
 
 def main(line: socket.socket) -> None:
@@ -41,14 +44,10 @@ def main(line: socket.socket) -> None:
         if not request:
             return
         line.sendall(b"taken\n")
-        try:
-            line.sendall(_reply(request, files, runners) + b"\n")
-        except MemoryError:
-            error = TooLargeError(
-                "scoring: the request needs more memory than scoring_memory_bytes: send fewer or shorter sequences"
-            )
-            line.sendall(_error(error) + b"\n")
-            return  # what is left is in pieces
+        reply, short = _reply(request, files, runners)
+        line.sendall(reply + b"\n")
+        if short and _holds_much():
+            return
 
 
 def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
@@ -64,7 +63,9 @@ def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
     return received, files
 
 
-def _reply(request: bytes, files: list[int], runners: dict[str, StepRunner]) -> bytes:
+def _reply(request: bytes, files: list[int], runners: dict[str, StepRunner]) -> tuple[bytes, bool]:
+    """What a job is answered with, and whether the memory was too short for it."""
+    short = False
     try:
         with enough_disk_space(), contextlib.ExitStack() as opened:
             modes = ("rb", "wb", "rb")[: len(files)]
@@ -73,17 +74,15 @@ def _reply(request: bytes, files: list[int], runners: dict[str, StepRunner]) -> 
                 for file, mode in zip(files, modes, strict=True)
             ]
             _score(request, source, sink, model, runners)
+            error: SkipRnnServiceError | None = None
     except MemoryError:
-        raise
-    except Exception as error:
-        return _error(
-            error if isinstance(error, SkipRnnServiceError) else InferenceError(f"scoring: {error!r}")
-        )
-    return b"{}"
-
-
-def _error(error: SkipRnnServiceError) -> bytes:
-    return msgspec.json.encode({"class": type(error).__name__, "message": str(error)})
+        short, error = True, TooLargeError(_TOO_LITTLE_MEMORY)
+    except Exception as raised:
+        error = raised if isinstance(raised, SkipRnnServiceError) else InferenceError(f"scoring: {raised!r}")
+    if error is None:
+        return b"{}", False
+    said = {"class": type(error).__name__, "message": str(error), "model": next(iter(runners), "")}
+    return msgspec.json.encode(said), short
 
 
 def _score(request: bytes, source: Any, sink: Any, model: list[Any], runners: dict[str, StepRunner]) -> None:
@@ -110,6 +109,15 @@ def _limit(limits: Limits) -> None:
     for what, limit in wanted.items():
         _, most = resource.getrlimit(what)
         resource.setrlimit(what, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
+
+
+def _holds_much() -> bool:
+    """Whether less than half of the memory is free again. Linux alone tells."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+    except OSError:
+        return True
+    return 2 * pages * resource.getpagesize() > resource.getrlimit(resource.RLIMIT_DATA)[0]
 
 
 def _end_first() -> None:
