@@ -34,7 +34,11 @@ class Cluster:
         store = self.redis.url if self.redis else f"sqlite:///{folder / 'streams.db'}"
         self.servers = [
             ServerProcess(
-                models, store=store, snapshot_interval_seconds=0.05, drain_seconds=0.1, stream_ttl_seconds=120
+                models,
+                store_url=store,
+                snapshot_interval_seconds=0.05,
+                drain_seconds=0.1,
+                stream_ttl_seconds=120,
             )
             for _ in range(2 if kind == "replicas" else 1)
         ]

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn_client import (
+    ConnectionFailed,
+    ConnectionRejected,
     Ready,
-    Refused,
-    Resume,
+    RetryPolicy,
     ServerError,
     StreamClosed,
     StreamLost,
-    Unreachable,
     Update,
     stream,
     stream_from,
@@ -32,7 +32,9 @@ Samples = NDArray[np.float32]
 _GIVE_UP_SECONDS = 60.0
 _FENCED = ("owned_elsewhere", 4409)  # the words, or the close code where they got lost
 
-PATIENCE = Resume(first_seconds=0.02, cap_seconds=0.2, give_up_seconds=_GIVE_UP_SECONDS)
+PATIENCE = RetryPolicy(
+    initial_backoff_seconds=0.02, max_backoff_seconds=0.2, retry_timeout_seconds=_GIVE_UP_SECONDS
+)
 
 
 class Player(NamedTuple):
@@ -77,12 +79,12 @@ class Player(NamedTuple):
     def _insist(self, play: Callable[[dict[str, Any]], list[Update]]) -> list[Update]:
         """The library raises when the first connection fails: a wrong address is no outage. Here it is one."""
         connected: list[Ready] = []
-        options = self.options | {"stream_id": self.name, "resume": PATIENCE, "on_ready": connected.append}
+        options = self.options | {"stream_id": self.name, "retry": PATIENCE, "on_ready": connected.append}
         until = time.monotonic() + _GIVE_UP_SECONDS
         while True:
             try:
                 return play(options)
-            except (Unreachable, Refused, StreamClosed):
+            except (ConnectionFailed, ConnectionRejected, StreamClosed):
                 if connected or time.monotonic() > until:
                     raise
                 time.sleep(0.05)
@@ -99,12 +101,13 @@ class Player(NamedTuple):
         return None
 
     def _relay(self, urls: list[str]) -> list[Update]:
-        """Two clients, one after the other: the second goes on where the first has left, in the middle."""
+        """Two clients, one after the other: the second goes on where the first has left, in the middle. It begins again
+        where the server died with a state that it had handed over while the store was down."""
         half = len(self.x) // 2
-        first = self._insist(lambda said: list(stream_sync(urls, self._paced(until=half), end=False, **said)))
-        second = self._insist(lambda said: list(stream_sync(urls, self._paced(), start=0, **said)))
-        known = {update.t for update in first}
-        return first + [update for update in second if update.t not in known]
+        heard = self._insist(lambda said: list(stream_sync(urls, self._paced(until=half), end=False, **said)))
+        while not self._hear(urls, heard, start=0):
+            pass
+        return _in_order(heard)
 
     def _takeover(self, urls: list[str]) -> list[Update]:
         """Two clients at once: the second takes the stream from the first, who may take it back in good faith, after an
@@ -116,9 +119,7 @@ class Player(NamedTuple):
             while not self._hear(urls, heard, start=0):
                 pass
             first.result()
-        return sorted(
-            {(update.t, update.y.tobytes()): update for update in heard}.values(), key=attrgetter("t")
-        )
+        return _in_order(heard)
 
     def _hear(self, urls: list[str], heard: list[Update], **options: Any) -> bool:
         """Stream, and add what is heard. False: another owner ended it."""
@@ -155,6 +156,12 @@ class Player(NamedTuple):
         for x in self.x:
             await asyncio.sleep(self.seconds / len(self.x))
             yield x
+
+
+def _in_order(updates: list[Update]) -> list[Update]:
+    """Each once."""
+    once = {(update.t, update.y.tobytes()): update for update in updates}
+    return sorted(once.values(), key=attrgetter("t"))
 
 
 async def _gather(updates: AsyncIterator[Update]) -> list[Update]:

@@ -9,20 +9,49 @@
 A device that follows `wake` saves radio time. For one that does not, the bridge leaves out the samples that the network
 skips. A stream has the name of its device, so a bridge that is started again resumes it.
 
+A payload may come from anywhere: one that is no sample is counted, logged and skipped, and so is a device whose name
+the server rejects.
+
 Needs aiomqtt beside skiprnn[client].
 """
 
 import argparse
 import asyncio
 import json
+from collections import Counter
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import NamedTuple
 
 import aiomqtt
 
-from skiprnn_client import Connection, SampleError, ServerError, connect
+from skiprnn_client import ClientError, Connection, connect
 
 ROOT = "sensors"
+_MOST_BYTES = 1 << 16  # of a payload: a sample of thousands of channels
+_END = 2**53  # of indices: beyond it JSON's numbers are not whole
+
+
+class Sample(NamedTuple):
+    """What a device sent; `t` is None where it does not count."""
+
+    x: list[float]
+    t: int | None
+
+
+def sample_of(payload: bytes) -> Sample:
+    """A payload, checked. Raises ValueError: what was expected, and what came."""
+    if len(payload) > _MOST_BYTES:
+        raise ValueError(f"expected {_MOST_BYTES} bytes at most, got {len(payload)}")
+    try:
+        fields = json.loads(payload)
+    except (ValueError, RecursionError):
+        raise ValueError(f"expected JSON, got {payload[:80]!r}") from None
+    x, t = (fields.get("x"), fields.get("t")) if isinstance(fields, dict) else (None, None)
+    if not isinstance(x, list) or not all(type(value) in (int, float) for value in x):
+        raise ValueError(f'expected {{"x": [numbers]}}, got {payload[:80]!r}')
+    if t is not None and (type(t) is not int or not 0 <= t < _END):
+        raise ValueError(f'"t": expected a whole number from 0 on, got {payload[:80]!r}')
+    return Sample(x, t)
 
 
 class Device:
@@ -37,33 +66,42 @@ class Device:
     def __init__(self, name: str, connection: Connection, broker: aiomqtt.Client) -> None:
         self.name, self.connection, self.broker = name, connection, broker
 
-    async def take(self, message: dict[str, Any]) -> None:
-        """A sample arrived: send it if the network updates on it, and tell the device which one is next."""
-        connection = self.connection
-        connection.next = max(connection.next, message.get("t", connection.next))
+    async def take(self, sample: Sample) -> None:
+        """Send it if the network updates on it, and tell the device which one is next. Raises ClientError."""
+        connection, before = self.connection, self.connection.next
+        connection.next = max(before, sample.t or 0)
         if connection.leave_out(1):
             return
-        reply = await connection.send(message["x"])
+        try:
+            reply = await connection.send(sample.x)
+        except (ClientError, OverflowError):
+            connection.next = before  # as if the sample had not come
+            raise
         for update in reply.updates:
-            said = {"t": update.t, "label": update.label, "y": update.y.tolist()}
-            await self.broker.publish(f"{ROOT}/{self.name}/update", json.dumps(said))
+            fields = {"t": update.t, "label": update.label, "y": update.y.tolist()}
+            await self.broker.publish(f"{ROOT}/{self.name}/update", json.dumps(fields))
         await self.broker.publish(f"{ROOT}/{self.name}/wake", str(reply.wake), retain=True)
 
 
 async def bridge(broker: aiomqtt.Client, url: str) -> None:
-    """Serve every device that sends a sample, until cancelled."""
+    """Serve every device that sends a sample, until cancelled or the server is gone."""
     devices: dict[str, Device] = {}
+    skipped = Counter[str]()
     async with AsyncExitStack() as stack:
         await broker.subscribe(f"{ROOT}/+/sample")
         async for message in broker.messages:
             name = str(message.topic).split("/")[1]
-            if name not in devices:
-                connection = await stack.enter_async_context(connect(url, stream_id=f"mqtt-{name}"))
-                devices[name] = Device(name, connection, broker)
             try:
-                await devices[name].take(json.loads(bytes(message.payload)))
-            except (SampleError, ServerError, ValueError, KeyError, TypeError) as error:
-                print(f"{message.topic}: passed over: {error}")
+                sample = sample_of(bytes(message.payload))
+                if name not in devices:
+                    connection = await stack.enter_async_context(connect(url, stream_id=f"mqtt-{name}"))
+                    devices[name] = Device(name, connection, broker)
+                await devices[name].take(sample)
+            except ConnectionError:
+                raise
+            except (ClientError, ValueError, OverflowError) as error:
+                skipped[name] += 1
+                print(f"{str(message.topic)!r}: skipped, {skipped[name]} so far: {str(error)!r}", flush=True)
 
 
 async def run(broker: str, url: str) -> None:

@@ -1,4 +1,7 @@
-"""`skiprnn export`: a trained network → one .onnx file, compared with torch before it is written."""
+"""`skiprnn export`: a trained network → one .onnx file, compared with torch before it is written.
+
+With --reseal: a bundle whose graph another tool changed → a bundle again.
+"""
 
 import dataclasses
 import json as jsonlib
@@ -10,18 +13,34 @@ import typer
 from skiprnn_cli.console import fail, print_facts
 
 if TYPE_CHECKING:
+    from skiprnn_export import Bundle
     from skiprnn_export.step import Report
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder that `skiprnn train` wrote.", show_default=False)],
+    run: Annotated[
+        Path | None, typer.Argument(help="Folder that `skiprnn train` wrote.", show_default=False)
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The .onnx file to write.")] = Path("model.onnx"),
+    reseal: Annotated[
+        Path | None,
+        typer.Option(help="Bundle whose graph another tool changed: check it, write it with a new digest."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Write a trained network as one ONNX file, once it is equal to torch within rounding.
 
     Example: skiprnn export runs/watch --out models/watch.onnx
     """
+    if run is not None and reseal is None:
+        _export(run, out, json=json)
+    elif reseal is not None and run is None:
+        _reseal(reseal, out, json=json)
+    else:
+        fail("expected the folder of a training run, or --reseal FILE")
+
+
+def _export(run: Path, out: Path, *, json: bool) -> None:
     from skiprnn_export.step import ExportError
     from skiprnn_export.step import export as write_bundle
 
@@ -37,15 +56,43 @@ def export(
         print_facts(f"{out}: equal to torch", _facts(report))
 
 
+def _reseal(changed: Path, out: Path, *, json: bool) -> None:
+    from skiprnn_export.reseal import reseal
+
+    try:
+        report = reseal(changed, out)
+    except (OSError, ValueError) as error:
+        fail(error)
+    if json:
+        figures = {
+            "original_sha256": report.bundle.info.original_sha256,
+            "row_difference": report.row_difference,
+        }
+        typer.echo(jsonlib.dumps(_file(report.bundle, out) | figures))
+    else:
+        facts = {
+            "file": f"{len(report.bundle.model):,} bytes",
+            "sha256 of the file": report.bundle.file_sha256,
+            "made from the bundle with inner sha256": str(report.bundle.info.original_sha256),
+            "a row alone and in a batch": f"differ by {report.row_difference:.1e} at most",
+        }
+        print_facts(f"{out}: sealed again; compare its outputs with the original's", facts)
+
+
 def _figures(report: "Report", out: Path) -> dict[str, Any]:
-    return {
-        "file": str(out),
-        "bytes": len(report.bundle.model),
-        "sha256": report.bundle.sha256,
-        "file_sha256": report.bundle.file_sha256,
+    return _file(report.bundle, out) | {
         "real_sequences": report.real_sequences,
         "random_sequences": report.random_sequences,
         "parity": dataclasses.asdict(report.parity),
+    }
+
+
+def _file(bundle: "Bundle", out: Path) -> dict[str, Any]:
+    return {
+        "file": str(out),
+        "bytes": len(bundle.model),
+        "sha256": bundle.sha256,
+        "file_sha256": bundle.file_sha256,
     }
 
 

@@ -57,6 +57,8 @@ def _facts(bundle: "Bundle") -> dict[str, str]:
         "outputs": _outputs(info),
         "gate": f"threshold {info.threshold:g}, skips {info.max_skip} samples at most",
     }
+    if info.original_sha256 is not None:
+        facts["changed from inner sha256"] = info.original_sha256
     return facts | {f"training: {name}": _text(value) for name, value in info.training.items()}
 
 

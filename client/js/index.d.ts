@@ -1,13 +1,13 @@
 /** Client of a skiprnn server, for browsers and Node. */
 
-/** The network read sample `t` of a sequence: its outputs became `y` and hold until the next update. */
+/** The network updated its state on sample `t`: its outputs became `y` and are valid until the next update. */
 export interface Update {
   t: number;
   /** K numbers: probabilities, or values in raw units. */
   y: Float32Array;
-  /** The most probable class; null for a network that does not tell classes apart. */
+  /** The most probable class; null for a regression. */
   label: string | null;
-  /** Which of the stream's sequences `t` counts in. */
+  /** Number of the sequence that `t` counts in: resets before it. */
   sequence: number;
 }
 
@@ -15,14 +15,14 @@ export interface Update {
 export interface Reply {
   /** Index of the last sample consumed; −1 before the first. */
   t: number;
-  /** Index of the next sample that will be read; samples before it may be left out. */
+  /** Index of the next update; samples before it may be left out. */
   wake: number;
   updates: Update[];
-  /** Samples before this index survive the server. */
+  /** Samples before this index are durable: a restarted server has them. */
   saved: number;
 }
 
-/** What the server says first: docs/reference/protocol.md explains every field. */
+/** The server's first message: docs/reference/protocol.md explains every field. */
 export interface Ready {
   stream_id: string;
   model: string;
@@ -45,11 +45,11 @@ export interface Ready {
 }
 
 export interface ConnectOptions {
-  /** Go on with the stream of this name, or start it; by default the server makes a name. */
+  /** Resume the stream with this id, or start it; by default the server generates an id. */
   streamId?: string;
   /** Of samples and replies; "f32" (binary) by default. */
   encoding?: "f32" | "json";
-  /** Of the gate, in [0.5, 1]; higher reads fewer samples. */
+  /** Of the gate, in [0.5, 1]; higher means fewer updates. */
   threshold?: number;
   /** Of the model. */
   version?: string;
@@ -61,57 +61,66 @@ export interface ConnectOptions {
   WebSocket?: unknown;
 }
 
-export interface Resume {
-  /** Of samples kept because the server has not saved them; 65,536 by default. */
+export interface RetryPolicy {
+  /** Limit of the buffer of samples that the server has not saved; 65,536 by default. */
   maxSamples?: number;
   /** Likewise; 16 MiB by default. */
   maxBytes?: number;
-  /** "wait" (default) takes no more samples until some are saved; "drop" lets go of the oldest; "raise" throws Unsaved. */
+  /** "wait" (default) takes no more samples until some are saved; "drop" discards the oldest; "raise" throws BufferFullError. */
   whenFull?: "wait" | "drop" | "raise";
-  /** The wait before connecting again, jittered, doubling from `firstMs` (250) to `capMs` (15,000). */
+  /** The wait before a new connection doubles from `initialBackoffMs` (250) to `maxBackoffMs` (15,000), with full jitter. */
+  initialBackoffMs?: number;
+  maxBackoffMs?: number;
+  /** After so long without a connection that answers the last error is thrown; null: never. 300,000 by default. */
+  retryTimeoutMs?: number | null;
+}
+
+/** @deprecated Now RetryPolicy: its old names still work, with a warning, and will be removed in the next release. */
+export interface Resume extends RetryPolicy {
   firstMs?: number;
   capMs?: number;
-  /** After so long without a connection that answers the last error is thrown; null: never. 300,000 by default. */
   giveUpMs?: number | null;
 }
 
 export interface StreamOptions extends ConnectOptions {
   /** End the stream after the last sample (default); false parks it, to be resumed by its stream id. */
   end?: boolean;
-  /** How to go on after a lost connection; null: do not, throw StreamClosed. */
+  /** How to continue after a lost connection; null: throw StreamClosed instead. */
+  retry?: RetryPolicy | null;
+  /** @deprecated Now `retry`. */
   resume?: Resume | null;
-  /** Called with what the server says first, each time a connection is made. */
+  /** Called with the server's first message on every connection. */
   onReady?: (ready: Ready) => void;
   /** Aborting it ends the iteration with its reason. */
   signal?: AbortSignal;
 }
 
 export interface SampleStreamOptions extends StreamOptions {
-  /** Leave out samples that will not be read (default). */
+  /** Leave out samples that the network skips (default). */
   wake?: boolean;
-  /** Messages that may be on their way; 1 with `wake`, else 16. */
+  /** Messages that may be in flight; 1 with `wake`, else 16. */
   window?: number;
   /** Samples a message; by default as `samples` yields them. */
   chunk?: number;
-  /** Index of the first sample; by default where the stream stands. */
+  /** Index of the first sample; by default the stream's position. */
   start?: number;
 }
 
-/** What a source yields besides samples: what follows is another sequence. */
+/** What a source yields between samples: another sequence starts here. */
 export const NEW_SEQUENCE: unique symbol;
 
 /** One sample (F numbers), several in a row (n·F numbers), or a list of samples. */
 export type Samples = ArrayLike<number> | ArrayLike<number>[];
 type Source = Samples | typeof NEW_SEQUENCE;
 
-/** Stream samples and yield each update once, in order, whatever breaks on the way. `url` may be a list: fail over. */
+/** Stream samples and yield each update exactly once, in order, across lost connections. `url` may be a list: fail over. */
 export function stream(
   url: string | string[],
   samples: Iterable<Source> | AsyncIterable<Source>,
   options?: SampleStreamOptions,
 ): AsyncGenerator<Update, void, void>;
 
-/** Fetch only the samples that the network reads: `read(t)` gives sample t, or null when there are no more. */
+/** Fetch only the samples that the network updates on: `read(t)` gives sample t, or null when there are no more. */
 export function streamFrom(
   url: string | string[],
   read: (t: number) => Source | null | undefined | Promise<Source | null | undefined>,
@@ -126,16 +135,16 @@ export class Connection {
   readonly ready: Ready;
   /** Index of the sample that `send` takes next; set it to go back to an earlier one. */
   next: number;
-  /** Index of the next sample that will be read, as far as replies have told. */
+  /** Index of the next update, according to the latest reply. */
   readonly wake: number;
   readonly saved: number;
   readonly sequence: number;
-  /** The later of `next` and `wake`: the next sample worth sending, or even fetching. */
+  /** The later of `next` and `wake`: the network skips the samples before it. */
   readonly nextNeeded: number;
   readonly goingAway: { timeLeftMs: number } | null;
-  /** Of the next n samples, pass over those that will not be read. Returns how many that are. */
+  /** Of the next n samples, leave out those that the network skips. Returns how many that are. */
   leaveOut(n: number): number;
-  /** Send samples; several calls may be on their way, and are answered in order. */
+  /** Send samples; several calls may be in flight, and are answered in order. */
   send(x: Samples, options?: { t?: number }): Promise<Reply>;
   reset(): Promise<void>;
   keepalive(): void;
@@ -145,8 +154,8 @@ export class Connection {
 
 export class ClientError extends Error {}
 export class SampleError extends ClientError {}
-export class Unreachable extends ClientError {}
-export class Unsaved extends ClientError {}
+export class ConnectionFailed extends ClientError {}
+export class BufferFullError extends ClientError {}
 export class ProtocolError extends ClientError {}
 export class ServerError extends ClientError {
   code: string;
@@ -162,3 +171,12 @@ export class StreamLost extends ClientError {
   sequence: number;
   t: number;
 }
+
+/** @deprecated Now ConnectionFailed. */
+export const Unreachable: typeof ConnectionFailed;
+/** @deprecated Now ConnectionFailed. */
+export type Unreachable = ConnectionFailed;
+/** @deprecated Now BufferFullError. */
+export const Unsaved: typeof BufferFullError;
+/** @deprecated Now BufferFullError. */
+export type Unsaved = BufferFullError;

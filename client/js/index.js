@@ -1,14 +1,17 @@
-/** Client of a skiprnn server, for browsers and Node. What travels is written in docs/reference/protocol.md. */
+/** Client of a skiprnn server, for browsers and Node. The protocol is specified in docs/reference/protocol.md. */
 export { Connection, connect } from "./src/connection.js";
 export {
+  BufferFullError,
   ClientError,
+  ConnectionFailed,
   ProtocolError,
   SampleError,
   ServerError,
   StreamClosed,
   StreamLost,
-  Unreachable,
-  Unsaved,
 } from "./src/errors.js";
 export { NEW_SEQUENCE } from "./src/samples.js";
 export { stream, streamFrom } from "./src/stream.js";
+
+// Deprecated: names of the release before.
+export { BufferFullError as Unsaved, ConnectionFailed as Unreachable } from "./src/errors.js";

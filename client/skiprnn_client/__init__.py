@@ -1,29 +1,36 @@
-"""Python client of a skiprnn server. Needs numpy and websockets, nothing else.
+"""Python client of a skiprnn server.
 
     from skiprnn_client import stream
 
     async for update in stream("ws://localhost:8000/v1/models/watch/stream", samples):
         print(update.t, update.label, update.y)
 
-`stream` and `stream_from` are asynchronous, `stream_sync` and `stream_from_sync` are not. They outlive their
-connections: each update comes exactly once (see `Resume`). `connect` and `connect_sync` give a single connection. What
-travels is written in docs/reference/protocol.md.
+`stream` and `stream_from` are asynchronous, `stream_sync` and `stream_from_sync` are synchronous. They reconnect, and
+yield each update exactly once (see `RetryPolicy`). `connect` and `connect_sync` open a single connection. The protocol
+is specified in docs/reference/protocol.md.
+
+The package imports numpy and websockets, nothing else. It is installed as part of the skiprnn distribution
+(`skiprnn[client]`), which also brings typer, rich and the source of the other packages.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from skiprnn_client import errors, retry
 from skiprnn_client.connection import Connection, connect
-from skiprnn_client.dialer import Resume
+from skiprnn_client.deprecated import lookup
 from skiprnn_client.errors import (
+    BufferFullError,
     ClientError,
+    ConnectionFailed,
+    ConnectionRejected,
     ProtocolError,
-    Refused,
     SampleError,
     ServerError,
     StreamClosed,
     StreamLost,
-    Unreachable,
-    Unsaved,
 )
 from skiprnn_client.messages import Ended, GoAway, Ready, Reply, Update
+from skiprnn_client.retry import RetryPolicy
 from skiprnn_client.samples import NEW_SEQUENCE
 from skiprnn_client.stream import stream, stream_from
 from skiprnn_client.stream_sync import stream_from_sync, stream_sync
@@ -31,22 +38,22 @@ from skiprnn_client.sync_connection import SyncConnection, connect_sync
 
 __all__ = [
     "NEW_SEQUENCE",
+    "BufferFullError",
     "ClientError",
     "Connection",
+    "ConnectionFailed",
+    "ConnectionRejected",
     "Ended",
     "GoAway",
     "ProtocolError",
     "Ready",
-    "Refused",
     "Reply",
-    "Resume",
+    "RetryPolicy",
     "SampleError",
     "ServerError",
     "StreamClosed",
     "StreamLost",
     "SyncConnection",
-    "Unreachable",
-    "Unsaved",
     "Update",
     "connect",
     "connect_sync",
@@ -55,3 +62,13 @@ __all__ = [
     "stream_from_sync",
     "stream_sync",
 ]
+
+if TYPE_CHECKING:
+    from skiprnn_client.errors import Refused as Refused
+    from skiprnn_client.errors import Unreachable as Unreachable
+    from skiprnn_client.errors import Unsaved as Unsaved
+    from skiprnn_client.retry import Resume as Resume
+else:
+
+    def __getattr__(name: str) -> Any:
+        return lookup(__name__, name, errors.RENAMED | retry.RENAMED)

@@ -4,13 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 from numpy.typing import ArrayLike
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed
 
+from skiprnn_client.base_connection import BaseConnection, expect
 from skiprnn_client.errors import ClientError, ProtocolError, ServerError
 from skiprnn_client.handshake import (
     OPEN_ERRORS,
@@ -22,13 +23,24 @@ from skiprnn_client.handshake import (
     socket_settings,
 )
 from skiprnn_client.messages import END, KEEPALIVE, RESET, Ended, GoAway, Ready, Reply, Saved, decode_ready
-from skiprnn_client.position import Position
 
 
-class Connection(Position):
+class _Question(NamedTuple):
+    """A message that has not been answered."""
+
+    kind: type[Reply] | type[Ended]
+    answer: asyncio.Future[Any]
+
+    def fail(self, error: ClientError) -> None:
+        if not self.answer.done():  # cancelled
+            self.answer.set_exception(error)
+            self.answer.exception()  # an error that no caller waits for is no mistake
+
+
+class Connection(BaseConnection):
     """A live stream: made by `connect`. Its methods may be called from several tasks of one event loop.
 
-    Messages go out in the order of the calls and are answered in that order, so several may be on their way at once:
+    Messages are sent in the order of the calls and answered in that order, so several may be in flight:
 
         replies = await asyncio.gather(*[connection.send(x) for x in chunks])
     """
@@ -36,7 +48,7 @@ class Connection(Position):
     def __init__(self, socket: ClientConnection, ready: Ready, **options: Unpack[Options]) -> None:
         super().__init__(ready, encoding=options.get("encoding", "f32"))
         self._socket = socket
-        self._unanswered: deque[asyncio.Future[Any]] = deque()
+        self._unanswered: deque[_Question] = deque()
         self._over: ClientError | None = None
         self._reader = asyncio.create_task(self._read())
 
@@ -45,23 +57,23 @@ class Connection(Position):
 
         Args:
             x: one sample [F] or several [n, F], raw units; sent as float32.
-            t: index of the first; None: `next`. May be anything up to `wake`.
+            t: index of the first; None: `next`. At most `wake`.
 
         Raises:
             SampleError: wrong shape or not finite; nothing was sent.
-            ServerError: the server refused the message; the stream stands where it stood.
+            ServerError: the server rejected the message; the stream is where it was before.
             StreamClosed: the connection ended first.
+            ProtocolError: the server's answer is no reply; the connection is closed.
         """
-        reply: Reply = await (await self.post(x, t=t))
-        return reply
+        return await (await self.post(x, t=t))
 
     async def post(self, x: ArrayLike, *, t: int | None = None) -> asyncio.Future[Reply]:
-        """Send samples without waiting for the answer: that is the future's. Arguments and errors as in `send`."""
-        return await self._ask(self._message(x, t))
+        """Send samples without waiting for the answer, which the future returns. Arguments and errors as in `send`."""
+        return await self._ask(self._message(x, t), Reply)
 
     async def reset(self) -> None:
         """Start a new sequence, once everything sent so far is answered: its first sample is 0 again."""
-        await asyncio.gather(*self._unanswered, return_exceptions=True)
+        await asyncio.gather(*[question.answer for question in self._unanswered], return_exceptions=True)
         await self._write(RESET)
         self._rewind()
 
@@ -70,20 +82,20 @@ class Connection(Position):
         await self._write(KEEPALIVE)
 
     async def end(self) -> Ended:
-        """End the stream: the server forgets it and closes the connection. Returns its totals."""
-        ended: Ended = await (await self._ask(END))
+        """End the stream: the server deletes it and closes the connection. Returns its totals."""
+        ended: Ended = await (await self._ask(END, Ended))
         return ended
 
     async def close(self) -> None:
-        """Leave. A stream that was not ended is parked, and resumed by its `stream_id`."""
+        """Close the connection. The server parks a stream that was not ended; its `stream_id` resumes it."""
         await self._socket.close()
         await self._reader
 
-    async def _ask(self, message: bytes | str) -> asyncio.Future[Any]:
-        answer = asyncio.get_running_loop().create_future()
-        self._unanswered.append(answer)
+    async def _ask(self, message: bytes | str, kind: type[Reply] | type[Ended]) -> asyncio.Future[Any]:
+        question = _Question(kind, asyncio.get_running_loop().create_future())
+        self._unanswered.append(question)
         await self._write(message)
-        return answer
+        return question.answer
 
     async def _write(self, message: bytes | str) -> None:
         try:
@@ -103,41 +115,36 @@ class Connection(Position):
             self._over = error
             await self._socket.close(1002 if isinstance(error, ProtocolError) else 1000)
         finally:
-            for answer in self._unanswered:
-                _fail(answer, self._over or ClientError("the connection was left"))
+            for question in self._unanswered:
+                question.fail(self._over or ClientError("the connection was closed by the client"))
 
     def _deliver(self, data: bytes | str) -> None:
-        answer = self._settle(data)
+        answer = self._decoded(data)
         if answer is None or isinstance(answer, GoAway | Saved):
             return
         if not self._unanswered:
             raise ProtocolError(f"an answer to nothing: {answer!r:.200}")
-        waiting = self._unanswered.popleft()
+        question = self._unanswered[0]
         if isinstance(answer, ServerError):
-            _fail(waiting, answer)
-        elif not waiting.done():
-            waiting.set_result(answer)
-
-
-def _fail(answer: asyncio.Future[Any], error: ClientError) -> None:
-    if not answer.done():  # cancelled
-        answer.set_exception(error)
-        answer.exception()  # whoever waits sees it; nobody waiting is no mistake
+            question.fail(answer)
+        elif not question.answer.done():
+            question.answer.set_result(expect(question.kind, answer))
+        self._unanswered.popleft()
 
 
 @asynccontextmanager
 async def connect(url: str, **options: Unpack[Options]) -> AsyncIterator[Connection]:
     """Open a stream: `async with connect("ws://localhost:8000/v1/models/watch/stream") as connection: …`.
 
-    Leaving the block closes the connection; call `end` before to end the stream.
+    Leaving the block closes the connection; call `end` first to end the stream.
 
     Args:
         url: ws, wss, http or https.
         options: stream_id, encoding, threshold, version, api_key, headers, ssl (see `Options`).
 
     Raises:
-        Unreachable: no websocket server there.
-        Refused: by the server, with an HTTP status.
+        ConnectionFailed: no websocket server answered at the address.
+        ConnectionRejected: the server rejected the connection with an HTTP status.
     """
     async with opened(url, options) as (socket, ready):
         connection = Connection(socket, ready, **options)
@@ -149,7 +156,7 @@ async def connect(url: str, **options: Unpack[Options]) -> AsyncIterator[Connect
 
 @asynccontextmanager
 async def opened(url: str, options: Options) -> AsyncIterator[tuple[ClientConnection, Ready]]:
-    """A websocket and what the server said first. Errors as `connect`."""
+    """A websocket and the server's first message. Errors as `connect`."""
     try:
         socket = await open_socket(address(url, options), **socket_settings(options))
     except OPEN_ERRORS as error:

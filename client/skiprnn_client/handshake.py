@@ -10,11 +10,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.frames import Close, CloseCode
 from websockets.http11 import Response
 
-from skiprnn_client.errors import ClientError, Refused, StreamClosed, Unreachable
+from skiprnn_client.errors import ClientError, ConnectionFailed, ConnectionRejected, StreamClosed
 from skiprnn_client.messages import Encoding, Ready
 
 OPEN_TIMEOUT_SECONDS = 10.0
-# What opening raises: refused sockets and unknown hosts, a silent server, an answer that is not a websocket's.
+# What opening raises: no server, unknown host, no answer in time, an answer that is not a websocket's.
 OPEN_ERRORS = (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed)
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -24,13 +24,13 @@ class Options(TypedDict, total=False):
     """What every way of opening a stream takes.
 
     Attributes:
-        stream_id: go on with the stream of this name, or start it; None: the server makes a name.
+        stream_id: resume the stream with this id, or start it; None: the server generates an id.
         encoding: of samples and replies: "f32" (binary) or "json".
-        threshold: of the gate, in [0.5, 1]; higher reads fewer samples; None: the model's.
+        threshold: of the gate, in [0.5, 1]; higher means fewer updates; None: the model's.
         version: of the model; None: the latest.
         api_key: a key or token, sent as `Authorization: Bearer …`.
         headers: others to send when the connection is opened.
-        ssl: how to check a wss server; None: by the system's certificates.
+        ssl: checks the certificate of a wss server; None: against the system's.
     """
 
     stream_id: str | None
@@ -43,7 +43,7 @@ class Options(TypedDict, total=False):
 
 
 def socket_settings(options: Options) -> dict[str, Any]:
-    """Arguments for both of websockets' `connect` functions."""
+    """Arguments of websockets' `connect`."""
     encoding = options.get("encoding", "f32")
     if encoding not in ("f32", "json"):
         raise ValueError(f"encoding: expected 'f32' or 'json', got {encoding!r}")
@@ -55,7 +55,7 @@ def socket_settings(options: Options) -> dict[str, Any]:
         "additional_headers": headers,
         "subprotocols": [f"skiprnn.{encoding}"],
         "open_timeout": OPEN_TIMEOUT_SECONDS,
-        "compression": None,  # samples hardly shrink, and it costs more than it saves
+        "compression": None,  # samples hardly compress, and it costs more than it saves
         "max_size": None,  # replies are as long as our own messages make them
     }
 
@@ -81,20 +81,20 @@ def resuming(options: Options, ready: Ready) -> Options:
 
 
 def failure(error: Exception, url: str) -> ClientError:
-    """What an error of OPEN_ERRORS says, in this package's words."""
+    """An error of OPEN_ERRORS as one of this package's."""
     match error:
         case InvalidStatus():
-            return _refused(error.response)
+            return _rejected(error.response)
         case ConnectionClosed():
             return closed(error)
         case TimeoutError():
-            return Unreachable(f"{url}: no answer within {OPEN_TIMEOUT_SECONDS:g} s")
-    return Unreachable(f"{url}: {error}")
+            return ConnectionFailed(f"{url}: no answer within {OPEN_TIMEOUT_SECONDS:g} s")
+    return ConnectionFailed(f"{url}: {error}")
 
 
 def moving() -> ConnectionClosed:
-    """What to raise to leave a server that is about to stop, as if it had closed the connection itself."""
-    return ConnectionClosed(Close(CloseCode.SERVICE_RESTART, "it goes away"), None)
+    """What to raise to move to another server, as if this one, which will stop soon, had closed the connection."""
+    return ConnectionClosed(Close(CloseCode.SERVICE_RESTART, "the server goes away"), None)
 
 
 def closed(error: ConnectionClosed) -> StreamClosed:
@@ -104,10 +104,15 @@ def closed(error: ConnectionClosed) -> StreamClosed:
     return StreamClosed(error.rcvd.code, error.rcvd.reason)
 
 
-def _refused(response: Response) -> Refused:
+def closed_here() -> StreamClosed:
+    """The connection ended because the caller closed it."""
+    return StreamClosed(CloseCode.NORMAL_CLOSURE, "by the client")
+
+
+def _rejected(response: Response) -> ConnectionRejected:
     retry_after = response.headers.get("Retry-After", "")
     seconds = float(retry_after) if retry_after.isdigit() else None
-    return Refused(response.status_code, _reason(response), retry_after_seconds=seconds)
+    return ConnectionRejected(response.status_code, _reason(response), retry_after_seconds=seconds)
 
 
 def _reason(response: Response) -> str:

@@ -22,13 +22,13 @@ RESET, END, KEEPALIVE = (json.dumps({"type": name}) for name in ("reset", "end",
 
 
 class Update(NamedTuple):
-    """The network read a sample.
+    """The network updated its state on a sample.
 
     Attributes:
         t: index of the sample.
-        y: float32 [K], the outputs: probabilities, or values in raw units. They hold until the next update.
-        label: the most probable class, for a network that tells classes apart.
-        sequence: which of the stream's sequences `t` counts in: resets before it.
+        y: float32 [K], the outputs: probabilities, or values in raw units. They are valid until the next update.
+        label: the most probable class; None for a regression.
+        sequence: number of the sequence that `t` counts in: resets before it.
     """
 
     t: int
@@ -42,9 +42,9 @@ class Reply(NamedTuple):
 
     Attributes:
         t: index of the last sample consumed; −1 before the first.
-        wake: index of the next sample that will be read; samples before it may be left out.
-        updates: in order; empty when everything was skipped.
-        saved: samples before this index are durable: they survive the server. 0 where nothing is.
+        wake: index of the next update; samples before it may be left out.
+        updates: in order; empty if all samples were skipped.
+        saved: samples before this index are durable: a restarted server has them. 0: none, or no durable store.
     """
 
     t: int
@@ -61,7 +61,7 @@ class Ended(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """Samples of a sequence before this index are durable, and no reply has said so.
+    """Samples of a sequence before this index are durable: sent between replies.
 
     Attributes:
         sequence: resets before it; None: the server did not say.
@@ -79,20 +79,20 @@ class GoAway(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """What the server says first: the stream, the model, and where the stream stands.
+    """The server's first message: the stream, the model, and the stream's position.
 
     Attributes:
         features, outputs: F, K.
         classes: names of the K outputs; empty for a regression.
         channels: of a sample, F of them: their "name" and "unit".
         task: what the network was trained for.
-        sample_rate: Hz, of the samples it was trained on; None: unknown.
+        sample_rate: Hz, of the training samples; None: unknown.
         threshold: of the gate.
         limits: the server's, by name, units in the names.
-        resumed: the stream was known, and goes on at `next`.
-        next, wake, saved: as the stream stands: 0 for a new one. Its place in sequence number `sequence`.
+        resumed: the server had the stream; it continues at `next`.
+        next, wake, saved: the stream's position in sequence number `sequence`; 0 for a new stream.
         updates: the latest of that sequence, all of those from index `updates_from` on.
-        facts: the message as it came.
+        facts: the whole message.
     """
 
     stream_id: str
@@ -127,7 +127,7 @@ def encode_samples(t: int, x: Floats, encoding: Encoding) -> bytes | str:
 
 
 def decode_ready(data: bytes | str) -> Ready:
-    """The first message. Raises ServerError (refused after the upgrade), ProtocolError."""
+    """The first message. Raises ServerError (the stream was rejected after the upgrade), ProtocolError."""
     fields = _object(data)
     if fields.get("type") == "error":
         raise _error(fields)
@@ -145,10 +145,10 @@ def decode_ready(data: bytes | str) -> Ready:
 
 
 def decode_answer(data: bytes | str, ready: Ready) -> Answer | None:
-    """Any later message; None for one of a type that this version does not know.
+    """Any later message; None for a type that this version does not know.
 
     Raises:
-        ProtocolError: it is not what the protocol promises.
+        ProtocolError: the protocol does not allow it.
     """
     if isinstance(data, bytes):
         return _binary_reply(data, ready)
@@ -163,7 +163,7 @@ def _answer(fields: Mapping[str, Any], ready: Ready) -> Answer | None:
     match fields.get("type"):
         case None | "reply":
             return _json_reply(fields, ready)
-        case "closed":
+        case "ended" | "closed":  # servers of the release before say `closed`
             return Ended(fields["samples"], fields["updates"])
         case "go_away":
             return GoAway(fields["time_left_ms"])

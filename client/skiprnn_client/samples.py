@@ -1,4 +1,4 @@
-"""What a caller has → what goes on the wire: float32 [n, F], checked, in messages of the wanted size."""
+"""What a caller gives → what is sent: float32 [n, F], checked, in messages of the right size."""
 
 from enum import Enum
 
@@ -10,14 +10,14 @@ from skiprnn_client.messages import Encoding, Floats, Ready
 
 
 class NewSequence(Enum):
-    """What a source yields besides samples."""
+    """The type of NEW_SEQUENCE, which a source yields between samples."""
 
-    NEW_SEQUENCE = "what follows is another sequence: its first sample is 0 again"
+    NEW_SEQUENCE = "another sequence starts here: its first sample has index 0"
 
 
 NEW_SEQUENCE = NewSequence.NEW_SEQUENCE
 
-_JSON_NUMBER_BYTES = 27  # -1.2345678901234567e-38 and what separates it from the next
+_JSON_NUMBER_BYTES = 27  # -1.2345678901234567e-38 and a separator
 _FRAME_BYTES = 64  # index and brackets
 
 
@@ -28,7 +28,9 @@ def as_samples(x: ArrayLike, features: int, *, t: int) -> Floats:
         SampleError: another shape, or not numbers.
     """
     try:
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and check_finite says so
+        with np.errstate(
+            over="ignore"
+        ):  # numbers too large for float32 become infinite: check_finite reports them
             samples = np.asarray(x, np.float32)
     except (TypeError, ValueError) as error:
         raise SampleError(f"sample {t}: expected {features} numbers, got {x!r:.100} ({error})") from None
@@ -51,8 +53,8 @@ def most_samples(ready: Ready, encoding: Encoding) -> int:
     """Samples that a message may hold: the server limits their number and the message's bytes."""
     number_bytes = 4 if encoding == "f32" else _JSON_NUMBER_BYTES
     limits = ready.limits
-    room = int(limits.get("max_message_bytes", 1_048_576)) - _FRAME_BYTES
-    return max(min(int(limits.get("max_samples", 4096)), room // (ready.features * number_bytes)), 1)
+    most_bytes = int(limits.get("max_message_bytes", 1_048_576)) - _FRAME_BYTES
+    return max(min(int(limits.get("max_samples", 4096)), most_bytes // (ready.features * number_bytes)), 1)
 
 
 class Blocks:
@@ -71,10 +73,10 @@ class Blocks:
         limit = most_samples(ready, encoding)
         self._features, self._t = ready.features, t
         self._chunk, self._limit = chunk, min(chunk or limit, limit)
-        self._kept = np.empty((0, ready.features), np.float32)
+        self._rest = np.empty((0, ready.features), np.float32)
 
     def take(self, x: ArrayLike | NewSequence) -> list[Floats | NewSequence]:
-        """`push`, of what a source yields: with a new sequence the old one's messages are complete."""
+        """`push` for what a source yields: NEW_SEQUENCE completes the messages before it."""
         if isinstance(x, NewSequence):
             rest, self._t = self.rest(), 0
             return [*rest, x]
@@ -86,14 +88,14 @@ class Blocks:
         self._t += len(samples)
         if self._chunk is None:
             return self._cut(samples)
-        samples = np.concatenate([self._kept, samples])
+        samples = np.concatenate([self._rest, samples])
         whole = len(samples) - len(samples) % self._limit
-        self._kept = samples[whole:]
+        self._rest = samples[whole:]
         return self._cut(samples[:whole])
 
     def rest(self) -> list[Floats]:
-        """What is left when the sequence has ended."""
-        rest, self._kept = self._kept, self._kept[:0]
+        """The last message, once the sequence has ended."""
+        rest, self._rest = self._rest, self._rest[:0]
         return self._cut(rest)
 
     def _cut(self, samples: Floats) -> list[Floats]:

@@ -12,23 +12,35 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
-from typing import Unpack, cast
+from typing import Any, Unpack, cast
 
 from numpy.typing import ArrayLike
 
-from skiprnn_client.dialer import Dialer, Resume
-from skiprnn_client.exactly_once import ExactlyOnce
+from skiprnn_client.deprecated import take
+from skiprnn_client.driver import Driver, OnReady
 from skiprnn_client.handshake import Options
 from skiprnn_client.messages import Floats, Ready, Update
+from skiprnn_client.reconnect import Reconnect
+from skiprnn_client.resumable_stream import ResumableStream
+from skiprnn_client.retry import RetryPolicy
 from skiprnn_client.samples import Blocks, NewSequence, as_samples
-from skiprnn_client.session import OnReady, Session
 
-WINDOW = 16  # messages on their way where nothing is left out
+WINDOW = 16  # messages in flight where no sample is left out
 
 Sample = ArrayLike | NewSequence
 Samples = Iterable[Sample] | AsyncIterable[Sample]
 ReadNow = Callable[[int], Sample | None]
 Read = ReadNow | Callable[[int], Awaitable[Sample | None]]
+
+
+class StreamOptions(Options, total=False):
+    """`Options`, and a name of the release before.
+
+    Attributes:
+        resume: deprecated; `retry`.
+    """
+
+    resume: RetryPolicy | None
 
 
 async def stream(
@@ -40,13 +52,13 @@ async def stream(
     chunk: int | None = None,
     start: int | None = None,
     end: bool = True,
-    resume: Resume | None = Resume(),  # noqa: B008 - frozen
+    retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
     on_ready: OnReady | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[StreamOptions],
 ) -> AsyncGenerator[Update, None]:
-    """Stream samples and yield each update once, in order, whatever breaks on the way.
+    """Stream samples and yield each update exactly once, in order, across lost connections.
 
-    Every update is exact whatever the settings: they trade messages against waiting.
+    The updates are the same whatever the settings: those trade the number of messages against latency.
 
         async for update in stream("ws://localhost:8000/v1/models/watch/stream", samples):
             print(update.t, update.label)
@@ -55,35 +67,36 @@ async def stream(
         url: of a server, or of several with the same store: when one is lost the others are tried.
         samples: samples [F] or blocks of them [n, F], raw units. An array [T, F] is T samples, one by one. An
             iterable that waits for its samples blocks the event loop: make it asynchronous. NEW_SEQUENCE among them
-            begins another sequence.
-        wake: leave out samples that will not be read, as far as replies have told.
-        window: messages that may be on their way. With 1 no sample is sent in vain, and each update costs a round trip;
+            starts another sequence.
+        wake: leave out samples that the network skips, as far as replies have said.
+        window: messages that may be in flight. With 1 no skipped sample is sent, and each update costs a round trip;
             more hide the round trip and send some samples that are then skipped. None: 1 with wake, else 16. A stream
-            that can be resumed has no more samples on their way than the server repeats updates (32), or one message.
+            that can be resumed has no more samples in flight than the server repeats updates (32), or one message.
         chunk: samples a message; None: as `samples` yields them.
-        start: index of the first sample; None: where the stream stands. Samples that a resumed stream knows already
-            may be given again; they change nothing.
+        start: index of the first sample; None: the stream's position. Samples that a resumed stream has already
+            processed may be given again; they change nothing.
         end: end the stream after the last sample; False parks it, to be resumed by its `stream_id`.
-        resume: how to go on after a lost connection; None: do not, raise StreamClosed.
-        on_ready: called with what the server says first, each time a connection is made.
+        retry: how to continue after a lost connection; None: raise StreamClosed instead.
+        on_ready: called with the server's first message on every connection.
         options: stream_id, encoding, threshold, version, api_key, headers, ssl (see `Options`).
 
     Raises:
-        SampleError, ServerError, StreamClosed, StreamLost, Unsaved, Unreachable, Refused: see `skiprnn_client.errors`.
+        SampleError, ServerError, StreamClosed, StreamLost, BufferFullError, ConnectionFailed, ConnectionRejected: see
+            `skiprnn_client.errors`.
     """
 
-    async def pump(session: Session) -> None:
-        core = session.core
+    async def pump(driver: Driver) -> None:
+        core = driver.core
         core.next = core.next if start is None else start
         encoding = options.get("encoding", "f32")
         blocks = Blocks(_ready(core), encoding=encoding, chunk=chunk, t=core.next)
         async for block in _blocks(samples, blocks):
-            await _put(session, block)
-        await _finish(session, end=end)
+            await driver.put(block)
+        await driver.finish(end=end)
 
-    core, dialer = prepared(url, options, window=window_size(window, wake=wake), wake=wake, resume=resume)
-    session = Session(core, dialer, options, pump=pump, on_ready=on_ready)
-    async with aclosing(session.updates()) as updates:
+    core, reconnect = prepared(url, options, window=window_size(window, wake=wake), wake=wake, retry=retry)
+    driver = Driver(core, reconnect, options, pump=pump, on_ready=on_ready)
+    async with aclosing(driver.updates()) as updates:
         async for update in updates:
             yield update
 
@@ -93,81 +106,64 @@ async def stream_from(
     read: Read,
     *,
     end: bool = True,
-    resume: Resume | None = Resume(),  # noqa: B008 - frozen
+    retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
     on_ready: OnReady | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[StreamOptions],
 ) -> AsyncGenerator[Update, None]:
-    """Fetch only the samples that the network reads: for a camera, a CNN, a sensor that sleeps.
+    """Fetch only the samples that the network updates on: for a camera, a CNN, a sensor that sleeps.
 
     The other arguments and the errors are those of `stream`.
 
     Args:
-        read: read(t) → sample t [F], or None when there are no more. Called with the index of the next sample that
-            will be read; it waits until that sample exists. A plain function runs in a thread.
+        read: read(t) → sample t [F], or None when there are no more. Called with the index of the next update; it
+            waits until that sample exists. A plain function runs in a thread.
     """
 
-    async def pump(session: Session) -> None:
-        core = session.core
+    async def pump(driver: Driver) -> None:
+        core = driver.core
         while (x := await _call(read, core.next_needed)) is not None:
             core.next = core.next_needed
-            await _put(
-                session,
-                x if isinstance(x, NewSequence) else as_samples(x, _ready(core).features, t=core.next),
-            )
-            await session.until(lambda: core.quiet)
-        await _finish(session, end=end)
+            await driver.put(as_block(x, _ready(core), t=core.next))
+            await driver.until(lambda: core.idle)
+        await driver.finish(end=end)
 
-    core, dialer = prepared(url, options, window=1, resume=resume)
-    session = Session(core, dialer, options, pump=pump, on_ready=on_ready)
-    async with aclosing(session.updates()) as updates:
+    core, reconnect = prepared(url, options, window=1, retry=retry)
+    driver = Driver(core, reconnect, options, pump=pump, on_ready=on_ready)
+    async with aclosing(driver.updates()) as updates:
         async for update in updates:
             yield update
 
 
 def prepared(
-    url: str | Sequence[str], options: Options, *, window: int, wake: bool = True, resume: Resume | None
-) -> tuple[ExactlyOnce, Dialer]:
-    """The two parts that know no sockets."""
-    dialer = Dialer(url, resume)
+    url: str | Sequence[str],
+    options: StreamOptions,
+    *,
+    window: int,
+    wake: bool = True,
+    retry: RetryPolicy | None,
+) -> tuple[ResumableStream, Reconnect]:
+    """The two sans-IO parts of a stream."""
+    retry = take(cast("dict[str, Any]", options), "resume", "retry", retry)
+    reconnect = Reconnect(url, retry)
     encoding = options.get("encoding", "f32")
-    several = len(dialer.urls) > 1
-    core = ExactlyOnce(encoding=encoding, window=window, wake=wake, resume=resume, elsewhere=several)
-    return core, dialer
+    several = len(reconnect.urls) > 1
+    core = ResumableStream(encoding=encoding, window=window, wake=wake, retry=retry, elsewhere=several)
+    return core, reconnect
 
 
 def window_size(window: int | None, *, wake: bool) -> int:
-    """Messages that may be on their way. Raises ValueError: less than 1."""
+    """Messages that may be in flight. Raises ValueError: less than 1."""
     if window is not None and window < 1:
         raise ValueError(f"window: expected at least 1, got {window}")
     return window or (1 if wake else WINDOW)
 
 
-async def _put(session: Session, block: Floats | NewSequence) -> None:
-    """Room first: the reply that makes room may tell of a later wake."""
-    core = session.core
-    if isinstance(block, NewSequence):
-        await session.until(lambda: core.quiet)
-        core.reset()
-    else:
-        await session.until(lambda: core.room)
-        core.put(block)
-    session.changed()
+def as_block(x: Sample, ready: Ready, *, t: int) -> Floats | NewSequence:
+    """What `read` returned, as the core takes it."""
+    return x if isinstance(x, NewSequence) else as_samples(x, ready.features, t=t)
 
 
-async def _finish(session: Session, *, end: bool) -> None:
-    core = session.core
-    await session.until(lambda: core.quiet)
-    if end:
-        core.end()
-        session.changed()
-        return
-    core.settle()
-    session.changed()
-    await session.until(lambda: core.quiet)
-    await session.leave()
-
-
-def _ready(core: ExactlyOnce) -> Ready:
+def _ready(core: ResumableStream) -> Ready:
     assert core.ready is not None, "the pump starts once the first connection is open"
     return core.ready
 

@@ -1,61 +1,57 @@
-"""The same without asyncio: one stream over one websocket, in the caller's thread."""
+"""One stream over one websocket, synchronous: the socket belongs to a `LoopThread`, all else happens in the caller."""
 
-import ssl
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any, Unpack
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar, Unpack
 
 from numpy.typing import ArrayLike
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection
-from websockets.sync.client import connect as open_socket
 
-from skiprnn_client.errors import ClientError, ProtocolError, ServerError
-from skiprnn_client.handshake import (
-    OPEN_ERRORS,
-    OPEN_TIMEOUT_SECONDS,
-    Options,
-    address,
-    closed,
-    failure,
-    socket_settings,
-)
-from skiprnn_client.messages import END, KEEPALIVE, RESET, Ended, GoAway, Ready, Reply, Saved, decode_ready
-from skiprnn_client.position import Position
-from skiprnn_client.tls_socket import TlsContext
+from skiprnn_client.base_connection import BaseConnection, expect
+from skiprnn_client.connection import opened
+from skiprnn_client.errors import ClientError, ServerError, StreamClosed
+from skiprnn_client.handshake import Options, closed, closed_here
+from skiprnn_client.loop_thread import LoopThread
+from skiprnn_client.messages import END, KEEPALIVE, RESET, Ended, GoAway, Ready, Reply, Saved
+
+T = TypeVar("T")
 
 
-class SyncConnection(Position):
-    """A live stream: made by `connect_sync`. For one thread.
+class SyncConnection(BaseConnection):
+    """A live stream: made by `connect_sync`. For one thread; another one may close it.
 
-    `send` is `post` and then `receive`. To have several messages on their way, post them all and receive as often.
+    `send` is `post` and then `receive`. To have several messages in flight, post them all and receive as often.
+
+    Attributes:
+        in_flight: messages that have not been answered.
     """
 
-    def __init__(self, socket: ClientConnection, ready: Ready, **options: Unpack[Options]) -> None:
+    def __init__(
+        self, loop: LoopThread, socket: ClientConnection, ready: Ready, **options: Unpack[Options]
+    ) -> None:
         super().__init__(ready, encoding=options.get("encoding", "f32"))
-        self._socket = socket
+        self._loop, self._socket = loop, socket
         self.in_flight = 0
 
     def send(self, x: ArrayLike, *, t: int | None = None) -> Reply:
         """Send samples and wait for the answer. Arguments and errors: see `Connection.send`."""
-        self._expect_quiet("send")
-        self.post(x, t=t)
-        return self.receive()
+        self._expect_idle("send")
+        return expect(Reply, self._answer(self._message(x, t)))
 
     def post(self, x: ArrayLike, *, t: int | None = None) -> None:
         """Send samples; `receive` takes the answer."""
-        self._ask(self._message(x, t))
+        self._write(self._message(x, t))
+        self.in_flight += 1
 
     def receive(self) -> Reply:
-        """The answer to the oldest message that is not yet answered. Waits for it. Errors as in `send`."""
-        answer = self._answer()
-        if not isinstance(answer, Reply):
-            raise ProtocolError(f"expected a reply, got {answer!r:.200}")
-        return answer
+        """Wait for the answer to the oldest message that has none. Errors as in `send`."""
+        return expect(Reply, self._answer(None))
 
     def reset(self) -> None:
         """Start a new sequence: its first sample is 0 again. Nothing may be in flight."""
-        self._expect_quiet("reset")
+        self._expect_idle("reset")
         self._write(RESET)
         self._rewind()
 
@@ -64,53 +60,67 @@ class SyncConnection(Position):
         self._write(KEEPALIVE)
 
     def end(self) -> Ended:
-        """End the stream: the server forgets it and closes the connection. Nothing may be in flight."""
-        self._expect_quiet("end")
-        self._ask(END)
-        answer = self._answer()
-        if not isinstance(answer, Ended):
-            raise ProtocolError(f"expected 'closed', got {answer!r:.200}")
-        return answer
+        """End the stream: the server deletes it and closes the connection. Nothing may be in flight."""
+        self._expect_idle("end")
+        return expect(Ended, self._answer(END))
 
     def close(self) -> None:
-        """Leave. A stream that was not ended is parked, and resumed by its `stream_id`."""
-        self._socket.close()
+        """Close the connection. The server parks a stream that was not ended; its `stream_id` resumes it."""
+        if not self._loop.closed:
+            self._loop.call(self._socket.close)
 
-    def _expect_quiet(self, what: str) -> None:
+    def _expect_idle(self, method: str) -> None:
         if self.in_flight:
-            raise ClientError(f"{what}: {self.in_flight} messages are not answered yet; receive() first")
-
-    def _ask(self, message: bytes | str) -> None:
-        self._write(message)
-        self.in_flight += 1
+            raise ClientError(
+                f"{method}: {self.in_flight} messages are not answered yet; call receive() first"
+            )
 
     def _write(self, message: bytes | str) -> None:
         try:
-            self._socket.send(message)
-        except ConnectionClosed as error:
-            self._hear_last_words()
-            raise closed(error) from None
+            self._call(self._socket.send, message)
+        except StreamClosed:
+            self._raise_last_error()
+            raise
 
-    def _hear_last_words(self) -> None:
-        """A fatal error comes just before the close frame: raise it, if one is there."""
+    def _raise_last_error(self) -> None:
+        """A fatal error comes just before the close frame."""
         try:
             while True:
-                self._settle(self._socket.recv())
-        except ConnectionClosed:
+                self._decoded(self._call(self._socket.recv))
+        except StreamClosed:
             return
 
-    def _answer(self) -> Reply | Ended:
+    def _answer(self, question: bytes | str | None) -> Reply | Ended:
+        """The next answer. A question is sent first, in the same visit to the other thread."""
+        self.in_flight += question is not None
         while True:
-            try:
-                answer = self._settle(self._socket.recv())
-            except ConnectionClosed as error:
-                raise closed(error) from None
+            answer = self._decoded(self._call(_exchange, self._socket, question))
+            question = None
             if answer is None or isinstance(answer, GoAway | Saved):
                 continue
             self.in_flight -= 1
             if isinstance(answer, ServerError):
                 raise answer
             return answer
+
+    def _call(self, work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+        try:
+            if self._loop.closed:
+                raise CancelledError
+            return self._loop.call(work, *arguments)
+        except ConnectionClosed as error:
+            self.in_flight = 0  # they will not be answered
+            raise closed(error) from None
+        except CancelledError:
+            self.in_flight = 0
+            raise closed_here() from None
+
+
+async def _exchange(socket: ClientConnection, question: bytes | str | None) -> bytes | str:
+    if question is not None:
+        with suppress(ConnectionClosed):  # receiving raises it too, after the last messages
+            await socket.send(question)
+    return await socket.recv()
 
 
 @contextmanager
@@ -119,24 +129,5 @@ def connect_sync(url: str, **options: Unpack[Options]) -> Iterator[SyncConnectio
 
     Arguments and errors: see `connect`.
     """
-    with opened_sync(url, options) as (socket, ready):
-        yield SyncConnection(socket, ready, **options)
-
-
-@contextmanager
-def opened_sync(url: str, options: Options) -> Iterator[tuple[ClientConnection, Ready]]:
-    """A websocket and what the server said first. Errors as `connect`."""
-    with ExitStack() as stack:
-        try:
-            socket = stack.enter_context(open_socket(address(url, options), **_settings(url, options)))
-            ready = decode_ready(socket.recv(OPEN_TIMEOUT_SECONDS))
-        except OPEN_ERRORS as error:
-            raise failure(error, url) from error
-        yield socket, ready
-
-
-def _settings(url: str, options: Options) -> dict[str, Any]:
-    settings = socket_settings(options)
-    if address(url, options).startswith("wss:"):
-        settings["ssl"] = TlsContext(options.get("ssl") or ssl.create_default_context())
-    return settings
+    with LoopThread() as loop:
+        yield SyncConnection(loop, *loop.enter(opened(url, options)), **options)

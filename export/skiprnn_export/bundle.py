@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from skiprnn.channels import Feature
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
+from skiprnn_export.escaping import escaped
 
 if TYPE_CHECKING:
     import onnx
@@ -48,6 +49,8 @@ class BundleInfo:
         training: facts for people (metric, update rate, seed, λ, …); nothing is computed from them.
         sample_rate: Hz, None when unknown.
         multi_label: y are independent probabilities (sigmoid), not a distribution (softmax).
+        original_sha256: inner digest of the bundle that was exported, where another tool changed its graph since
+            then (`reseal.py`); None: the graph is the exported one.
 
     Raises:
         BundleError: a value out of range, or values that contradict each other.
@@ -67,6 +70,7 @@ class BundleInfo:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sample_rate: float | None = None
     multi_label: bool = False
+    original_sha256: str | None = None
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -91,6 +95,8 @@ class BundleInfo:
     def to_json(self) -> dict[str, Any]:
         """The fields as they stand in the file, but for its digest."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if self.original_sha256 is None:
+            del fields["original_sha256"]  # bundles of version 0.1 keep their bytes
         little_endian = self.initial_state.astype("<f4").tobytes()
         return fields | {
             "features": [dataclasses.asdict(feature) for feature in self.features],
@@ -136,12 +142,12 @@ def parse(data: bytes, *, source: str) -> Bundle:
 
     try:
         model = graph.decode(data)
-        fields = _metadata(model)
+        fields = description(model)
         digest = _check_digest(data, fields)
-        info = _info(fields)
+        info = info_of(fields)
         graph.check(model, input_size=info.input_size, state_size=info.state_size, outputs=info.outputs)
     except ValueError as error:
-        raise BundleError(f"{source}: {error}") from error
+        raise BundleError(f"{source}: {escaped(str(error))}") from error
     return Bundle(info, data, digest)
 
 
@@ -204,12 +210,19 @@ def _stamp(digest: str) -> bytes:
     return f'"sha256": "{digest}"'.encode()
 
 
-def _metadata(model: "onnx.ModelProto") -> dict[str, Any]:
+def description(model: "onnx.ModelProto") -> dict[str, Any]:
+    """The JSON fields, of a format and size that can be read; their types are not checked yet. Raises ValueError."""
+    from skiprnn_export import metadata
+
     texts = [entry.value for entry in model.metadata_props if entry.key == METADATA_KEY]
     if len(texts) != 1:
         raise BundleError(
             f"expected one metadata property {METADATA_KEY!r}, found {len(texts)}: an ONNX file that "
             "`skiprnn export` did not write, or the beginning of one"
+        )
+    if len(texts[0]) > metadata.MOST_CHARACTERS:
+        raise BundleError(
+            f"metadata {METADATA_KEY!r}: expected {metadata.MOST_CHARACTERS} characters at most, got {len(texts[0])}"
         )
     try:
         fields = json.loads(texts[0])
@@ -218,6 +231,7 @@ def _metadata(model: "onnx.ModelProto") -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise BundleError(f"metadata {METADATA_KEY!r}: expected a JSON object, got {type(fields).__name__}")
     _check_format(fields.get("format"))
+    metadata.check_text(fields, characters=len(texts[0]))
     return fields
 
 
@@ -241,7 +255,8 @@ def _check_digest(data: bytes, fields: Mapping[str, Any]) -> str:
     return digest
 
 
-def _info(fields: Mapping[str, Any]) -> BundleInfo:
+def info_of(fields: Mapping[str, Any]) -> BundleInfo:
+    """Fields of a description, checked. Raises ValueError."""
     from skiprnn_export import metadata
 
     decoded = metadata.decode(fields)

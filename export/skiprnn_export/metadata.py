@@ -3,6 +3,7 @@
 What fields say of each other, and of the graph, is checked in `bundle.py`. Needs msgspec.
 """
 
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -12,7 +13,14 @@ from msgspec import Meta, Struct, ValidationError, convert
 
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP
 
+MOST_CHARACTERS = 1 << 22  # of the whole description, before it is decoded: half a million values of state
+MOST_TEXT = 1 << 20  # of all but the initial state: GET /v1/models repeats it for every model
+MOST_FACTS = 1 << 16  # of `training`; real ones have a thousand
+_MOST_NAME = 256
+_MOST_LEVELS = 32  # a decoder and an encoder stop at other depths
+
 _Count = Annotated[int, Meta(ge=1)]
+_Name = Annotated[str, Meta(max_length=_MOST_NAME)]
 _Hertz = Annotated[float, Meta(gt=0, le=sys.float_info.max)]
 
 
@@ -25,14 +33,14 @@ _EXPECTED = {  # where msgspec says what came, not what should have
 class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     """One feature."""
 
-    name: str
-    unit: str
+    name: _Name
+    unit: _Name
 
 
 class Metadata(Struct, frozen=True, kw_only=True):
     """The fields. Fields that are not known are passed over: the format number grows when they matter."""
 
-    name: Annotated[str, Meta(min_length=1)]
+    name: Annotated[str, Meta(min_length=1, max_length=_MOST_NAME)]
     cell: Literal["lstm", "gru"]
     layers: _Count
     hidden: _Count
@@ -40,12 +48,13 @@ class Metadata(Struct, frozen=True, kw_only=True):
     outputs: _Count
     task: Literal["sequence_classification", "step_classification", "sequence_regression"]
     initial_state: bytes  # base64 in JSON
-    classes: tuple[str, ...] = ()
+    classes: tuple[_Name, ...] = ()
     threshold: float = 0.5
     max_skip: int = DEFAULT_MAX_SKIP
     training: dict[str, Any] = {}
     sample_rate: _Hertz | None = None
     multi_label: bool = False
+    original_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
 
 
 def decode(fields: Mapping[str, Any]) -> Metadata:
@@ -54,6 +63,29 @@ def decode(fields: Mapping[str, Any]) -> Metadata:
         return convert(fields, Metadata)
     except ValidationError as error:
         raise ValueError(_explained(str(error), fields)) from None
+
+
+def check_text(fields: Mapping[str, Any], *, characters: int) -> None:
+    """Raise ValueError where a decoded description of that many characters could not be repeated to every client."""
+    if _is_deeper(fields, _MOST_LEVELS):
+        raise ValueError(f"metadata: expected {_MOST_LEVELS} levels of lists and objects at most")
+    try:
+        facts = len(json.dumps(fields.get("training"), ensure_ascii=False))
+        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise ValueError(f"metadata: expected finite numbers and text that is UTF-8: {error}") from None
+    if facts > MOST_FACTS:
+        raise ValueError(f"training: expected {MOST_FACTS} characters of JSON at most, got {facts}")
+    text = characters - len(str(fields.get("initial_state")))
+    if text > MOST_TEXT:
+        raise ValueError(
+            f"metadata: expected {MOST_TEXT} characters beside initial_state at most, got {text}"
+        )
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is not None and (levels == 0 or any(_is_deeper(item, levels - 1) for item in inner))
 
 
 def _explained(error: str, fields: Any) -> str:

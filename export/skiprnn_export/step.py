@@ -117,13 +117,17 @@ def _quiet_exporter() -> Iterator[None]:
 
 
 def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the exporter's notes: they name files of this machine and outweigh a small network."""
+    """Without the exporter's notes: they name files of this machine and outweigh a small network.
+
+    The IR version is the oldest that has the opset: older runtimes load the file, with the same results.
+    """
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         part.ClearField("metadata_props")
     for node in graph.node:
         node.ClearField("doc_string")
     graph.ClearField("value_info")
+    model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
     return model
 
 

@@ -1,7 +1,8 @@
 """Which column of a table is which channel: the one rule of training, `skiprnn stream`, scoring and the dashboard.
 
 Names count before places. A column names a feature if its text, without blanks around it, is the feature's name, with
-or without the unit: `ax`, `ax [g]` and `ax (g)` name the feature `ax` in g; `ax [m/s²]` does not.
+or without the unit: `ax`, `ax [g]` and `ax (g)` name the feature `ax` in g; `ax [m/s²]` does not. A `#` before the
+first name, which some programs write, does not count.
 
     every feature is named    by name, in the network's order, wherever the columns stand; other columns are left out
     some features are named   an error that says which are missing and which columns are none of them
@@ -50,7 +51,7 @@ def match(names: Sequence[str], features: Sequence[Feature]) -> list[int] | None
     """
     if len(set(features)) < len(features):
         return None  # such names do not tell them apart
-    found = [[i for i, name in enumerate(names) if _names(name, feature)] for feature in features]
+    names, found = _found(names, features)
     if not any(found) and not _other_units(names, features):
         return None
     if missing := [str(feature) for feature, columns in zip(features, found, strict=True) if not columns]:
@@ -74,9 +75,31 @@ def left_out(names: Sequence[str], chosen: Sequence[int]) -> list[str]:
 
 def is_header(cells: Sequence[str], features: Sequence[Feature]) -> bool:
     """Whether a first line holds names, not a sample."""
-    if features and all(any(_names(cell, feature) for cell in cells) for feature in features):
+    if features and all(_found(cells, features)[1]):
         return True
     return any(cell.strip() for cell in cells) and not any(map(looks_like_a_number, cells))
+
+
+def without_mark(name: str) -> str:
+    """The first name of a header, without the `#` before it."""
+    return name.strip().removeprefix("#").strip()
+
+
+def _found(names: Sequence[str], features: Sequence[Feature]) -> tuple[Sequence[str], list[list[int]]]:
+    """The names, without a mark before the first, and of every feature the columns that name it."""
+    if names and not any(_names(names[0], feature) for feature in features):
+        names = [without_mark(names[0]), *names[1:]]
+    alike: dict[str, set[int]] = {}
+    for i, header in enumerate(names):
+        for key in (header.strip(), feature_of(header).name):
+            alike.setdefault(key, set()).add(i)
+    candidates = [
+        alike.get(feature.name.strip(), set()) | alike.get(str(feature), set()) for feature in features
+    ]
+    return names, [
+        sorted(i for i in columns if _names(names[i], feature))
+        for columns, feature in zip(candidates, features, strict=True)
+    ]
 
 
 def _names(header: str, feature: Feature) -> bool:

@@ -1,28 +1,30 @@
-"""What can go wrong in the service. A class says whose fault it is and carries what the shell needs to answer.
+"""Errors of the service. A class says whose fault it is and carries what the shell needs to answer.
 
     SkipRnnServiceError
     ├── ClientError              the request was wrong; sending it again will not help
     │   ├── MessageError           a message that is not one of the protocol's
     │   ├── ShapeError             a payload that is not whole samples
-    │   ├── NonFiniteError         NaN or infinity in a sample that would be read, or in what came out of it
+    │   ├── NonFiniteError         NaN or infinity in a sample of an update, or in the state that it would lead to
     │   ├── GapError               samples are missing
     │   ├── ThresholdError         a threshold outside [0.5, 1]
     │   ├── SnapshotError          a parked stream that cannot go on here
     │   ├── SequenceError          a request out of its sequence's order (Open Inference Protocol)
     │   ├── TooLargeError          a body, or an answer, beyond a limit
     │   ├── RequestTimeoutError    a body that comes too slowly
-    │   ├── ContentTypeError       a body of a kind that is not read here
-    │   ├── AcceptError            an answer of a kind that is not written here
-    │   ├── AuthenticationError    nothing valid that says who asks
-    │   ├── ForbiddenError         whoever asks may not do this
-    │   ├── QuotaError             whoever asks has too much already
-    │   └── UnknownModelError      no such model, or no such version of it
-    ├── OverloadError            nobody's fault: the server is full; come again after `retry_after_seconds`
+    │   ├── ContentTypeError       a body in a format that is not supported
+    │   ├── AcceptError            no supported format of the answer is accepted
+    │   ├── AuthenticationError    no valid credentials
+    │   ├── ForbiddenError         the principal may not do this
+    │   ├── QuotaError             the principal has reached a quota
+    │   ├── UnknownModelError      no such model, or no such version of it
+    │   ├── UnknownPathError       no such websocket
+    │   └── UpgradeRequiredError   a plain request where a websocket handshake is expected
+    ├── OverloadError            the server is full or draining; retry after `retry_after_seconds`
     ├── ModelError               the operator's: a model file that cannot be served, or a missing provider
     └── ServerError              ours
         ├── StoreError             the store of parked streams is down, too slow or full
         ├── InferenceError         the update step raised
-        └── StreamStateError       an event that a stream does not take in its state
+        └── StreamStateError       an event that is not legal in a stream's state
 
 Every class carries `code` (the word in error messages on the wire) and `status` (HTTP). None of these errors changes a
 stream.
@@ -30,14 +32,14 @@ stream.
 
 
 class SkipRnnServiceError(Exception):
-    """Base of everything that the service raises on purpose."""
+    """Base of all errors of the service."""
 
     code = "internal"
     status = 500
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of the HTTP response that says so."""
+        """Of the HTTP response."""
         retry_after = getattr(self, "retry_after_seconds", None)
         return {} if retry_after is None else {"Retry-After": str(retry_after)}
 
@@ -56,31 +58,29 @@ class MessageError(ClientError):
 
 
 class ShapeError(ClientError):
-    """A payload that does not hold the samples it was said to hold."""
+    """A payload whose size is not that of the samples it should hold."""
 
     code = "shape"
 
 
 class NonFiniteError(ClientError):
-    """A sample that was read holds NaN or infinity, or is so large that the network's state would."""
+    """A sample of an update holds NaN or infinity, or is so large that the network's state would."""
 
     code = "non_finite"
 
 
 class GapError(ClientError):
-    """The first sample of a message lies past the next one to be read: samples in between were lost.
+    """The first sample of a message lies past the next update: samples in between were lost.
 
     Attributes:
         next: index of the next sample not yet consumed: send from here on.
-        wake: index of the next sample that will be read: the latest index that would have been accepted.
+        wake: index of the next update: the latest index that would have been accepted.
     """
 
     code = "gap"
 
     def __init__(self, t: int, *, next: int, wake: int) -> None:
-        super().__init__(
-            f"t: expected at most {wake} (the next sample to read), got {t}; send from {next} on"
-        )
+        super().__init__(f"t: expected at most {wake} (the next update), got {t}; send from {next} on")
         self.t, self.next, self.wake = t, next, wake
 
 
@@ -104,7 +104,7 @@ class SequenceError(ClientError):
 
 
 class TooLargeError(ClientError):
-    """A request's body, or what it would be answered with, is larger than a limit; the message names the setting."""
+    """A request's body, or the answer to it, is larger than a limit; the message names the setting."""
 
     code = "too_large"
     status = 413
@@ -118,21 +118,21 @@ class RequestTimeoutError(ClientError):
 
 
 class ContentTypeError(ClientError):
-    """A body whose Content-Type or Content-Encoding is not read here."""
+    """A body whose Content-Type or Content-Encoding is not supported."""
 
     code = "content_type"
     status = 415
 
 
 class AcceptError(ClientError):
-    """No kind of answer that `Accept` allows is written here."""
+    """`Accept` allows no format of the answer that is supported."""
 
     code = "accept"
     status = 406
 
 
 class AuthenticationError(ClientError):
-    """Nothing that says who asks, or nothing valid. The message never repeats what was sent."""
+    """No credentials, or none that are valid. The message never repeats what was sent."""
 
     code = "unauthenticated"
     status = 401
@@ -144,14 +144,14 @@ class AuthenticationError(ClientError):
 
 
 class ForbiddenError(ClientError):
-    """Whoever asks may not do this, or a page of a foreign origin asks."""
+    """The principal may not do this, or the request is from a page of another origin."""
 
     code = "forbidden"
     status = 403
 
 
 class QuotaError(ClientError):
-    """Whoever asks has as much as they may; the same request may succeed later."""
+    """The principal has reached a quota; the same request may succeed later."""
 
     code = "quota"
     status = 429
@@ -168,8 +168,27 @@ class UnknownModelError(ClientError):
     status = 404
 
 
+class UnknownPathError(ClientError):
+    """No websocket has this path."""
+
+    code = "not_found"
+    status = 404
+
+
+class UpgradeRequiredError(ClientError):
+    """A plain request to a websocket."""
+
+    code = "upgrade_required"
+    status = 426
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """RFC 9110 section 15.5.22."""
+        return {"Upgrade": "websocket", "Connection": "Upgrade"}
+
+
 class OverloadError(SkipRnnServiceError):
-    """The server is full. Nothing was taken; the same request may succeed later."""
+    """The server is full or draining. Nothing changed; the same request may succeed later."""
 
     code = "overloaded"
     status = 503
@@ -180,14 +199,14 @@ class OverloadError(SkipRnnServiceError):
 
 
 class ModelError(SkipRnnServiceError):
-    """A model that is in the folder but cannot be served; the message says why."""
+    """A model file that cannot be served; the message says why."""
 
     code = "model"
     status = 503
 
 
 class ServerError(SkipRnnServiceError):
-    """Our fault; the log knows more."""
+    """An error of the server; its log has details."""
 
 
 class InferenceError(ServerError):
@@ -197,14 +216,14 @@ class InferenceError(ServerError):
 
 
 class StoreError(ServerError):
-    """The store did not do what it was asked, or did not say so in time. Streams go on; nothing is saved meanwhile."""
+    """The store failed, or did not answer in time. Live streams go on; they are not saved meanwhile."""
 
     code = "store"
     status = 503
 
 
 class StreamStateError(ServerError):
-    """A stream was told something that it does not take now: a bug in what drives it."""
+    """An event that is not legal in the stream's state: a bug in the caller."""
 
     def __init__(self, event: str, state: str) -> None:
         super().__init__(f"stream: {event!r} is not legal while {state!r}")

@@ -63,11 +63,18 @@ class Settings(BaseSettings):
     # where
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
-    models_dir: Path = Field(SHIPPED_MODELS, description="Folder of bundles: NAME.onnx or NAME/VERSION.onnx.")
+    models_dir: Path = Field(
+        SHIPPED_MODELS,
+        description="Folder of bundles: NAME.onnx, NAME/VERSION.onnx or NAME/VERSION/model.onnx.",
+    )
     model_poll_seconds: float = Field(
         0,
         ge=0,
         description="Interval between checks for changed bundles; 0 checks on SIGHUP and request only.",
+    )
+    strict_readiness: bool = Field(
+        False,
+        description="Ready only while every bundle in the folder is served; else while at least one is.",
     )
 
     ssl_certfile: Path | None = Field(None, description="PEM file with the server's certificate chain.")
@@ -114,6 +121,11 @@ class Settings(BaseSettings):
     # the engine
     max_streams: int = Field(10_000, ge=1, description="Live streams of a model; more are rejected with 503.")
     max_batch: int = Field(256, ge=1, le=4096, description="Rows of one update step.")
+    max_step_bytes: int = Field(
+        1_073_741_824,
+        ge=1024,
+        description="Memory of one update step of max_batch rows; bundles that need more are not served.",
+    )
     device: Literal["cpu", "cuda", "auto"] = Field(
         "cpu",
         description="Device of update steps. cuda needs the gpu extra and a GPU; auto falls back to the CPU.",

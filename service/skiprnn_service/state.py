@@ -30,10 +30,10 @@ class ServerState:
     """Made by `ServerState.opened`; routes find it as `app.state.server`.
 
     Attributes:
-        models: what is served.
+        models: those that are served.
         streams: those that are live; `sequences` are those among them that come by requests.
-        scoring: whose turn it is to score.
-        auth: tells who asks.
+        scoring: admits scoring requests.
+        auth: authenticates requests.
         metrics: all counts, for a scrape; `stats` are those of the routes.
     """
 
@@ -75,7 +75,7 @@ class ServerState:
 
         Raises:
             ModelError: the model folder cannot be read.
-            ValueError, OSError: the store's address is none, or a file of keys is missing or not what it should be.
+            ValueError, OSError: the store's URL is not valid, or a file of keys is missing or not valid.
         """
         build = partial(
             Engine, capacity=settings.max_streams, inline_step_below_us=_inline_step_below_us(settings)
@@ -84,6 +84,7 @@ class ServerState:
             settings.models_dir,
             build=build,
             max_batch=settings.max_batch,
+            max_step_bytes=settings.max_step_bytes,
             threads=settings.intra_op_threads,
             providers=PROVIDERS[settings.device],
             allowed_digests=read_digests(settings.allowed_digests) if settings.allowed_digests else None,
@@ -106,7 +107,7 @@ class ServerState:
 
 
 def _inline_step_below_us(settings: Settings) -> float:
-    """On one core a thread gains nothing, and its steps wait for a loop that is never done."""
+    """On one core a thread gains nothing: its steps would wait for the loop."""
     if settings.inline_step_below_us is not None:
         return settings.inline_step_below_us
     return _WORTH_A_THREAD_US if len(os.sched_getaffinity(0)) > 1 else math.inf

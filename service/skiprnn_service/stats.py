@@ -33,8 +33,8 @@ class EngineStats:
 
     Attributes:
         messages: answered with a reply.
-        samples: consumed, read or skipped.
-        updates: samples that were read, in messages that were answered with a reply.
+        samples: consumed: updates and skipped ones.
+        updates: state updates, in messages that were answered with a reply.
         rejected: code of the error → messages answered with it.
         batch_size: rows of each update step.
         queue_delay: seconds that the oldest sample of each batch waited.
@@ -55,13 +55,15 @@ class ServiceStats:
     Attributes:
         rejected: code of the error → requests and messages rejected before an engine saw them.
         resumed: streams that went on from a snapshot.
-        idle: streams that were parked because their client said nothing.
+        idle: streams that were parked after idle_timeout_seconds.
         store_failures: writes that a store did not take; they were tried again.
         parked: streams in the store; set before a scrape.
         expired: streams that the store forgot since it was opened; set before a scrape.
-        damaged: snapshots that it refused: altered, or of another format; set before a scrape.
+        damaged: snapshots that could not be read: altered, or of another format; set before a scrape.
+        models_failed: files in the model folder that cannot be served; set before a scrape.
     """
 
     def __init__(self) -> None:
         self.rejected = Counter[str]()
         self.resumed = self.parked = self.expired = self.damaged = self.idle = self.store_failures = 0
+        self.models_failed = 0

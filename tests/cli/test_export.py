@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 from skiprnn_cli.export import export
 from skiprnn_export import read
 from skiprnn_export.parity import Parity
+from support.bundles import write_random_bundle
 from support.networks import small_network
 
 
@@ -74,3 +76,40 @@ def test_a_file_that_cannot_be_written_ends_with_the_reason(run_folder: Path, tm
     result = run(run_folder, "--out", tmp_path / "models" / "m.onnx")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "models" in result.stderr
+
+
+def changed_bundle(path: Path) -> str:
+    """Another producer, as if a tool had changed the graph; the inner digest of the original."""
+    original = write_random_bundle(path).sha256
+    model = onnx.load(path)
+    model.producer_name = "another tool"
+    onnx.save(model, path)
+    return original
+
+
+def test_a_bundle_that_another_tool_changed_is_sealed_again(tmp_path: Path) -> None:
+    original = changed_bundle(tmp_path / "changed.onnx")
+    result = run("--reseal", tmp_path / "changed.onnx", "--out", tmp_path / "m.onnx")
+    assert result.exit_code == 0
+    bundle = read(tmp_path / "m.onnx")
+    assert bundle.info.original_sha256 == original
+    for words in (bundle.file_sha256, original, "compare its outputs"):
+        assert words in result.stdout
+    said = json.loads(
+        run("--reseal", tmp_path / "changed.onnx", "--out", tmp_path / "m.onnx", "--json").stdout
+    )
+    assert (said["original_sha256"], said["file_sha256"]) == (original, bundle.file_sha256)
+
+
+def test_a_bundle_that_nothing_changed_is_not_sealed_again(tmp_path: Path) -> None:
+    write_random_bundle(tmp_path / "m.onnx")
+    result = run("--reseal", tmp_path / "m.onnx", "--out", tmp_path / "out.onnx")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "nothing to do" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("runs/a", "--reseal", "m.onnx")])
+def test_it_takes_a_run_or_a_bundle(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "expected the folder of a training run, or --reseal FILE" in result.stderr

@@ -129,4 +129,4 @@ def test_a_model_folder_that_is_not_there_ends_the_command(tmp_path: Path) -> No
     process = start("--models-dir", str(tmp_path / "none"), "--port", "0")
     output, _ = process.communicate(timeout=30)
     assert process.returncode
-    assert "models: expected a folder" in output
+    assert "models_dir: expected a folder" in output

@@ -156,6 +156,64 @@ def test_the_users_own_recordings_are_trained_on(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
 
 
+CSV = ("--epochs", "1", "--hidden", "4", "--override", "batch_size=4", "--quiet")
+
+
+def make_recordings(folder: Path, count: int = 4) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        columns = {"0": np.sin(np.arange(40) * (number % 2 + 1)), "site": "here", "label": "ab"[number % 2]}
+        pd.DataFrame(columns).to_csv(folder / f"{number}.csv", index=False)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("columns=1", "0.csv: expected the columns ['1'], found none named ['1']"),
+        ("window=abc", "window: expected a whole number, got 'abc'"),
+        ("held_out=abc", "held_out: expected a number, got 'abc'"),
+        ("sample_rate=50Hz", "sample_rate: expected a number, got '50Hz'"),
+        ("hidden_size=abc", "hidden_size: expected a whole number, got 'abc'"),
+    ],
+)
+def test_an_override_of_another_type_is_rejected_before_training(
+    tmp_path: Path, override: str, message: str
+) -> None:
+    data = make_recordings(tmp_path / "data")
+    result = run("train", "csv", "--data", data, "--out", tmp_path / "run", *CSV, "--override", override)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_column_may_be_called_a_number_and_what_is_taken_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = make_recordings(tmp_path / "data")
+    (data / "notes.txt").write_text("about them")
+    result = run("train", "csv", "--data", data, "--out", tmp_path / "run", *CSV, "--override", "columns=0")
+    assert result.exit_code == 0, result.output
+    assert recipe(tmp_path / "run")["options"]["columns"] == "0"
+    again = run("train", "csv", "--data", data, "--out", tmp_path / "again", *CSV)
+    assert again.exit_code == 0, again.output
+    for words in ("channels: 0", "left out: site (words)", "in .csv or .parquet: notes.txt"):
+        assert words in caplog.text
+
+
+def test_a_run_is_not_resumed_after_a_recording_was_added(tmp_path: Path) -> None:
+    data, out = make_recordings(tmp_path / "data"), tmp_path / "run"
+    assert run("train", "csv", "--data", data, "--out", out, *CSV).exit_code == 0
+    make_recordings(data, 5)
+    result = run("train", "csv", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
+    assert result.exit_code == 2
+    assert "4.csv is new" in result.stderr
+    (data / "4.csv").unlink()
+    data = data.rename(tmp_path / "elsewhere")
+    resumed = run("train", "csv", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
+    assert resumed.exit_code == 0, resumed.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -24,7 +24,7 @@ from support.server_process import ServerProcess
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "client" / "js"
 REPLAY = ROOT / "tests" / "support" / "replay_file.js"
-SOON = {"firstMs": 20, "capMs": 300, "giveUpMs": 60_000}
+SOON = {"initialBackoffMs": 20, "maxBackoffMs": 300, "retryTimeoutMs": 60_000}
 
 Samples = NDArray[np.float32]
 
@@ -55,7 +55,7 @@ def server(models: Path) -> Iterator[ServerProcess]:
 
 def replaying(form: str, url: str, **options: Any) -> LineProcess:
     """A Node process that streams lines of its input."""
-    given = json.dumps({"url": url, "resume": SOON} | options)
+    given = json.dumps({"url": url, "retry": SOON} | options)
     return LineProcess([*node(), REPLAY, form, given])
 
 
@@ -212,7 +212,7 @@ def test_what_goes_wrong_is_said(server: ServerProcess) -> None:
         server.url(),
     ).splitlines()
     expected = [
-        r"0 Unreachable: ws://127.0.0.1:1/x: no server there, or it refused",
+        r"0 ConnectionFailed: ws://127.0.0.1:1/x: no server there, or it rejected the connection",
         r"0 SampleError: sample 0: expected 3 numbers or a multiple of that, got 2",
         r"0 SampleError: sample 0: expected finite float32 numbers, got \[0,0,NaN\]",
         r"1 Error: unplugged",

@@ -50,6 +50,7 @@ def server() -> Iterator[str]:
     process.communicate(timeout=60)
 
 
+@pytest.mark.filterwarnings("ignore:skiprnn:DeprecationWarning")  # modules under the names of version 0.1
 @pytest.mark.parametrize("module", [name for package in PACKAGES for name in modules(package)])
 def test_a_module_lacks_at_most_what_an_extra_brings(module: str) -> None:
     assert not missing(module).startswith("skiprnn")

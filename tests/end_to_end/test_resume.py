@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from skiprnn_client import (
     NEW_SEQUENCE,
     Ready,
-    Resume,
+    RetryPolicy,
     StreamLost,
     Update,
     stream,
@@ -34,7 +34,7 @@ from support.redis_server import RedisServer
 from support.server_process import ServerProcess
 
 SAMPLES = 900
-SOON = Resume(first_seconds=0.02, cap_seconds=0.3, give_up_seconds=60)
+SOON = RetryPolicy(initial_backoff_seconds=0.02, max_backoff_seconds=0.3, retry_timeout_seconds=60)
 
 Samples = NDArray[np.float32]
 
@@ -131,7 +131,7 @@ def test_a_server_that_is_killed_twice_costs_no_update(models: Path, bundle: Bun
                 play,
                 server.url(),
                 Source(inputs[form], gates=gates, seconds=0.0005),
-                resume=SOON,
+                retry=SOON,
                 on_ready=heard[form].append,
                 **options,
             )
@@ -166,7 +166,7 @@ def test_connections_cut_in_the_middle_of_a_frame_cost_no_update(
     heard: list[Ready] = []
     with cutting_proxy(memory_server.port, cuts=8, longest=1500) as proxy:
         url = f"ws://127.0.0.1:{proxy.port}/v1/models/watch/stream"
-        updates = play(url, Source(x), resume=SOON, on_ready=heard.append, **options)
+        updates = play(url, Source(x), retry=SOON, on_ready=heard.append, **options)
     assert_uninterrupted(updates, bundle, x)
     assert len(proxy.cuts) == 8
     assert len(heard) > 3
@@ -185,7 +185,7 @@ def test_sequences_of_a_stream_that_is_cut_are_told_apart(
     source = [item for part in parts for item in (*part, NEW_SEQUENCE)][:-1]
     with cutting_proxy(memory_server.port, cuts=6, longest=800) as proxy:
         url = f"ws://127.0.0.1:{proxy.port}/v1/models/watch/stream"
-        updates = list(stream_sync(url, source, resume=SOON))
+        updates = list(stream_sync(url, source, retry=SOON))
     for number, part in enumerate(parts):
         assert_uninterrupted([update for update in updates if update.sequence == number], bundle, part)
     assert [update.sequence for update in updates] == sorted(update.sequence for update in updates)
@@ -204,9 +204,9 @@ def test_a_server_without_a_store_that_is_killed_loses_the_stream_and_the_client
 
     with (
         ServerProcess(models) as server,
-        pytest.raises(StreamLost, match="does not know the stream any more"),
+        pytest.raises(StreamLost, match="no longer has the stream"),
     ):
-        updates.extend(stream_sync(server.url(), source(), resume=SOON))
+        updates.extend(stream_sync(server.url(), source(), retry=SOON))
 
 
 def test_a_server_that_stops_hands_its_streams_to_another(
@@ -222,7 +222,7 @@ def test_a_server_that_stops_hands_its_streams_to_another(
                 [one.url(), other.url()],
                 Source(x, gates={SAMPLES // 2: stopped}),
                 wake=False,
-                resume=SOON,
+                retry=SOON,
                 on_ready=heard.append,
             )
             _wait_until(lambda: bool(heard))

@@ -74,7 +74,7 @@ class StreamMachine(RuleBasedStateMachine):
     def forget(self) -> None:
         """The model of a stream that nobody knows: it will begin on what is served now."""
         self.served: Bundle = read(self.file)
-        self.session = open_session(self.served.model)
+        self.step = open_session(self.served.model)
         self.known = False
         self.begin_sequence()
 
@@ -202,7 +202,7 @@ class StreamMachine(RuleBasedStateMachine):
         if not hasattr(self, "x"):
             return
         assert self.session is None or self.session.stream.next == self.next
-        expected = unroll(self.served, self.x[: self.next], session=self.session)
+        expected = unroll(self.served, self.x[: self.next], session=self.step)
         assert [update.t for update in self.updates] == expected.t.tolist()
         assert b"".join(update.y for update in self.updates) == expected.y.tobytes()
 

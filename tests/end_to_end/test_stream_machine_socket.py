@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 )
 
 from skiprnn_export import Bundle, unroll
+from skiprnn_service.errors import StoreError
 from support.bundles import random_sequence, write_random_bundle
 from support.servers import Running, serving
 from support.stores import MemoryCase, SqliteCase
@@ -73,14 +74,17 @@ class Place(NamedTuple):
 
 
 class StreamMachine(RuleBasedStateMachine):
-    """Two ids, any number of connections to them. `live`: where the owned ones stand; `kept`: what a store has."""
+    """Two ids, any number of connections to them. `live`: where the owned ones stand; `stored`: what a store has;
+    `waiting`: what it could not take, as it was down."""
 
     def __init__(self, make: Callable[[], World]) -> None:
         super().__init__()
         self.world = make()
         self.sessions: dict[str, Session] = {}
         self.live: dict[str, Place] = {}
-        self.kept: dict[str, Place] = {}
+        self.stored: dict[str, Place] = {}
+        self.waiting: dict[str, Place] = {}
+        self.down = False
 
     def is_live(self, stream_id: str) -> bool:
         return stream_id in self.live
@@ -89,11 +93,17 @@ class StreamMachine(RuleBasedStateMachine):
     def connect(self, stream_id: str) -> None:
         """Open, resume, or take over from whoever has it."""
         before = self.sessions.get(stream_id)
-        known = self.live.get(stream_id) or self.kept.get(stream_id)
+        here = self.live.get(stream_id) or self.waiting.get(stream_id)
+        if self.down and here is None:
+            with pytest.raises(StoreError):
+                self.world.connect(stream_id)
+            return
+        known = here or self.stored.get(stream_id)
         self.sessions[stream_id] = self.world.connect(stream_id)
-        if before is not None:
-            assert before.close_code() == 4409
-            self.kept[stream_id] = self.live[stream_id]
+        assert before is None or before.close_code() == 4409
+        self.waiting.pop(stream_id, None)
+        if here is not None and not self.down:
+            self.stored[stream_id] = here
         place = self.live[stream_id] = known or Place(self.world.version)
         hello = self.sessions[stream_id].hello
         stands = (hello.resumed, hello.sequence, hello.next, hello.wake)
@@ -139,7 +149,12 @@ class StreamMachine(RuleBasedStateMachine):
         if self.is_live(stream_id):
             self.sessions.pop(stream_id).end()
             del self.live[stream_id]
-            self.kept.pop(stream_id, None)
+            self.forget(stream_id)
+
+    def forget(self, stream_id: str) -> None:
+        """While the store is down a record stays until it expires."""
+        if not self.down:
+            self.stored.pop(stream_id, None)
 
     @rule(stream_id=_IDS)
     def drop(self, stream_id: str) -> None:
@@ -147,14 +162,25 @@ class StreamMachine(RuleBasedStateMachine):
         if self.is_live(stream_id):
             session, place = self.sessions.pop(stream_id), self.live.pop(stream_id)
             session.drop()
-            self.kept[stream_id] = place
-            if not place.samples and not session.hello.resumed:
-                del self.kept[stream_id]
+            if place.samples or session.hello.resumed:
+                self.waiting[stream_id] = place
+                self.write()
+            else:
+                self.forget(stream_id)
+
+    def write(self) -> None:
+        """What is parked goes to the store together."""
+        if not self.down:
+            self.stored |= self.waiting
+            self.waiting.clear()
 
     @rule()
     def flush(self) -> None:
         self.world.flush()
-        self.kept |= self.live
+        self.write()
+        if self.down:
+            return
+        self.stored |= self.live
         if isinstance(self.world, LocalWorld):
             for stream_id, session in self.sessions.items():
                 assert session.saved() == self.live[stream_id].next
@@ -171,15 +197,24 @@ class StreamMachine(RuleBasedStateMachine):
         """What the store has is all there is."""
         assert isinstance(self.world, LocalWorld)
         self.world.crash()
-        self.sessions.clear()
-        self.live.clear()
+        self.down = False
+        for gone in (self.sessions, self.live, self.waiting):
+            gone.clear()
 
     @precondition(lambda self: isinstance(self.world, LocalWorld))
     @rule()
     def expire(self) -> None:
         assert isinstance(self.world, LocalWorld)
         self.world.expire()
-        self.kept.clear()
+        self.stored.clear()
+
+    @precondition(lambda self: isinstance(self.world, LocalWorld))
+    @rule(down=st.booleans())
+    def outage(self, down: bool) -> None:
+        """The store is down, or back: streams of this process go on, and are written later."""
+        assert isinstance(self.world, LocalWorld)
+        self.world.outage(down=down)
+        self.down = down
 
     def teardown(self) -> None:
         self.world.close()

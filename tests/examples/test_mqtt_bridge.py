@@ -26,6 +26,42 @@ ROOT = Path(__file__).parents[2]
 RECORDING = SHIPPED_MODELS.parent / "page" / "exercise.csv"
 
 
+BAD = (
+    *(
+        "{",
+        "[]",
+        "null",
+        "1",
+        '"x"',
+        "{}",
+        '{"x": 1}',
+        '{"x": "abc"}',
+        '{"x": [[1]]}',
+        '{"x": {"a": 1}}',
+        '{"x": []}',
+    ),
+    *(
+        '{"x": [1]}',
+        '{"x": [true, 0, 0, 0, 0, 0]}',
+        '{"x": [NaN, 0, 0, 0, 0, 0]}',
+        '{"x": [1e999, 0, 0, 0, 0, 0]}',
+    ),
+    *(
+        '{"x": [0, 0, 0, 0, 0, 0], "t": "1"}',
+        '{"x": [0, 0, 0, 0, 0, 0], "t": -1}',
+        '{"x": [0, 0, 0, 0, 0, 0], "t": 1.5}',
+    ),
+    '{"x": [0, 0, 0, 0, 0, 0], "t": 9' + "0" * 400 + "}",
+    '{"x": [0, 0, 0, 0, 0, 0], "t": 1000}',  # a gap: far past the next update
+    '{"x": [1' + "0" * 400 + ", 0, 0, 0, 0, 0]}",
+    "[" * 50_000,
+    " " * 100_000,
+    b"\xff\xfe",
+    "\x1b[2J",
+    "",
+)
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[int]:
     """mosquitto on a free port of this machine."""
@@ -61,7 +97,9 @@ async def test_devices_get_the_updates_of_the_offline_unroll(broker: int) -> Non
                 updates = await _play(client, x, len(expected.t))
         finally:
             process.terminate()
-            process.communicate()
+            output, _ = process.communicate()
+    assert output.count("skipped, ") == len(BAD) + 1
+    assert "\x1b" not in output
     for device, said in updates.items():
         assert [update["t"] for update in said] == expected.t.tolist(), device
         outputs = np.array([update["y"] for update in said], np.float32)
@@ -73,7 +111,9 @@ async def _play(client: aiomqtt.Client, x: Samples, count: int) -> dict[str, lis
     updates: dict[str, list[dict[str, Any]]] = {"a": [], "b": []}
     await client.subscribe("sensors/+/update")
     await asyncio.sleep(0.5)  # until the bridge has subscribed
-    await client.publish("sensors/a/sample", "{", qos=1)
+    for payload in BAD:
+        await client.publish("sensors/a/sample", payload, qos=1)
+    await client.publish(f"sensors/{'n' * 300}/sample", '{"x": [0, 0, 0, 0, 0, 0]}', qos=1)
     for t, sample in enumerate(x.tolist()):
         await client.publish("sensors/a/sample", json.dumps({"x": sample, "t": t}), qos=1)
         await client.publish("sensors/b/sample", json.dumps({"x": sample}), qos=1)

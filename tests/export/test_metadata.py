@@ -4,9 +4,10 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from skiprnn_export import BundleError, parse
 from skiprnn_export.bundle import CELLS, BundleInfo
 from skiprnn_export.metadata import Channel, Metadata, decode
-from support.bundles import random_bundle
+from support.bundles import random_bundle, seal
 
 _, INFO = random_bundle()
 REQUIRED = ("name", "cell", "layers", "hidden", "features", "outputs", "task", "initial_state")
@@ -58,6 +59,16 @@ def test_a_missing_field_is_named(name: str) -> None:
         ({"features": [{"name": "a", "unit": None}]}, "features[0].unit: expected str, got None"),
         ({"cell": "rnn"}, "cell: expected one of ('lstm', 'gru'), got 'rnn'"),
         ({"sample_rate": float("nan")}, "sample_rate: expected float > 0.0, got nan"),
+        ({"name": "x" * 257}, f"name: expected str of length <= 256, got '{'x' * 199}"),
+        (
+            {"features": [{"name": "x" * 257, "unit": ""}]},
+            f"features[0].name: expected str of length <= 256, got '{'x' * 199}",
+        ),
+        ({"classes": ["x" * 257]}, f"classes[0]: expected str of length <= 256, got '{'x' * 199}"),
+        (
+            {"original_sha256": "0"},
+            "original_sha256: expected str matching regex '^[0-9a-f]{64}\\\\Z', got '0'",
+        ),
         ({"name": ["x" * 999]}, f"name: expected str, got ['{'x' * 198}"),
     ],
 )
@@ -69,3 +80,49 @@ def test_what_does_not_fit_is_named_with_its_value(changes: dict[str, Any], reas
 
 def test_every_cell_has_a_size_of_state() -> None:
     assert set(get_args(get_type_hints(Metadata)["cell"])) == set(CELLS)
+
+
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {"training": {"log": "x" * 100_000}},
+            "training: expected 65536 characters of JSON at most, got 100011",
+        ),
+        (
+            {"notes": "x" * 2_000_000},
+            "metadata: expected 1048576 characters beside initial_state at most, got 2000",
+        ),
+        (
+            {"initial_state": "A" * 5_000_000},
+            "metadata 'skiprnn': expected 4194304 characters at most, got 5000",
+        ),
+        (
+            {"training": {"log": "x" * 100_000_000}},
+            "metadata 'skiprnn': expected 4194304 characters at most, got 100",
+        ),
+        ({"training": nested(40)}, "metadata: expected 32 levels of lists and objects at most"),
+        ({"training": {"loss": float("nan")}}, "metadata: expected finite numbers and text that is UTF-8"),
+        ({"training": {"note": "\ud800"}}, "metadata: expected finite numbers and text that is UTF-8"),
+    ],
+)
+def test_what_a_server_repeats_to_every_client_is_small_and_can_be_said(
+    changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(BundleError, match=f"^test: {reason}"):
+        parse(seal(random_bundle()[0], fields(**changes)), source="test")
+
+
+def test_many_channels_fit() -> None:
+    model, info = random_bundle(features=8_192)
+    assert len(parse(seal(model, info.to_json()), source="test").info.features) == 8_192
+
+
+def test_a_message_is_one_line_of_printable_text_whatever_is_in_the_file() -> None:
+    with pytest.raises(BundleError) as raised:
+        parse(seal(random_bundle()[0], fields(task="a\x1b[2J\nERROR forged")), source="test")
+    assert str(raised.value).isprintable()

@@ -61,6 +61,11 @@ def raw(bundle: Bundle, samples: int) -> torch.Tensor:
     return torch.tensor(random_sequence(bundle, samples)).unsqueeze(0) * torch.tensor([2, 0.1, 50])
 
 
+def test_older_runtimes_load_the_file(exported: tuple[SkipNetwork, Bundle]) -> None:
+    """onnxruntime 1.17 knows IR versions up to 9."""
+    assert onnx.load_model_from_string(exported[1].model).ir_version == 9
+
+
 def test_a_whole_sequence_gives_what_torch_gives(exported: tuple[SkipNetwork, Bundle]) -> None:
     made, bundle = exported
     x = raw(bundle, 60)

@@ -211,6 +211,31 @@ def test_a_bad_file_is_told_by_line_and_column(page: Page, tmp_path: Path, text:
     expect(page.locator("#status")).to_have_text(words)
 
 
+def test_columns_are_found_by_name_and_a_label_is_left_out(
+    page: Page, server: Running, tmp_path: Path
+) -> None:
+    rows, path = recording()[:150], tmp_path / "labelled.csv"
+    lines = [",".join([*map(str, row[::-1]), "walk"]) for row in rows]
+    path.write_text("\n".join(["x5 [V],x4,x3,x2,x1,x0,label", *lines]))
+    page.check("[value=csv]")
+    page.set_input_files("#csv", path)
+    said = play(page)
+    assert said.startswith(f"{len(updates_of(server, rows)):,} updates on 150 samples")
+    assert said.endswith("Columns left out: label.")
+    _, *found = read_download(page, "#save")
+    assert [int(line[0]) for line in found] == [update.t for update in updates_of(server, rows)]
+
+
+@pytest.mark.parametrize("text", ["é,b\n1,2\n".encode("latin-1"), "a,b\n".encode("utf-16")])
+def test_a_file_in_another_encoding_is_named(page: Page, tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "old.csv").write_bytes(text)
+    page.check("[value=csv]")
+    page.set_input_files("#csv", tmp_path / "old.csv")
+    page.click("#go")
+    expected = "old.csv: expected CSV in UTF-8, found another encoding or no text."
+    expect(page.locator("#status")).to_have_text(expected)
+
+
 def test_sources_that_do_not_fit_the_model_say_why(page: Page) -> None:
     page.select_option("#model", label="adding")
     assert page.is_disabled("[value=recording]")

@@ -40,7 +40,7 @@ def test_every_module_that_one_imports_is_served(server: Running) -> None:
         seen.add(path)
         imported = re.findall(r'^(?:import|export) .*?from "\./(.+?)";', answer.text, re.M | re.S)
         left |= {f"{path.rpartition('/')[0]}/{name}" for name in imported} - seen
-    assert "page/client/exactly_once.js" in seen
+    assert "page/client/resumable_stream.js" in seen
     assert {f"page/{file.name}" for file in PAGE.glob("*.js")} <= seen
 
 

@@ -13,6 +13,7 @@ import pytest
 from websockets.sync.client import connect
 
 from skiprnn_export import Bundle, unroll
+from skiprnn_service.auth import api_keys
 from support.bundles import random_sequence, write_random_bundle
 from support.servers import serving
 
@@ -56,16 +57,79 @@ def test_a_model_that_cannot_be_served_is_named_and_does_not_stop_the_others(tmp
         ready = httpx.get(f"{server.http}/v2/health/ready")
         listed = httpx.get(f"{server.http}/v1/models").json()
         missing = httpx.get(f"{server.http}/v1/models/bad")
-    assert ready.status_code == 503
+        metrics = httpx.get(f"{server.http}/metrics").text
+    assert (ready.status_code, ready.json()["ready"]) == (200, True)
+    assert "skiprnn_models_failed 1.0" in metrics
     assert "bad.onnx" in ready.json()["failed"]["bad/1"]
     assert [model["name"] for model in listed["models"]] == ["good"]
     assert listed["failed"][0]["name"] == "bad"
     assert (missing.status_code, "bad.onnx" in missing.json()["error"]) == (503, True)
 
 
-def test_an_empty_folder_is_not_ready(tmp_path: Path) -> None:
+def test_strict_readiness_wants_every_bundle_in_the_folder(tmp_path: Path) -> None:
+    write_random_bundle(tmp_path / "good.onnx")
+    (tmp_path / "bad.onnx").write_bytes(b"not a model")
+    with serving(tmp_path, strict_readiness=True) as server:
+        ready = httpx.get(f"{server.http}/v2/health/ready")
+        assert (ready.status_code, ready.json()["ready"]) == (503, False)
+        (tmp_path / "bad.onnx").unlink()
+        server.call(server.state.models.reload())
+        assert httpx.get(f"{server.http}/v2/health/ready").status_code == 200
+
+
+def test_a_bad_file_and_a_reload_leave_a_ready_server_in_rotation(tmp_path: Path) -> None:
+    write_random_bundle(tmp_path / "good.onnx")
+    with serving(tmp_path) as server, httpx.Client(base_url=server.http) as http:
+        (tmp_path / "new.onnx").write_bytes(b"not a model")
+        (tmp_path / "good.onnx").write_bytes(b"nor is this")
+        server.call(server.state.models.reload())
+        assert http.get("/v2/health/ready").status_code == 200
+        assert http.get("/v1/models/good").status_code == 200
+        assert "skiprnn_models_failed 2.0" in http.get("/metrics").text
+        index = http.post("/v2/repository/index").json()
+    reasons = {entry["name"]: (entry["state"], entry["reason"]) for entry in index}
+    assert reasons["good"][0] == "READY"
+    assert "good.onnx: not an ONNX file" in reasons["good"][1]
+    assert reasons["new"][0] == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize("found", ["nothing", "notes.txt"])
+def test_an_empty_folder_is_not_ready_and_says_what_belongs_there(tmp_path: Path, found: str) -> None:
+    if found != "nothing":
+        (tmp_path / found).touch()
     with serving(tmp_path) as server:
-        assert httpx.get(f"{server.http}/v2/health/ready").status_code == 503
+        ready = httpx.get(f"{server.http}/v2/health/ready")
+    assert ready.status_code == 503
+    assert "NAME.onnx, NAME/VERSION.onnx or NAME/VERSION/model.onnx" in ready.json()["nothing_served"]
+    assert found in ready.json()["nothing_served"]
+
+
+def test_names_of_any_bytes_leave_every_answer_readable(tmp_path: Path) -> None:
+    write_random_bundle(tmp_path / "good.onnx")
+    for name in (b"\xff\xfe.onnx", b"a\x1b[31m\nERROR forged.onnx", b"x\xff/1.onnx"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        path.parent.mkdir(exist_ok=True)
+        write_random_bundle(path)
+    with serving(tmp_path) as server, httpx.Client(base_url=server.http) as http:
+        ready, listed = http.get("/v2/health/ready"), http.get("/v1/models")
+        index = http.post("/v2/repository/index")
+    assert [answer.status_code for answer in (ready, listed, index)] == [200, 200, 200]
+    assert len(ready.json()["failed"]) == len(listed.json()["failed"]) == 3
+    assert r"\udcff\udcfe" in {entry["name"] for entry in index.json()}
+
+
+def test_strangers_learn_that_a_model_failed_and_admins_why(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "bad.onnx").write_bytes(b"not a model")
+    key = api_keys.add(tmp_path / "keys.json", "alice", ("admin",)).text
+    with (
+        serving(tmp_path / "models", api_keys_file=tmp_path / "keys.json") as server,
+        httpx.Client(base_url=server.http) as http,
+    ):
+        for path in ("/v2/health/ready", "/v1/models"):
+            stranger, admin = http.get(path), http.get(path, headers={"Authorization": f"Bearer {key}"})
+            assert "not an ONNX file" not in stranger.text
+            assert "not an ONNX file" in admin.text
 
 
 def test_models_are_listed_with_their_facts(http: httpx.Client, bundle: Bundle) -> None:

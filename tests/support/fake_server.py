@@ -73,7 +73,8 @@ class FakeStream:
             case None:
                 self.reply(message)
             case "end":
-                self.say(type="closed", samples=self.next, updates=self.next // self.every)
+                for type in ("ended", "closed"):  # the old word, for older clients
+                    self.say(type=type, samples=self.next, updates=self.next // self.every)
                 self.socket.close(1000)
             case "reset":
                 self.next = self.wake = 0
@@ -124,7 +125,7 @@ def fake_server(
         script: what it does with a connection once ready is said.
         every: the network reads the samples 0, every, 2·every, …
         ready: the first message, to say something else; `facts` change fields of the usual one.
-        refuse: answers the handshake before the upgrade.
+        reject: answers the handshake before the upgrade.
     """
     streams: list[FakeStream] = []
 

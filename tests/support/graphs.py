@@ -33,6 +33,23 @@ def fails_on_large_samples(model: onnx.ModelProto) -> onnx.ModelProto:
     )
 
 
+def grows_in_the_middle(model: onnx.ModelProto, size: int) -> onnx.ModelProto:
+    """Between x and y stand size × size numbers a row, of 2 · size in the file."""
+    column = np.ones((size, 1), np.float32)
+    lists = {"minus_one": np.array([-1]), "last_two": np.array([1, 2]), "columns": np.array([1])}
+    for name, values in (lists | {"column": column, "row": column.T.copy()}).items():
+        model.graph.initializer.append(numpy_helper.from_array(values, name))
+    return _add_to_y(
+        model,
+        helper.make_node("ReduceSum", ["x", "columns"], ["sums"], keepdims=1),
+        helper.make_node("Unsqueeze", ["sums", "minus_one"], ["deep"]),
+        helper.make_node("Add", ["deep", "column"], ["tall"]),
+        helper.make_node("Mul", ["tall", "row"], ["large"]),
+        helper.make_node("ReduceMean", ["large", "last_two"], ["mean"], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "columns"], ["added"]),
+    )
+
+
 def _add_to_y(
     model: onnx.ModelProto,
     *nodes: onnx.NodeProto,

@@ -122,7 +122,7 @@ class ModelServer:
         assert self.now is not None
         if kind == "end":
             self.ended, self.now, self.stored = True, None, None
-            self._say(type="closed", samples=0, updates=0)
+            self._say(type="ended", samples=0, updates=0)
         elif kind == "reset":
             self.now = Place(sequence=self.now.sequence + 1)
 

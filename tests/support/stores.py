@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from redis.asyncio import Redis
 
-from skiprnn_service.engine.stream import Snapshot, Update
+from skiprnn_service.engine.stream import Position, Snapshot, Update
 from skiprnn_service.stores.base import Store
 from skiprnn_service.stores.memory import MemoryStore
 from skiprnn_service.stores.redis import RedisStore
@@ -22,17 +22,23 @@ SNAPSHOT = Snapshot(
     bundle_sha256="ab" * 32,
     stream_id="sensor-7",
     threshold=0.5,
-    next=100,
-    skip_remaining=4,
-    samples=1_100,
-    updates=90,
+    position=Position(
+        next=100,
+        skip_remaining=4,
+        samples=1_100,
+        updates=90,
+        sequence=3,
+        recent=(Update(80, b"old!"), Update(99, b"new!")),
+        recent_from=60,
+    ),
     state=b"\x00\x01" * 64,
-    last_y=None,
     principal="alice",
-    sequence=3,
-    recent=(Update(80, b"old!"), Update(99, b"new!")),
-    recent_from=60,
 )
+
+
+def at(snapshot: Snapshot, **position: Any) -> Snapshot:
+    """The same stream at another position."""
+    return snapshot._replace(position=snapshot.position._replace(**position))
 
 
 class Clock:

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from skiprnn_service.engine.stream import Reply, Update
-from skiprnn_service.errors import SkipRnnServiceError
+from skiprnn_service.errors import SkipRnnServiceError, StoreError
 from skiprnn_service.models.repository import ModelRepository
 from skiprnn_service.stats import ServiceStats
 from skiprnn_service.streams.manager import StreamManager
@@ -154,6 +154,17 @@ class _LocalSession:
         return self._session.saved
 
 
+class _Down:
+    """A store that does not answer."""
+
+    durable = shared = True
+
+    async def claim(self, *_: object) -> Any:
+        raise StoreError("down on purpose")
+
+    save = delete = claim
+
+
 class LocalWorld:
     """Streams of this process, whose store survives it, and whose time can be moved.
 
@@ -184,11 +195,14 @@ class LocalWorld:
 
     def flush(self) -> None:
         self.run(self.streams.flush())
-        assert self.streams.store_problem is None
 
     def reload(self) -> None:
         self._write(self._folder, self.version + 1)
         self.run(self._models.reload())
+
+    def outage(self, *, down: bool) -> None:
+        """The store does not answer, until it is back or the process is gone."""
+        self.streams.store = _Down() if down else self._case.store  # type: ignore[assignment]
 
     def crash(self) -> None:
         """The process is gone, and another one begins with the same store: nothing is written on the way."""
@@ -254,7 +268,7 @@ class _RemoteSession:
 
     def end(self) -> None:
         self._say(type="end")
-        assert self._hear()["type"] == "closed"
+        assert [self._hear()["type"] for _ in range(2)] == ["ended", "closed"]
         assert self.close_code() == 1000
         self._world.server.call(self._gone())
 

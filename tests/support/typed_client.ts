@@ -20,7 +20,7 @@ async function* samples(): AsyncGenerator<number[] | typeof NEW_SEQUENCE> {
 
 export async function all(): Promise<Update[]> {
   const updates: Update[] = [];
-  for await (const update of stream([url], samples(), { streamId: "a", resume: { whenFull: "drop" }, chunk: 4 })) {
+  for await (const update of stream([url], samples(), { streamId: "a", retry: { whenFull: "drop" }, chunk: 4 })) {
     const label: string | null = update.label;
     const most: number = Math.max(...update.y);
     updates.push(label === null || most < 0 ? { ...update, label: "none" } : update);

@@ -16,8 +16,8 @@ def curve(values: Sequence[float], rows: int) -> list[str]:
         rows: lines of text.
     """
     low, high = min(values), max(values)
-    scale = (4 * rows - 1) / (high - low) if high > low else 0.0
-    heights = [round((value - low) * scale) for value in values]
+    top, span = 4 * rows - 1, (high - low) or 1.0
+    heights = [round((value - low) / span * top) for value in values]  # top / span may be infinite
     cells = [[_BLANK] * ((len(values) + 1) // 2) for _ in range(rows)]
     for index, height in enumerate(heights):
         for dot in _span(heights[index - 1] if index else height, height):

@@ -122,7 +122,7 @@ def stream(
     options = {"stream_id": stream_id, "threshold": threshold, "api_key": api_key, "end": not park}
     try:
         check_readable(source)
-        run.pump(_url(model), retry_timeout_seconds=retry_timeout, **options)
+        run.pump(url_of(model), retry_timeout_seconds=retry_timeout, **options)
     except KeyboardInterrupt:
         fail(run.interrupted(), code=INTERRUPTED)
     except ClientError as error:
@@ -131,6 +131,7 @@ def stream(
         fail(error)
 
 
-def _url(model: str) -> str:
+def url_of(model: str) -> str:
+    """A name is a model of this machine; a URL stays as it is."""
     is_name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", model)
     return f"{HERE}/v1/models/{model}/stream" if is_name else model

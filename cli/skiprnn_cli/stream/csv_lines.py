@@ -50,7 +50,7 @@ def read_samples(
 
 def _rows(lines: Iterable[str], source: str) -> Iterator[tuple[str, list[str]]]:
     """Where a line is, and its cells."""
-    reader = csv.reader(lines)
+    reader = csv.reader(line.removeprefix("\ufeff") for line in lines)  # a pipe may begin with a mark
     try:
         for cells in reader:
             if cells:

@@ -53,10 +53,10 @@ class Run:
 
     def pump(self, url: str, *, retry_timeout_seconds: float, **options: Any) -> None:
         """Stream until the source ends. `options` are those of `stream_sync`; its errors are raised."""
-        from skiprnn_client import Resume, stream_sync
+        from skiprnn_client import RetryPolicy, stream_sync
 
-        resume = Resume(give_up_seconds=retry_timeout_seconds) if retry_timeout_seconds else None
-        options |= {"wake": self._wake, "resume": resume, "on_ready": self._on_ready}
+        retry = RetryPolicy(retry_timeout_seconds=retry_timeout_seconds) if retry_timeout_seconds else None
+        options |= {"wake": self._wake, "retry": retry, "on_ready": self._on_ready}
         with (
             _client_log(self._notice),
             ExitStack() as self._shown,

@@ -12,7 +12,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from skiprnn.channels import Feature
-from skiprnn.data.file_kind import file_kind, not_utf8
+from skiprnn.data.file_kind import COMMENT, file_kind, not_utf8
 from skiprnn_cli.stream.csv_lines import Notice, read_samples
 
 _FRAMES = 1024  # of a WAV file, read at once
@@ -86,7 +86,7 @@ def _format_of(name: str) -> Format:
 
 def _text(lines: Iterable[str], path: Path) -> Iterator[str]:
     """The lines of a file that is text; else SourceError says what it is. Nothing is read of a pipe in advance."""
-    if path.is_file() and (kind := file_kind(path)) != "text":
+    if path.is_file() and (kind := file_kind(path)) not in ("text", COMMENT):
         raise SourceError(f"{path}: expected CSV in UTF-8, found {kind}")
     try:
         yield from lines

@@ -13,8 +13,9 @@ export async function connect(url, options = {}) {
 export class Connection {
   #socket;
   #encoding;
-  #questions = []; // {resolve, reject}, in the order of sending
+  #questions = []; // {kind, resolve, reject}, in the order of sending
   #over = null;
+  #ended = false;
   goingAway = null;
 
   constructor(socket, options) {
@@ -25,16 +26,16 @@ export class Connection {
     this.#read();
   }
 
-  /** Index of the next sample that is worth sending, or even fetching. */
+  /** Index of the next sample that must be sent: the network skips those before it. */
   get nextNeeded() {
     return Math.max(this.next, this.wake);
   }
 
-  /** Of the next n samples, pass over those that will not be read. Returns how many that are. */
+  /** Of the next n samples, leave out those that the network skips. Returns how many that are. */
   leaveOut(n) {
-    const needless = Math.min(Math.max(this.wake - this.next, 0), n);
-    this.next += needless;
-    return needless;
+    const skipped = Math.min(Math.max(this.wake - this.next, 0), n);
+    this.next += skipped;
+    return skipped;
   }
 
   /** Send samples; resolves to the reply. Several may be on their way: they are answered in order. */
@@ -43,7 +44,7 @@ export class Connection {
     const samples = asSamples(x, features, t);
     checkFinite(samples, features, t);
     this.next = t + samples.length / features;
-    return this.#ask(encodeSamples(t, samples, features, this.#encoding));
+    return this.#ask("reply", encodeSamples(t, samples, features, this.#encoding));
   }
 
   /** Start a new sequence, once everything sent so far is answered. */
@@ -59,19 +60,19 @@ export class Connection {
     this.#socket.send(KEEPALIVE);
   }
 
-  /** End the stream: the server forgets it. Resolves to its totals. */
+  /** End the stream: the server deletes it. Resolves to its totals. */
   end() {
-    return this.#ask(END);
+    return this.#ask("ended", END);
   }
 
-  /** Leave. A stream that was not ended is parked, and resumed by its stream id. */
+  /** Close the connection. The server parks a stream that was not ended; its stream id resumes it. */
   close() {
     this.#socket.close();
   }
 
-  #ask(message) {
+  #ask(kind, message) {
     if (this.#over) return Promise.reject(this.#over);
-    const question = {};
+    const question = { kind };
     question.answer = new Promise((resolve, reject) => Object.assign(question, { resolve, reject }));
     this.#questions.push(question);
     this.#socket.send(message);
@@ -93,8 +94,16 @@ export class Connection {
     if (answer.kind === "saved" && (answer.sequence ?? this.sequence) === this.sequence) this.saved = answer.saved;
     if (answer.kind === "error" && answer.error.fatal) throw answer.error;
     if (!["reply", "ended", "error"].includes(answer.kind)) return;
-    const question = this.#questions.shift();
+    if (answer.kind === "ended") {
+      if (this.#ended) return; // servers say `ended`, and then `closed` for older clients
+      this.#ended = true;
+    }
+    const [question] = this.#questions;
     if (!question) throw new ProtocolError(`an answer to nothing: ${answer.kind}`);
+    if (![question.kind, "error"].includes(answer.kind)) {
+      throw new ProtocolError(`expected '${question.kind}', got '${answer.kind}'`);
+    }
+    this.#questions.shift();
     if (answer.kind === "error") {
       this.next = answer.error.next ?? this.next;
       question.reject(answer.error);

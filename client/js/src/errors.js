@@ -2,13 +2,13 @@
  * What can go wrong, in one tree.
  *
  * ClientError
- * ├── SampleError     yours: a sample of the wrong length, or not finite; nothing was sent
- * ├── Unreachable     no server let us in (a browser does not tell a page why: no server, or a refusal)
- * ├── ServerError     the server could not take a message; the stream stands where it stood
- * ├── StreamClosed    the connection ended before the stream did
- * ├── StreamLost      the server does not know the stream any more, and what is kept here does not reach back far enough
- * ├── Unsaved         too much is kept that the server has not saved (whenFull: "raise")
- * └── ProtocolError   what came is not what docs/reference/protocol.md promises
+ * ├── SampleError        the caller's: a sample of the wrong length, or not finite; nothing was sent
+ * ├── ConnectionFailed   no connection was opened (a browser does not tell a page why: no server, or a rejection)
+ * ├── ServerError        the server could not process a message; the stream is where it was before the message
+ * ├── StreamClosed       the connection ended before the stream did
+ * ├── StreamLost         the server no longer has the stream, and the client's buffer does not reach back far enough
+ * ├── BufferFullError    the buffer of samples that the server has not saved is full (whenFull: "raise")
+ * └── ProtocolError      a message that docs/reference/protocol.md does not allow
  */
 export class ClientError extends Error {
   constructor(message) {
@@ -18,8 +18,8 @@ export class ClientError extends Error {
 }
 
 export class SampleError extends ClientError {}
-export class Unreachable extends ClientError {}
-export class Unsaved extends ClientError {}
+export class ConnectionFailed extends ClientError {}
+export class BufferFullError extends ClientError {}
 export class ProtocolError extends ClientError {}
 
 export class ServerError extends ClientError {
@@ -29,7 +29,7 @@ export class ServerError extends ClientError {
   }
 }
 
-// Going away, lost without a close frame, internal error, restart, try later, idle, replies not read.
+// Going away, lost without a close frame, internal error, restart, try again later, idle, client reads too slowly.
 const RESUMABLE = new Set([1001, 1006, 1011, 1012, 1013, 4408, 4410]);
 
 export class StreamClosed extends ClientError {

@@ -40,7 +40,8 @@ export function decodeAnswer(data, ready) {
       return jsonReply(said, ready, data);
     case "saved":
       return { kind: "saved", saved: said.saved, sequence: said.sequence };
-    case "closed":
+    case "ended":
+    case "closed": // servers of the release before
       return { kind: "ended", samples: said.samples, updates: said.updates };
     case "go_away":
       return { kind: "going", timeLeftMs: said.time_left_ms };

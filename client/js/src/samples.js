@@ -1,11 +1,11 @@
-/** What a caller has → what goes on the wire: Float32Array [n·F], in messages of the wanted size. */
+/** What a caller gives → what is sent: Float32Array [n·F], in messages of the right size. */
 
 import { SampleError } from "./errors.js";
 
-const JSON_NUMBER_BYTES = 27; // -1.2345678901234567e-38 and what separates it from the next
+const JSON_NUMBER_BYTES = 27; // -1.2345678901234567e-38 and a separator
 const FRAME_BYTES = 64; // index and brackets
 
-/** What a source yields besides samples: what follows is another sequence, its first sample is 0 again. */
+/** What a source yields between samples: another sequence starts here, its first sample has index 0. */
 export const NEW_SEQUENCE = Symbol("skiprnn.NEW_SEQUENCE");
 
 /** One sample (F numbers), several in a row (n·F numbers) or a list of samples, as a new Float32Array. */
@@ -43,7 +43,7 @@ export class Blocks {
   #t;
   #chunk;
   #limit;
-  #kept = new Float32Array();
+  #rest = new Float32Array();
 
   constructor(ready, { encoding, chunk, t }) {
     if (chunk !== null && !(chunk >= 1)) throw new RangeError(`chunk: expected at least 1, got ${chunk}`);
@@ -63,16 +63,16 @@ export class Blocks {
     let samples = asSamples(x, this.#features, this.#t);
     this.#t += samples.length / this.#features;
     if (this.#chunk === null) return this.#cut(samples);
-    samples = joined(this.#kept, samples);
+    samples = joined(this.#rest, samples);
     const whole = samples.length - (samples.length % this.#limit);
-    this.#kept = samples.subarray(whole);
+    this.#rest = samples.subarray(whole);
     return this.#cut(samples.subarray(0, whole));
   }
 
-  /** What is left when the sequence has ended. */
+  /** The last message, once the sequence has ended. */
   rest() {
-    const rest = this.#cut(this.#kept);
-    this.#kept = new Float32Array();
+    const rest = this.#cut(this.#rest);
+    this.#rest = new Float32Array();
     return rest;
   }
 

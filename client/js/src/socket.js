@@ -1,6 +1,6 @@
 /** A websocket as a queue: what came is waited for, and a close is thrown by whoever waits. */
 
-import { StreamClosed, Unreachable } from "./errors.js";
+import { StreamClosed, ConnectionFailed } from "./errors.js";
 import { decodeReady } from "./messages.js";
 
 const OPEN_TIMEOUT_MS = 10_000;
@@ -30,7 +30,7 @@ export class Socket {
   #closed = null;
   #wake = () => {};
 
-  /** Resolves when the server has said `ready`; the socket then has it as `ready`. */
+  /** Resolves once `ready` has come; the socket then has it as `ready`. */
   static async open(url, options) {
     const encoding = options.encoding ?? "f32";
     if (!["f32", "json"].includes(encoding)) {
@@ -48,7 +48,7 @@ export class Socket {
     } catch (error) {
       socket.close();
       if (!(error instanceof StreamClosed) || error.code !== 1006) throw error;
-      throw new Unreachable(`${url}: no server there, or it refused; its log says why`);
+      throw new ConnectionFailed(`${url}: no server there, or it rejected the connection; its log says why`);
     } finally {
       clearTimeout(timer);
     }
@@ -82,7 +82,7 @@ export class Socket {
   /** Does not wait for the other side: a dead one would not answer for minutes. */
   close() {
     this.#socket.close();
-    this.#close(new StreamClosed(1006, "left"));
+    this.#close(new StreamClosed(1006, "by the client"));
   }
 
   #close(error) {

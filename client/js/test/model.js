@@ -99,7 +99,7 @@ export class ModelServer {
   #end() {
     this.ended = true;
     this.now = this.stored = null;
-    this.#say({ type: "closed", samples: 0, updates: 0 });
+    this.#say({ type: "ended", samples: 0, updates: 0 });
   }
 
   #say(fields) {

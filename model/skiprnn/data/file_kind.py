@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+COMMENT = "a comment before the header"  # or a header that begins with a mark
+
 _HEAD = 4096  # bytes
 _MAGIC = {
     b"\x1f\x8b": "gzip",
@@ -12,7 +14,7 @@ _MAGIC = {
     b"RIFF": "a RIFF file, such as WAV",
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
-    b"#": "a comment before the header",
+    b"#": COMMENT,
 }
 
 
@@ -39,4 +41,6 @@ def bytes_kind(head: bytes) -> str:
 def not_utf8(path: Path, error: UnicodeDecodeError) -> str:
     """What a file is that could not be decoded."""
     kind = file_kind(path)
-    return kind if kind != "text" else f"text in another encoding (byte 0x{error.object[error.start]:02x})"
+    if kind not in ("text", COMMENT):
+        return kind
+    return f"text in another encoding (byte 0x{error.object[error.start]:02x})"

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import warnings
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skiprnn.channels import Feature, feature_of, match
-from skiprnn.data.file_kind import file_kind, not_utf8
+from skiprnn.channels import Feature, feature_of, match, without_mark
+from skiprnn.data.file_kind import COMMENT, file_kind, not_utf8
 from skiprnn.data.spelling import text_of
 from skiprnn.numerals import looks_like_a_number, parse_number
 
@@ -68,15 +69,23 @@ class TableFile:
         Raises:
             ValueError: it has another unit, or there are two.
         """
-        found = self._match([feature])
+        found = self._match(self._alike.get(feature.name, []), [feature])
         return None if found is None else found[0]
 
-    def _match(self, features: Sequence[Feature]) -> list[str] | None:
+    @functools.cached_property
+    def _alike(self) -> dict[str, list[str]]:
+        """Name of a channel → the columns of that name, in whatever unit."""
+        alike: dict[str, list[str]] = {}
+        for name in self.names:
+            alike.setdefault(feature_of(name).name, []).append(name)
+        return alike
+
+    def _match(self, names: Sequence[str], features: Sequence[Feature]) -> list[str] | None:
         try:
-            found = match(self.names, features)
+            found = match(names, features)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
-        return None if found is None else [self.names[index] for index in found]
+        return None if found is None else [names[index] for index in found]
 
     def samples(self, features: Sequence[Feature]) -> NDArray[np.float32]:
         """x [T, F], columns in the order of the features.
@@ -84,7 +93,7 @@ class TableFile:
         Raises:
             ValueError: a feature is missing, or a cell is no finite number; the message has its row and column.
         """
-        names = self._match(features)
+        names = self._match(self.names, features)
         if names is None:
             raise self.lacks([str(feature) for feature in features])
         return np.stack([self._numbers(name) for name in names], axis=1)
@@ -124,11 +133,15 @@ class TableFile:
 
     def lacks(self, names: Sequence[str]) -> ValueError:
         """An error: columns are missing."""
-        header = "; is there a first line of names?" if any(map(looks_like_a_number, self.names)) else ""
+        no_header = any(map(looks_like_a_number, self.names)) or file_kind(self.path) == COMMENT
+        header = f"; expected names in the first line, found {self._first_line()}" if no_header else ""
         return ValueError(
             f"{self.path}: expected the columns {list(names)}, found none named "
             f"{[name for name in names if name not in self.names]} among {self.names}{header}"
         )
+
+    def _first_line(self) -> str:
+        return COMMENT if file_kind(self.path) == COMMENT else "numbers"
 
     def odd_cell(self, name: str) -> ValueError:
         """An error: a cell of a column of numbers is none."""
@@ -155,7 +168,10 @@ def read_table_file(path: Path, texts: Collection[str]) -> TableFile:
         ValueError: no such table, a column's name twice, or fewer than two rows; the message says what it is.
     """
     frame = _read_csv(path, texts) if path.suffix.lower() == ".csv" else _read_parquet(path)
-    frame.columns = [str(name).strip() for name in frame.columns]
+    frame.columns = [
+        name if column else without_mark(name)
+        for column, name in enumerate(str(name).strip() for name in frame.columns)
+    ]
     counts = Counter(map(str, map(feature_of, frame.columns)))
     if twice := [name for name, count in counts.items() if count > 1]:
         raise ValueError(f"{path}: expected a name for each column, got {twice} more than once")
@@ -170,7 +186,7 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
     """Only an empty cell is missing."""
     import pandas as pd
 
-    if (kind := file_kind(path)) != "text":
+    if (kind := file_kind(path)) not in ("text", COMMENT):
         raise ValueError(f"{path}: expected CSV in UTF-8, found {kind}")
     try:
         header = _header(path)
@@ -178,7 +194,7 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
             warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than names
             frame = pd.read_csv(
                 path,
-                dtype={name: str for name in header if name.strip() in texts},
+                dtype={name: str for name in header if {name.strip(), without_mark(name)} & set(texts)},
                 keep_default_na=False,
                 na_values=[""],
                 index_col=False,
@@ -189,7 +205,7 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected CSV in UTF-8, found {not_utf8(path, error)}") from None
     except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
-        raise ValueError(f"{path}: expected CSV: {error}") from None
+        raise ValueError(f"{path}: expected CSV, found {kind}: {error}") from None
     return frame.set_axis(named, axis=1)
 
 

@@ -1,8 +1,8 @@
 """The states of all live streams of a model: rows of one memory, where update steps run.
 
 A row that holds the state of an answered message is not written again: the first update of the next message writes to
-a row of its own, the later ones to that. So a message that fails leaves nothing to undo, a snapshot may be taken at any
-time, and rows change hands when a message is done. Rows used last are handed out first, while the caches hold them.
+a new row, the later ones to the same. So a message that fails leaves nothing to undo, a snapshot may be taken at any
+time, and a stream changes its row when a message is done. Rows used last are handed out first, while they are cached.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skiprnn_service.engine.onnx_runtime import Memory
 
 INITIAL = 0  # the row of the state that every sequence begins with
-SCRATCH = 1  # the row for what nobody wants
+SCRATCH = 1  # the row for results that are not used
 FIRST = 2  # the first that is handed out
 
 
@@ -37,7 +37,7 @@ class Arena:
         return self._untouched - FIRST - len(self._free)
 
     def acquire(self) -> int:
-        """A row to write to. IndexError when all are in use: whoever made the arena knows how many are needed."""
+        """A row to write to. IndexError when all are in use: the arena was made too small."""
         if self._free:
             return self._free.pop()
         if self._untouched == self.size:

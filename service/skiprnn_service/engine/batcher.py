@@ -1,7 +1,7 @@
 """The due samples of all streams of a model go through the update step together.
 
 A batch is one due sample of each stream, oldest first, at most `max_batch` of them. It leaves at the end of a turn of
-the event loop, or of two where the last one held several: another look at the sockets costs less than another step.
+the event loop, or of two if the last batch held several: polling the sockets again costs less than another step.
 
     add → _flush: _gather, _place, step, _settle → answer, or due again
 
@@ -29,8 +29,8 @@ from skiprnn_service.stats import EngineStats
 
 Answer = tuple[Slot, Reply | SkipRnnServiceError]
 
-# Seconds that a due sample waits for the loop's turn to end. Where thousands of sockets are ready at once, libuv reads
-# tens of thousands of messages before it ends.
+# Seconds that a due sample waits for the loop's turn to end. With thousands of sockets ready at once, libuv reads tens
+# of thousands of messages in one turn.
 _PATIENCE = 0.005
 
 _log = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ class Batcher:
     All but a long step happens on the event loop's thread.
 
     Args:
-        session: the update step, and the arena with the streams' states.
+        runner: the update step, and the arena with the streams' states.
         table: of the model's own threshold.
         stats: where batches are counted.
-        finish: commits a message that has been read to its end; calls nobody.
+        finish: commits a message whose updates are done; has no side effects on other streams.
         answer: gives a message its answer; may call the batcher.
         inline_step_below_us: a batch predicted to take less runs on the loop: there a hop to the thread costs more.
     """
@@ -68,13 +68,13 @@ class Batcher:
         self._due: list[Slot] = []  # in order of becoming due
         self._running: list[Slot] = []  # the batch in the update step
         self._started = 0.0  # perf_counter of that batch
-        self._left_behind: list[int] = []  # rows that it writes to for streams that closed
+        self._left_behind: list[int] = []  # rows that it writes for streams that closed
         self._busy = False  # a flush is scheduled or a batch is running
         self._scheduled = False  # the former
         self._crowded = False  # the latest batch held several streams
 
     def add(self, stream: Slot, offset: int) -> None:
-        """The sample at `offset` of the stream's message must be read."""
+        """The sample at `offset` of the stream's message is an update."""
         stream.offset, stream.due_at = offset, perf_counter()
         self._due.append(stream)
         if not self._busy:
@@ -92,13 +92,13 @@ class Batcher:
             self.drop(stream)
 
     def drop(self, stream: Slot) -> None:
-        """A message failed: what it read has not happened."""
+        """A message failed: its updates are undone."""
         if stream.ahead is not None:
             self._arena.release(stream.ahead)
             stream.ahead = None
 
     def close(self) -> None:
-        """Let go of the worker thread, after the batch that it runs."""
+        """Stop the worker thread, after the batch that it runs."""
         self._worker.shutdown()
 
     def _schedule(self, *, turns: int = 1) -> None:
@@ -131,7 +131,7 @@ class Batcher:
             self._worker.submit(self._work, n, asyncio.get_running_loop())
 
     def _gather(self, batch: list[Slot]) -> list[Slot]:
-        """Put each stream's due sample into the session. Returns those whose sample is finite."""
+        """Put each stream's due sample into the runner. Returns the streams whose sample is finite."""
         size, n = self._sample_bytes, len(batch)
         samples = [
             stream.payload[(begin := stream.start + stream.offset * size) : begin + size]  # type: ignore[index]
@@ -140,10 +140,10 @@ class Batcher:
         self._runner.x_bytes[: n * size] = b"".join(samples)
         if np.isfinite(self._runner.x[:n]).all():
             return batch
-        return self._gather(self._refuse_non_finite(batch))
+        return self._gather(self._reject_non_finite(batch))
 
     def _place(self, batch: list[Slot]) -> None:
-        """Tell the session which rows to read and to write: a message that reads on stays in the row it is ahead in."""
+        """Set the rows to read and to write: the later updates of a message stay in the row of its first."""
         source, target = [], []
         for stream in batch:
             row = stream.ahead
@@ -153,7 +153,7 @@ class Batcher:
             target.append(row)
         self._runner.source[: len(batch)], self._runner.target[: len(batch)] = source, target
 
-    def _refuse_non_finite(self, batch: list[Slot]) -> list[Slot]:
+    def _reject_non_finite(self, batch: list[Slot]) -> list[Slot]:
         samples = self._runner.x[: len(batch)].copy()
         good = []
         for stream, sample in zip(batch, samples, strict=True):
@@ -216,7 +216,7 @@ class Batcher:
         return answers
 
     def _set_apart_unstable(self, batch: list[Slot]) -> tuple[list[Slot], list[Answer]]:
-        """Finite samples can be large enough to make NaN of a state: refuse them; close the gaps they leave."""
+        """Finite samples can be large enough to make a state NaN: reject them, and close the gaps in the results."""
         runner, n = self._runner, len(batch)
         finite = np.isfinite(runner.update_prob[:n])
         if finite.all():

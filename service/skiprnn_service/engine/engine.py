@@ -1,20 +1,20 @@
 """The engine of one model: messages in, answers out, for all its streams.
 
-A message is consumed by arithmetic (`stream.py`) up to the sample that must be read; then its stream is due, and the
-batcher (`batcher.py`) steps it together with others:
+A message is consumed by arithmetic (`stream.py`) up to its first update; then its stream is due, and the batcher
+(`batcher.py`) steps it together with others:
 
-    submit → _begin → nothing to read: reply at once
+    submit → _begin → no update: reply at once
                     → due: Batcher.add → … → _finish → _answer → what waits behind it
 
-A message either takes effect as a whole or not at all: what it reads goes to a row of the arena that is the stream's
-only when the message is answered (`arena.py`).
+A message takes effect as a whole or not at all: its updates go to a row of the arena that is the stream's only when
+the message is answered (`arena.py`).
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from skiprnn_service.engine.arena import INITIAL
 from skiprnn_service.engine.batcher import Batcher
 from skiprnn_service.engine.slot import Message, OnError, OnReply, Slot
 from skiprnn_service.engine.step_runner import StepRunner
-from skiprnn_service.engine.stream import Reply, Snapshot
+from skiprnn_service.engine.stream import START, Reply, Snapshot
 from skiprnn_service.errors import (
     ClientError,
     OverloadError,
@@ -36,32 +36,20 @@ from skiprnn_service.errors import (
 )
 from skiprnn_service.stats import EngineStats
 
-# Fields of a Snapshot that are arguments of a stream.
-_POSITION = (
-    "next",
-    "skip_remaining",
-    "samples",
-    "updates",
-    "last_y",
-    "principal",
-    "sequence",
-    "recent",
-    "recent_from",
-)
-
 
 class Engine:
     """Streams of one model. All methods belong to the event loop's thread and return at once.
 
     Args:
-        session: the update step; the engine is its only user (scoring takes `runner.fork()`).
-        model, version: what snapshots say.
+        runner: the update step; the engine is its only user (scoring takes `runner.fork()`).
+        model, version: in snapshots.
         capacity: live streams, at most.
         inline_step_below_us: a batch predicted to take less runs on the loop, others on a worker thread.
 
     Attributes:
         stats: counts, for metrics.
         live: streams that are open.
+        opening: streams that have room and are about to be opened.
     """
 
     def __init__(
@@ -76,7 +64,7 @@ class Engine:
         info = runner.bundle.info
         self.runner, self.model, self.version, self.capacity = runner, model, version, capacity
         self.stats = EngineStats()
-        self.live = 0
+        self.live = self.opening = 0
         self._sample_bytes = runner.x[0].nbytes
         # Two rows a stream with a message in progress, and those that the current batch writes for closed ones.
         runner.reserve(2 * capacity + runner.max_batch)
@@ -91,6 +79,24 @@ class Engine:
         )
 
     # -- what routes call
+
+    @contextmanager
+    def room(self, *, replaces: bool = False) -> Iterator[None]:
+        """Keep room for a stream that is opened in the block.
+
+        Args:
+            replaces: it takes the place of one that is live and will be closed.
+
+        Raises:
+            OverloadError: all streams are in use.
+        """
+        if self.live + self.opening - replaces >= self.capacity:
+            raise self._full()
+        self.opening += 1
+        try:
+            yield
+        finally:
+            self.opening -= 1
 
     def open(
         self,
@@ -109,35 +115,35 @@ class Engine:
                 engine. What they raise goes to the loop's exception handler.
             threshold: of the gate, in [0.5, 1]; None is the snapshot's, else the bundle's. The first use of a value
                 builds its table (50 ms): `await asyncio.to_thread(engine.check_threshold, threshold)` before.
-            principal: whose stream it is; a parked one keeps the snapshot's.
+            principal: whose stream it is; a parked one has the snapshot's.
 
         Raises:
             OverloadError: `capacity` streams are live.
             ThresholdError: threshold is out of range.
             SnapshotError: the snapshot is of another model, or of another file of it.
         """
-        info, position = self.runner.bundle.info, dict[str, Any](principal=principal)
+        own = self.runner.bundle.info.threshold
         if snapshot:
-            position = self._resumed(snapshot)
+            self._check_model(snapshot)
             threshold = snapshot.threshold if threshold is None else threshold
-        own = info.threshold if threshold is None else threshold
-        table = None if own == info.threshold else self.check_threshold(own)
-        if self.live == self.capacity:
-            raise OverloadError(f"model {self.model!r}: all {self.capacity} streams are in use")
+        threshold = own if threshold is None else threshold
+        table = None if threshold == own else self.check_threshold(threshold)
+        if self.live >= self.capacity:
+            raise self._full()
         self.live += 1
-        row = INITIAL
-        if snapshot:
-            row = self._arena.acquire()
-            self._arena.write(row, np.frombuffer(snapshot.state, "<f4"))
         return Slot(
             stream_id,
-            row=row,
-            threshold=own,
+            snapshot.position if snapshot else START,
+            row=self._row_of(snapshot) if snapshot else INITIAL,
+            threshold=threshold,
             table=table,
             on_reply=on_reply,
             on_error=on_error,
-            **position,
+            principal=snapshot.principal if snapshot else principal,
         )
+
+    def _full(self) -> OverloadError:
+        return OverloadError(f"model {self.model!r}: all {self.capacity} streams are in use")
 
     def check_threshold(self, threshold: float) -> SkipTable:
         """The table of a threshold; may be called from any thread. Raises ThresholdError."""
@@ -154,7 +160,7 @@ class Engine:
 
         Args:
             t: index of the first sample; None is the next one (`Stream.begin`).
-            payload: from byte `start` on n·F little-endian float32. Kept until the answer, not copied.
+            payload: from byte `start` on n·F little-endian float32. Held until the answer, not copied.
         """
         if stream.payload is None and not stream.waiting and stream.open:
             self._begin(stream, t, n, payload, start)
@@ -162,7 +168,7 @@ class Engine:
             self._wait(stream, "submit", (t, n, payload, start))
 
     def reject(self, stream: Slot, error: ClientError) -> None:
-        """Answer what was no message of samples, in its turn."""
+        """Answer a message that holds no samples, in its turn."""
         self._wait(stream, "reject", partial(self._reject, stream, error))
 
     def after(self, stream: Slot, action: Callable[[], None]) -> None:
@@ -195,16 +201,9 @@ class Engine:
             bundle_sha256=self.runner.bundle.sha256,
             stream_id=stream.id,
             threshold=stream.threshold,
-            next=stream.next,
-            skip_remaining=stream.skip_remaining,
-            samples=stream.samples,
-            updates=stream.updates,
+            position=stream.position,
             state=state.tobytes(),
-            last_y=stream.last_y,
             principal=stream.principal,
-            sequence=stream.sequence,
-            recent=stream.recent,
-            recent_from=stream.recent_from,
         )
 
     def detach(self, stream: Slot) -> Snapshot:
@@ -214,7 +213,7 @@ class Engine:
         return snapshot
 
     def close(self) -> None:
-        """Let go of the worker thread, after the batch that it runs. No stream may be used any more."""
+        """Stop the worker thread, after the batch that it runs. No stream may be used any more."""
         self._batcher.close()
 
     # -- one message after the other
@@ -233,8 +232,11 @@ class Engine:
     def _act(self, stream: Slot, action: Message | Callable[[], None]) -> None:
         if isinstance(action, tuple):
             self._begin(stream, *action)
-        else:
+            return
+        try:
             action()
+        except Exception as raised:
+            self._report(stream, raised)
 
     def _begin(self, stream: Slot, t: int | None, n: int, payload: bytes | memoryview, start: int) -> None:
         before = stream.next
@@ -256,7 +258,7 @@ class Engine:
             self._batcher.add(stream, offset)
 
     def _skipped(self, stream: Slot, before: int) -> None:
-        """Nothing of a message was read: count and answer it."""
+        """Count and answer a message without an update."""
         stats = self.stats
         stats.messages += 1
         stats.samples += stream.next - before
@@ -298,7 +300,7 @@ class Engine:
         asyncio.get_running_loop().call_exception_handler({"message": message, "exception": raised})
 
     def _answer(self, stream: Slot, answer: Reply | SkipRnnServiceError) -> None:
-        """A message that was due has been read to its end, or failed."""
+        """The updates of a message are done, or failed."""
         if isinstance(answer, Reply):
             stream.payload = None
             self._reply(stream, answer)
@@ -308,7 +310,7 @@ class Engine:
             self._go_on(stream)
 
     def _go_on(self, stream: Slot) -> None:
-        """Take what waits behind the message that was just answered, up to the next one that must be read."""
+        """Take what waits behind the message that was just answered, up to the next one with an update."""
         while stream.waiting and stream.payload is None:
             self._act(stream, stream.waiting.popleft())
         if not stream.waiting:
@@ -329,10 +331,13 @@ class Engine:
         self.live -= 1
         self._batcher.release(stream)
 
-    def _resumed(self, snapshot: Snapshot) -> dict[str, Any]:
-        """The stream's position in a snapshot of this model."""
+    def _row_of(self, snapshot: Snapshot) -> int:
+        row = self._arena.acquire()
+        self._arena.write(row, np.frombuffer(snapshot.state, "<f4"))
+        return row
+
+    def _check_model(self, snapshot: Snapshot) -> None:
         ours = (self.model, self.version, self.runner.bundle.sha256)
         theirs = (snapshot.model, snapshot.version, snapshot.bundle_sha256)
         if ours != theirs:
             raise SnapshotError(f"stream {snapshot.stream_id!r}: expected one of {ours}, got {theirs}")
-        return {name: getattr(snapshot, name) for name in _POSITION}

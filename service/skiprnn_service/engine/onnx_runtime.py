@@ -3,7 +3,7 @@
 States stay where steps run, in a memory of rows that the graph itself gathers from and scatters to (`step_graph.py`).
 On the CPU a run reads and writes the caller's arrays. On a GPU (and wherever it is `apart`) it has memory of its own:
 samples and row numbers are copied to it, the step runs, Δũ and outputs are copied back; states never move. Each
-prepared run keeps its addresses, so the CUDA provider can record it once as a CUDA graph and replay it, known by the
+prepared run has fixed addresses, so the CUDA provider can record it once as a CUDA graph and replay it, known by the
 number of the run.
 """
 
@@ -44,13 +44,13 @@ class Runtime:
         state_size: S.
         threads: of one step.
         providers: the one to run on; each further one is a fallback that is allowed, and logged when it is taken.
-        apart: keep memory apart from the caller's arrays also on the CPU, as a GPU must.
+        apart: use memory apart from the caller's arrays also on the CPU, as a GPU must.
 
     Attributes:
         provider: that it runs on.
 
     Raises:
-        ModelError: no such provider here, or it did not start, or ONNX Runtime refuses the graph.
+        ModelError: no such provider here, or it did not start, or ONNX Runtime rejects the graph.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class HostMemory:
 
 
 class DeviceMemory:
-    """Memory of the provider's, read and written by small graphs of their own."""
+    """Memory of the provider, read and written by small graphs of their own."""
 
     def __init__(self, runtime: Runtime, rows: int) -> None:
         self._runtime = runtime
@@ -234,7 +234,7 @@ def _open(model: bytes, threads: int, providers: Sequence[str], *, replay: bool)
         with _device:
             return onnxruntime.InferenceSession(model, _options(onnxruntime, threads), providers=with_options)
     except Exception as error:  # ONNX Runtime's exceptions have no base of their own
-        raise ModelError(f"ONNX Runtime refuses the graph: {error}") from error
+        raise ModelError(f"ONNX Runtime rejects the graph: {error}") from error
 
 
 def _on(device: str, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -257,13 +257,13 @@ def _check(provider: str, wanted: Sequence[str]) -> None:
     if provider not in wanted:
         raise ModelError(_missing(wanted, (), got=provider))
     if provider != wanted[0]:
-        _log.warning("update steps run on %s: %s is not to be had here", provider, wanted[0])
+        _log.warning("update steps run on %s: %s is not available", provider, wanted[0])
 
 
 def _missing(wanted: Sequence[str], available: Sequence[str], *, got: str = "") -> str:
-    said = f"providers: expected {' or '.join(wanted)}, " + (
-        f"which did not start (ONNX Runtime's log says why), got {got}" if got else f"got {list(available)}"
+    text = f"providers: expected {' or '.join(wanted)}, " + (
+        f"which did not start (see ONNX Runtime's log), got {got}" if got else f"got {list(available)}"
     )
     if set(wanted) & set(CUDA):
-        said += "; install skiprnn[gpu] in place of skiprnn[serve], or say device auto or cpu"
-    return said
+        text += "; install skiprnn[gpu] in place of skiprnn[serve], or set device to auto or cpu"
+    return text

@@ -1,11 +1,10 @@
-"""A stream in an engine: its position, the message in progress, and what waits behind it."""
+"""A stream in an engine: the message in progress, and what waits behind it."""
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from skiprnn_export import SkipTable
-from skiprnn_service.engine.stream import Reply, Stream
+from skiprnn_service.engine.stream import Position, Reply, Stream
 from skiprnn_service.errors import SkipRnnServiceError
 
 OnReply = Callable[[Reply], None]
@@ -16,20 +15,20 @@ Message = tuple[
 
 
 class Slot(Stream):
-    """A stream in an engine: made by `Engine.open`, handed back to its methods. Only the engine writes here, but for
+    """A stream in an engine: made by `Engine.open`, passed to its methods. Only the engine writes here, except for
     `on_skipped`.
 
     Attributes:
         principal: whose stream it is.
         open: False once it ended or was detached.
         row: of the arena, with the state after the last message that was answered.
-        ahead: the row with the state of the message in progress, once it has read; None: it has not, or there is none.
+        ahead: the row with the state within the message in progress, from its first update on; else None.
         threshold, table: of the gate; table is None where it is the engine's own.
         payload, start, offset: the message in progress (None: none), where its samples begin in bytes, and the
             sample that is due.
-        waiting: what was submitted behind it, in order: messages, and what else to do in its turn.
-        on_skipped: called in place of `on_reply` for a message of which nothing was read; such a reply is all in `next`
-            and `wake`, and most replies are. None: `on_reply` gets them too.
+        waiting: what was submitted behind it, in order: messages, and other actions.
+        on_skipped: called in place of `on_reply` for a message without an update; such a reply is all in `next` and
+            `wake`, and most replies are. None: `on_reply` gets them too.
         due_at: perf_counter when the sample became due.
     """
 
@@ -53,6 +52,7 @@ class Slot(Stream):
     def __init__(
         self,
         stream_id: str,
+        position: Position,
         *,
         row: int,
         threshold: float,
@@ -60,9 +60,8 @@ class Slot(Stream):
         on_reply: OnReply,
         on_error: OnError,
         principal: str = "",
-        **position: Any,
     ) -> None:
-        super().__init__(stream_id, **position)
+        super().__init__(stream_id, position)
         self.principal = principal
         self.row, self.threshold, self.table = row, threshold, table
         self.ahead: int | None = None
@@ -76,5 +75,5 @@ class Slot(Stream):
 
     @property
     def pending(self) -> int:
-        """Messages submitted and not yet answered: what a route looks at for flow control."""
+        """Messages and actions that are not done yet."""
         return (self.payload is not None) + len(self.waiting or ())

@@ -5,7 +5,7 @@
 Row source[i] holds the state before, row target[i] gets the one after. `next_arena` must be bound to the memory of
 `arena` itself: then nothing but the target rows is written. In memory of its own it would be a copy of all of it.
 
-A bundle holds the step alone (docs/reference/bundle.md); what is added here is the server's own.
+A bundle holds the step alone (docs/reference/bundle.md); the rest is added here.
 """
 
 from typing import TYPE_CHECKING
@@ -74,7 +74,7 @@ def writer(state_size: int) -> bytes:
 
 
 def _scatter_elements(graph: "onnx.GraphProto", state_size: int) -> None:
-    """It wants an index for every element: the row's, S times."""
+    """It takes an index for every element: the row's, S times."""
     from onnx import helper, numpy_helper
 
     graph.initializer.append(numpy_helper.from_array(np.array([1, state_size]), _SHAPE))

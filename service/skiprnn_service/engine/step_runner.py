@@ -2,14 +2,14 @@
 
     x [B, F], source [B], target [B]  →  update_prob [B] (Δũ), y [B, K]
 
-States are rows of the session's arena: row source[i] is stepped with x[i], and row target[i] gets the new state. A row
+States are rows of the runner's arena: row source[i] is stepped with x[i], and row target[i] gets the new state. A row
 may be both, but the target of one only. Fill the first n of `x`, `source` and `target`, call `run(n)`, read the first
-n of the outputs. The step runs at the next larger of about four sizes an octave: what is past n is computed for
-nothing, into a row that nobody reads.
+n of the outputs. The step runs at the next larger of about four sizes an octave: the rows past n are computed into a
+row that is not used.
 
-A row's result must not depend on the batch it is in: streams are batched as they happen to come. ONNX Runtime keeps
-that promise on the CPU as long as it prepacks the weights, but nobody guarantees it, so `self_test` looks. Where it
-fails every batch is run at one size, padded; `batching` says which it is.
+A row's result must not depend on its batch: streams are batched as they arrive. On ONNX Runtime's CPU provider this
+holds as long as it prepacks the weights, but it is not guaranteed, so `self_test` checks it. Where the test fails,
+every batch is run at one size, padded; `batching` is then "padded" or "inexact".
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from skiprnn_service.engine.onnx_runtime import CPU, Arrays, Run, Runtime
 from skiprnn_service.engine.step_graph import SOURCE, TARGET, UPDATE_PROB, X, Y
 from skiprnn_service.errors import InferenceError
 
-_PADDED_BATCH = 32  # a lone stream pays for all of it, so not max_batch
+_PADDED_BATCH = 32  # a lone stream costs all of it, so not max_batch
 _PROBES = 32  # rows that the self-test computes one by one, to compare with
 _RISE = 0.02  # how much of a slower run enters the estimate; a faster one enters whole
 
@@ -37,8 +37,8 @@ class StepRunner:
         threads: of one step; two pay only from H = 256, B = 64 on.
         providers: of ONNX Runtime: one, then those that may stand in for it (`runtime.py`).
         max_batch: rows, at most.
-        shares: a session of the same bundle whose weights to use; for `fork`.
-        apart: keep the step's memory apart, as on a GPU; for tests.
+        shares: a runner of the same bundle whose weights to use; for `fork`.
+        apart: use memory apart for the step, as on a GPU; for tests.
 
     Attributes:
         x: samples, float32 [max_batch, F], and `x_bytes`, their memory.
@@ -49,7 +49,7 @@ class StepRunner:
         batching: "exact", or "padded" (run at one size, exact there), or "inexact" (nothing helped).
 
     Raises:
-        ModelError: a provider is missing or did not start, or ONNX Runtime refuses the graph.
+        ModelError: a provider is missing or did not start, or ONNX Runtime rejects the graph.
     """
 
     def __init__(
@@ -121,8 +121,8 @@ class StepRunner:
     def self_test(self) -> bool:
         """Is a row's result the same, bit for bit, alone and at every place of every batch size?
 
-        Before anything else uses the arena. If not, from now on all batches are run at one size, and `batching` says
-        whether that helped.
+        Before anything else uses the arena. If not, from now on all batches are run at one size, and `batching` is
+        "padded" if that helped.
         """
         generator = np.random.default_rng(0)
         probes = min(_PROBES, self.max_batch)

@@ -1,8 +1,8 @@
-"""One stream: where it stands, and what of a message must be read. Sans-IO: arithmetic, no clock, no arrays.
+"""One stream: its position, and which samples of a message are updates. Sans-IO: arithmetic, no clock, no arrays.
 
-A stream is two indices. `next` is that of the first sample not yet consumed, `wake` that of the next sample the
-network will read (`skiprnn_export.gate`); next <= wake. Every sample before `wake` is consumed by arithmetic: nobody
-looks at its bytes. A message of n samples is begun, read where it must be, and finished:
+A stream is two indices. `next` is that of the first sample not yet consumed, `wake` that of the next update
+(`skiprnn_export.gate`); next <= wake. Every sample before `wake` is skipped: consumed by arithmetic, without decoding
+its bytes. A message of n samples is begun, updated from where the gate says so, and finished:
 
     event      idle          due           done
     skip       idle
@@ -12,10 +12,10 @@ looks at its bytes. A message of n samples is begun, read where it must be, and 
     abort                    idle          idle
     reset      idle
 
-skip is begin and finish at once for a message of which nothing is read, and does nothing where that is not so.
-begin and advance return the offset in the message of the sample to read ("due"), or None ("done"). Any other
-event is a StreamStateError. `next`, `last_y`, `recent` and the counts move in `finish` alone, so a stream that is left
-in the middle of a message goes back to where it was by `abort`.
+skip is begin and finish at once for a message without an update, and does nothing to any other message. begin and
+advance return the offset in the message of the next update ("due"), or None ("done"). Any other event is a
+StreamStateError. `next`, `last_y`, `recent` and the counts change in `finish` alone: `abort` in the middle of a message
+takes the stream back to where it was.
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ from typing import NamedTuple
 
 from skiprnn_service.errors import GapError, StreamStateError
 
-RECENT_UPDATES = 32  # kept at least, so that a client which lost replies gets their updates again
+RECENT_UPDATES = 32  # held at least, so that a client which lost replies gets their updates again
 
 
 class Update(NamedTuple):
-    """The network read sample `t` and its outputs became `y`: K little-endian float32. They hold until the next."""
+    """The network was updated with sample `t`; its outputs are `y` (K little-endian float32) until the next update."""
 
     t: int
     y: bytes
@@ -39,13 +39,45 @@ class Reply(NamedTuple):
 
     Attributes:
         t: index of the last sample consumed; −1 before the first.
-        wake: index of the next sample that will be read; samples before it may be left out.
-        updates: in order; empty when everything was skipped.
+        wake: index of the next update; samples before it may be left out.
+        updates: in order; empty when all samples were skipped.
     """
 
     t: int
     wake: int
     updates: Sequence[Update]
+
+
+class Position(NamedTuple):
+    """How far a stream is, between two messages.
+
+    Attributes:
+        next: index of the first sample not yet consumed.
+        skip_remaining: samples to skip before the next update: wake − next.
+        samples, updates: totals, over all sequences of the stream.
+        last_y: K little-endian float32; None before the first update of a sequence.
+        sequence: resets so far.
+        recent: the latest updates of this sequence, in order: all of the latest message that had any, and
+            RECENT_UPDATES at least.
+        recent_from: every update of this sequence at this index or later is in `recent`.
+    """
+
+    next: int = 0
+    skip_remaining: int = 0
+    samples: int = 0
+    updates: int = 0
+    last_y: bytes | None = None
+    sequence: int = 0
+    recent: tuple[Update, ...] = ()
+    recent_from: int = 0
+
+    @property
+    def wake(self) -> int:
+        """Index of the next update."""
+        return self.next + self.skip_remaining
+
+
+START = Position()
 
 
 class Snapshot(NamedTuple):
@@ -54,16 +86,8 @@ class Snapshot(NamedTuple):
     Attributes:
         bundle_sha256: of the file whose state this is; another file of the same name cannot go on with it.
         threshold: of the gate.
-        next: index of the first sample not yet consumed.
-        skip_remaining: samples still to skip before the next is read: wake − next.
-        samples, updates: totals, over all sequences of the stream.
         state: S little-endian float32.
-        last_y: K little-endian float32; None before the first update of a sequence.
-        principal: whose stream it is; "" where nobody has to say who they are.
-        sequence: resets so far.
-        recent: the latest updates of this sequence, in order: all of the latest message that had any, and
-            RECENT_UPDATES at least.
-        recent_from: every update of this sequence at this index or later is in `recent`.
+        principal: whose stream it is; "" without authentication.
     """
 
     model: str
@@ -71,20 +95,13 @@ class Snapshot(NamedTuple):
     bundle_sha256: str
     stream_id: str
     threshold: float
-    next: int
-    skip_remaining: int
-    samples: int
-    updates: int
+    position: Position
     state: bytes
-    last_y: bytes | None
     principal: str = ""
-    sequence: int = 0
-    recent: tuple[Update, ...] = ()
-    recent_from: int = 0
 
 
 class State(StrEnum):
-    """Where a stream is in its message."""
+    """What a stream does with its message."""
 
     IDLE = "idle"
     DUE = "due"
@@ -98,25 +115,21 @@ _new_tuple = tuple.__new__  # Update(t, y) takes twice as long as this
 
 
 class Stream:
-    """One stream's position. See the module's table for what may be called when.
+    """One stream, from a position on. The module's table says which call is legal in which state.
 
     Attributes:
-        id: its name, for people and for resuming.
-        next: index of the first sample not yet consumed.
-        wake: index of the next sample that will be read; inside a message, of the one being read.
-        updates: count, over all sequences.
-        last_y: outputs of the latest update (K little-endian float32), None before the first of a sequence.
-        sequence: resets so far.
-        recent_from: every update of this sequence at this index or later is in `recent`.
+        id: its key in the store.
+        wake: index of the next update; inside a message, of the one that is due.
+        next, updates, last_y, sequence, recent_from: as in `Position`.
     """
 
     __slots__ = (
         "_before",
         "_end",
         "_first",
-        "_found_wake",
-        "_reads",
+        "_pending",
         "_recent",
+        "_wake_before",
         "id",
         "last_y",
         "next",
@@ -127,30 +140,23 @@ class Stream:
         "wake",
     )
 
-    def __init__(
-        self,
-        stream_id: str,
-        *,
-        next: int = 0,
-        skip_remaining: int = 0,
-        samples: int = 0,
-        updates: int = 0,
-        last_y: bytes | None = None,
-        sequence: int = 0,
-        recent: Sequence[Update] = (),
-        recent_from: int = 0,
-    ) -> None:
+    def __init__(self, stream_id: str, position: Position = START) -> None:
         self.id = stream_id
-        self.next, self.wake = next, next + skip_remaining
-        self.updates, self.last_y = updates, last_y
-        self.sequence, self.recent_from = sequence, recent_from
-        self._recent: list[Update] | None = (
-            list(recent) or None
-        )  # None: a stream that reads nothing pays nothing
+        self.next, self.wake = position.next, position.wake
+        self.updates, self.last_y = position.updates, position.last_y
+        self.sequence, self.recent_from = position.sequence, position.recent_from
+        self._recent: list[Update] | None = list(position.recent) or None  # None: no memory without updates
         self.state = _IDLE
-        self._before = samples - next  # consumed in earlier sequences
-        self._first = self._end = self._found_wake = 0
-        self._reads: list[Update] = []
+        self._before = position.samples - position.next  # consumed in earlier sequences
+        self._first = self._end = self._wake_before = 0
+        self._pending: list[Update] = []  # of the message in progress
+
+    @property
+    def position(self) -> Position:
+        """After the latest message that was finished."""
+        wake = self.wake if self.state is _IDLE else self._wake_before
+        counts = (self.samples, self.updates, self.last_y)
+        return Position(self.next, wake - self.next, *counts, self.sequence, self.recent, self.recent_from)
 
     @property
     def samples(self) -> int:
@@ -158,18 +164,12 @@ class Stream:
         return self._before + self.next
 
     @property
-    def skip_remaining(self) -> int:
-        """Samples to skip before the next is read, as `begin` found it if a message is in progress."""
-        return (self.wake if self.state is _IDLE else self._found_wake) - self.next
-
-    @property
     def recent(self) -> tuple[Update, ...]:
-        """The latest updates of this sequence, in order: all of the latest message that had any, and RECENT_UPDATES at
-        least."""
+        """As in `Position`."""
         return tuple(self._recent or ())
 
     def skip(self, t: int | None, n: int) -> bool:
-        """Consume a message of `n` samples if none of it is read; else nothing happens. Arguments as of `begin`."""
+        """Consume a message of `n` samples if none is an update; else nothing happens. Arguments as of `begin`."""
         first = self.next if t is None else t
         end = first + n
         if end > self.wake or first > self.wake or self.state is not _IDLE:
@@ -186,7 +186,7 @@ class Stream:
                 samples that were consumed already are passed over, so that a message may be sent twice.
 
         Returns:
-            the offset in the message of the sample to read, or None when nothing of it is read.
+            the offset in the message of its first update, or None if it has none.
 
         Raises:
             GapError: t lies past `wake`. Nothing changed.
@@ -198,7 +198,7 @@ class Stream:
         if first > wake:
             raise GapError(first, next=self.next, wake=wake)
         end = first + n
-        self._end, self._found_wake = end, wake
+        self._end, self._wake_before = end, wake
         if end <= wake:
             self.state = _DONE
             return None
@@ -207,15 +207,15 @@ class Stream:
         return wake - first
 
     def advance(self, skip: int, y: bytes) -> int | None:
-        """The sample that was due has been read: outputs `y`, then `skip` samples to leave out.
+        """The update that was due is done: outputs `y`, then `skip` samples to skip.
 
         Returns:
-            the offset in the message of the next sample to read, or None when nothing more of it is read.
+            the offset in the message of the next update, or None if it has no more.
         """
         if self.state is not _DUE:
             raise StreamStateError("advance", self.state)
         t = self.wake
-        self._reads.append(_new_tuple(Update, (t, y)))
+        self._pending.append(_new_tuple(Update, (t, y)))
         self.wake = wake = t + 1 + skip
         if wake < self._end:
             return wake - self._first
@@ -229,33 +229,33 @@ class Stream:
         self.state = _IDLE
         if self._end > self.next:
             self.next = self._end
-        reads = self._reads
-        if not reads:
+        updates = self._pending
+        if not updates:
             return Reply(self.next - 1, self.wake, _NOTHING)
-        self._reads = []
-        self.updates += len(reads)
-        self.last_y = reads[-1].y
-        self._retain(reads)
-        return Reply(self.next - 1, self.wake, reads)
+        self._pending = []
+        self.updates += len(updates)
+        self.last_y = updates[-1].y
+        self._retain(updates)
+        return Reply(self.next - 1, self.wake, updates)
 
-    def _retain(self, reads: list[Update]) -> None:
+    def _retain(self, updates: list[Update]) -> None:
         recent = self._recent
         if recent is None:
             self._recent = recent = []
-        recent += reads
-        excess = len(recent) - max(RECENT_UPDATES, len(reads))
+        recent += updates
+        excess = len(recent) - max(RECENT_UPDATES, len(updates))
         if excess > 0:
             self.recent_from = recent[excess - 1].t + 1
             del recent[:excess]
 
     def abort(self) -> None:
-        """Drop the message: back to exactly where `begin` found the stream."""
+        """Drop the message: the stream is exactly as before `begin`."""
         if self.state is _IDLE:
             raise StreamStateError("abort", self.state)
-        self.wake, self._reads, self.state = self._found_wake, [], _IDLE
+        self.wake, self._pending, self.state = self._wake_before, [], _IDLE
 
     def reset(self) -> None:
-        """Start a new sequence: its first sample is 0 again and will be read."""
+        """Start a new sequence: its first sample is 0 again, and an update."""
         if self.state is not _IDLE:
             raise StreamStateError("reset", self.state)
         self._before += self.next

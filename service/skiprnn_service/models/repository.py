@@ -1,36 +1,36 @@
-"""The model folder: DIR/NAME.onnx is version 1 of NAME, DIR/NAME/3.onnx is its version 3.
+"""The models of a folder (`folder.py` has its layout): loaded, served, reloaded, drained.
 
-One file that cannot be served does not keep the others from being served; `failures` says why, and so does whoever
-asks for it. A model's name is that of its file, not the one in its metadata: the folder belongs to the operator.
+A file that cannot be served does not affect the others; `failures` has the reason, and requests for it are answered
+with the reason. A model's name is that of its file, not the one in its metadata: the folder belongs to the operator.
 
-    files ─ load, reload ──→ served ─ unload, or its file changed or went ──→ retired ─ last stream ended → forgotten
+    files ─ load, reload ──→ served ─ unload, or its file changed or went ──→ draining ─ last stream ended → gone
 
 Live streams stay on the version, and the file, that they began with. A file that cannot be loaded over one that is
 served changes nothing but the log and `stale`.
 """
 
 import asyncio
-import contextlib
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from skiprnn_export import Bundle, read
+from skiprnn_export import Bundle, BundleError, parse
+from skiprnn_export.escaping import escaped
 from skiprnn_service.engine.engine import Engine
 from skiprnn_service.engine.onnx_runtime import CPU
 from skiprnn_service.engine.step_runner import StepRunner
-from skiprnn_service.errors import ModelError, UnknownModelError
+from skiprnn_service.errors import ModelError, SkipRnnServiceError, UnknownModelError
+from skiprnn_service.models import folder
+from skiprnn_service.models.folder import ModelFile, Stamp
 
 _log = logging.getLogger(__name__)
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # goes into URLs as it is
-_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+MAX_STEP_BYTES = 1 << 30
 
 _Key = tuple[str, str]  # name, version
-_File = tuple[str, str, Path]  # name, version, file
-_Stamp = tuple[int, int, int]  # what changes with a file: time, size, inode
 
 
 class LoadedModel(NamedTuple):
@@ -48,16 +48,17 @@ class ModelRepository:
 
     Args:
         path: the folder.
-        build: makes the engine of a session: build(session, model=…, version=…).
-        max_batch, threads, providers: of the sessions.
+        build: makes the engine of a runner: build(runner, model=…, version=…).
+        max_batch, threads, providers: of the runners.
+        max_step_bytes: a bundle whose step of `max_batch` rows takes more is not loaded.
         allowed_digests: SHA-256 of the files that may be served, as `sha256sum` prints them; None: all may.
 
     Attributes:
         models: name → version → model, versions ascending.
-        failures: (name, version) → file and reason why it is not served.
+        failures: (name, version) → file and reason why it is not served; all of it in printable characters.
         stale: likewise, where what was loaded before is served on.
-        unloaded: names that were unloaded by hand; `reload` leaves them alone.
-        retired: no longer served, but streams of them are live.
+        unloaded: names that were unloaded on request; `reload` does not load them.
+        draining: no longer served, but streams of them are live.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class ModelRepository:
         *,
         build: Callable[..., Engine] = Engine,
         max_batch: int = 256,
+        max_step_bytes: int = MAX_STEP_BYTES,
         threads: int = 1,
         providers: Sequence[str] = CPU,
         allowed_digests: frozenset[str] | None = None,
@@ -76,9 +78,12 @@ class ModelRepository:
         self.stale: dict[_Key, str] = {}
         self.unloaded: set[str] = set()
         self.draining: list[LoadedModel] = []
-        self._stamps: dict[Path, _Stamp] = {}  # of the files as they were last looked at
+        self._names = set[str]()
+        self._others: list[str] = []  # in the folder at the latest scan
+        self._stamps: dict[Path, Stamp] = {}  # of the files at the latest scan
         self._build = build
         self._max_batch, self._threads, self._providers = max_batch, threads, providers
+        self._max_step_bytes = max_step_bytes
         self._changing = asyncio.Lock()
 
     # -- what is served
@@ -89,20 +94,22 @@ class ModelRepository:
         Raises:
             ModelError: the folder is not there, or cannot be read.
         """
-        self._take(self._look(None))
+        self._take(self._scan(None))
+        if self.nothing_served:
+            _log.error("model folder %s: %s", escaped(str(self.path)), self.nothing_served)
 
     async def reload(self, name: str | None = None) -> None:
         """Serve what is in the folder now: new files, changed files in place of old ones, no more what is gone.
 
         Args:
-            name: look at this model alone, even if it was unloaded; None looks at all that were not.
+            name: scan this model alone, even if it was unloaded; None scans all that were not.
 
         Raises:
-            ModelError: the folder cannot be read, or a file of `name` cannot be served; says why.
+            ModelError: the folder cannot be read, or a file of `name` cannot be served; the message has the reason.
             UnknownModelError: the folder has no model `name`.
         """
         async with self._changing:
-            found = await asyncio.to_thread(self._look, name)
+            found = await asyncio.to_thread(self._scan, name)
             if name is not None and name not in found.models:
                 raise found.error(name)
             self.unloaded.discard(name or "")
@@ -111,7 +118,7 @@ class ModelRepository:
                 raise found.error(name)
 
     async def unload(self, name: str) -> None:
-        """Serve a model no more, in any version: its live streams go on, new ones are refused.
+        """Stop serving a model, in all versions: its live streams go on, new ones are rejected.
 
         Raises:
             UnknownModelError: it is not served.
@@ -126,8 +133,8 @@ class ModelRepository:
                     del known[key]
 
     async def reload_if_changed(self) -> bool:
-        """`reload`, if a file came, went or changed since the last look. Raises ModelError."""
-        stamps = await asyncio.to_thread(self._read_stamps)
+        """`reload`, if a file was added, removed or changed since the latest scan. Raises ModelError."""
+        stamps = await asyncio.to_thread(folder.stamps, self.path)
         if stamps == self._stamps:
             return False
         await self.reload()
@@ -138,11 +145,11 @@ class ModelRepository:
 
         Args:
             version: None is the highest that loaded.
-            sha256: of the bundle that a stream began with: if that one is still here, though retired, it is the one.
+            sha256: of the bundle that a stream began with: that bundle is found also while it drains.
 
         Raises:
             UnknownModelError: it is not in the folder, or was unloaded.
-            ModelError: it is, but could not be loaded; says why.
+            ModelError: it is, but could not be loaded; the message has the reason.
         """
         began_with = (name, version, sha256)
         for model in self.draining:
@@ -162,22 +169,41 @@ class ModelRepository:
             )
         raise self._unknown(name)
 
+    def knows(self, name: str) -> bool:
+        """The folder has or had a file of it: streams of it may be live or parked."""
+        return name in self._names
+
+    @property
+    def failed(self) -> int:
+        """Files that cannot be served as they are in the folder now."""
+        return len(self.failures) + len(self.stale)
+
+    @property
+    def nothing_served(self) -> str:
+        """Why no model is served; empty where one is."""
+        if self.models:
+            return ""
+        if self.failures:
+            return f"none of {len(self.failures)} bundles can be served"
+        if self.unloaded:
+            return f"every model was unloaded: {sorted(self.unloaded)}"
+        return f"expected {folder.LAYOUTS}, found {escaped(str(self._others or 'nothing'))}"
+
     def __iter__(self) -> Iterator[LoadedModel]:
         """All versions of all models that are served."""
         return (model for versions in self.models.values() for model in versions.values())
 
     def engines(self) -> list[Engine]:
-        """One engine of every name and version: of those served, and of retired ones that nothing replaced."""
+        """One engine of every name and version: of those served, and of draining ones that were not replaced."""
         found = {(model.name, model.version): model.engine for model in (*reversed(self.draining), *self)}
         return list(found.values())
 
     def forget_drained(self) -> None:
-        """Let go of retired models whose last stream has ended.
+        """Drop draining models whose last stream has ended.
 
-        Their engines are not closed: a stream that is being opened right now may still get one. With the last
-        reference to it go its worker thread, its session and its states.
+        With the last reference to a model its worker thread, its runner and its states are freed.
         """
-        for model in [model for model in self.draining if not model.engine.live]:
+        for model in [model for model in self.draining if not (model.engine.live or model.engine.opening)]:
             self.draining.remove(model)
             _log.info("model %r, version %s: its last stream ended", model.name, model.version)
 
@@ -194,23 +220,24 @@ class ModelRepository:
     # -- changes
 
     def _take(self, found: "_Found") -> None:
-        """Serve what was found; retire what it does not keep."""
-        before, kept = list(self), {id(model) for model in found.loaded}
-        self.models, self.failures, self.stale, self._stamps = found[:4]
-        self._drain(model for model in before if id(model) not in kept)
+        """Serve what was found; the rest of what is served drains."""
+        before, still = list(self), {id(model) for model in found.loaded}
+        self.models, self.failures, self.stale, self._stamps, self._others = found
+        self._names |= {*self.models, *(name for name, _ in self.failures)}
+        self._drain(model for model in before if id(model) not in still)
 
     def _drain(self, models: Iterable[LoadedModel]) -> None:
         self.draining.extend(models)
 
-    def _look(self, only: str | None) -> "_Found":
+    def _scan(self, only: str | None) -> "_Found":
         """Blocking: everything that is to be served from now on."""
-        found = _Found({}, {}, {}, self._read_stamps())
-        for name, version, file in sorted(self._files(), key=_by_version):
-            if only is None and name in self.unloaded:
+        found = _Found({}, {}, {}, folder.stamps(self.path), folder.others(self.path))
+        for file in folder.files(self.path):
+            if only is None and file.name in self.unloaded:
                 continue
-            key = name, version
-            if only in (None, name):
-                self._look_at(key, file, found)
+            key = escaped(file.name), escaped(file.version)
+            if only in (None, file.name):
+                self._scan_file(key, file, found)
             elif key in self.failures:
                 found.failures[key] = self.failures[key]
         if only is not None:  # the others stay as they are
@@ -219,39 +246,74 @@ class ModelRepository:
             found.stale.update((key, why) for key, why in self.stale.items() if key[0] != only)
         return found
 
-    def _look_at(self, key: _Key, file: Path, found: "_Found") -> None:
+    def _scan_file(self, key: _Key, file: ModelFile, found: "_Found") -> None:
         name, version = key
         served = self.models.get(name, {}).get(version)
         try:
-            _check_name(name, version)
+            if file.problem:
+                raise ModelError(file.problem)
+            folder.check_name(file.name, file.version)
             if version in found.models.get(name, {}):
                 raise ModelError(f"there are two files of version {version} of {name!r}")
-            model = self._load(name, version, file, served)
-        except (ModelError, ValueError, OSError) as error:
-            why = f"{file.relative_to(self.path)}: {error}"
-            _log.error("not served: %s", why)
+            model = self._load(file, served)
+        except Exception as error:
+            why = self._reason(file, error)
             if served is None or version in found.models.get(name, {}):
-                found.failures[key] = why
+                found.failures[key] = "; ".join(filter(None, (found.failures.get(key), why)))
             else:
                 found.stale[key] = why
                 found.models.setdefault(name, {})[version] = served
         else:
             found.models.setdefault(name, {})[version] = model
 
-    def _load(self, name: str, version: str, file: Path, served: LoadedModel | None) -> LoadedModel:
-        if not file.resolve().is_relative_to(self.path.resolve()):
-            raise ModelError(f"expected a file in the model folder, got a link to {file.resolve()}")
-        bundle = read(file)
-        self._check_digest(file, bundle)
+    def _reason(self, file: ModelFile, error: Exception) -> str:
+        """For people; logged. A file may come from anywhere: whatever it does to the runtime concerns it alone."""
+        expected = isinstance(error, SkipRnnServiceError | ValueError | OSError)
+        said = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        shown = self._shown(file.path)
+        why = said if isinstance(error, BundleError) else escaped(f"{shown}: {said}")
+        _log.error("not served: %s", why, exc_info=None if expected else error)
+        return why
+
+    def _shown(self, path: Path) -> str:
+        return escaped(str(path.relative_to(self.path)))
+
+    def _load(self, file: ModelFile, served: LoadedModel | None) -> LoadedModel:
+        self._check_link(file.path)
+        bundle = parse(folder.read_file(file.path), source=self._shown(file.path))
+        self._check_digest(file.path, bundle)
         if served is not None and served.bundle.sha256 == bundle.sha256:
             return served
+        self._check_size(bundle)
         runner = StepRunner(
             bundle, threads=self._threads, providers=self._providers, max_batch=self._max_batch
         )
-        engine = self._build(runner, model=name, version=version)
+        engine = self._build(runner, model=file.name, version=file.version)
         if not runner.self_test():  # in the arena of the engine: what it prepares there is used
-            _log.warning("model %r: a result depends on its batch on this machine: %s", name, runner.batching)
-        return LoadedModel(name, version, bundle, runner, engine)
+            _log.warning(
+                "model %r: a result depends on its batch on this machine: %s", file.name, runner.batching
+            )
+        return LoadedModel(file.name, file.version, bundle, runner, engine)
+
+    def _check_link(self, path: Path) -> None:
+        """A link may lead to another file of the folder, as Kubernetes mounts them, and no further."""
+        real = Path(os.path.realpath(path))
+        if not real.is_relative_to(os.path.realpath(self.path)):
+            raise ModelError("expected a file in the model folder, got a link to something outside of it")
+        if path.is_symlink() and not real.exists():
+            raise ModelError(f"expected a file, got a link to {real.name!r}, which is not there")
+
+    def _check_size(self, bundle: Bundle) -> None:
+        """Before anything is allocated."""
+        from skiprnn_export.graph import decode
+        from skiprnn_export.graph_size import step_bytes
+
+        needed = step_bytes(decode(bundle.model), rows=self._max_batch)
+        if needed > self._max_step_bytes:
+            raise ModelError(
+                f"expected a step of {self._max_step_bytes:,} bytes at most (max_step_bytes), got {needed:,} for "
+                f"{self._max_batch} rows (max_batch): lower max_batch, or raise max_step_bytes"
+            )
 
     def _check_digest(self, file: Path, bundle: Bundle) -> None:
         if self._allowed_digests is None:
@@ -261,35 +323,18 @@ class ModelRepository:
             return
         if bundle.sha256 not in self._allowed_digests:
             raise ModelError(f"sha256: expected one of the allowed digests, got {digest}")
-        _log.warning("%s: allowed_digests wants what sha256sum prints, %s, in the next release", file, digest)
-
-    def _files(self) -> Iterator[_File]:
-        """Hidden files are passed over: an export in progress is one."""
-        try:
-            for path in self.path.iterdir():
-                if path.name.startswith("."):
-                    continue
-                if path.is_dir():
-                    yield from ((path.name, file.stem, file) for file in path.glob("[!.]*.onnx"))
-                elif path.suffix == ".onnx":
-                    yield path.stem, "1", path
-        except OSError as error:
-            raise ModelError(f"model folder: {error}") from error
-
-    def _read_stamps(self) -> dict[Path, _Stamp]:
-        stamps = {}
-        for _, _, file in self._files():
-            with contextlib.suppress(FileNotFoundError):  # it went just now
-                known = file.stat()
-                stamps[file] = (known.st_mtime_ns, known.st_size, known.st_ino)
-        return stamps
+        _log.warning(
+            "%s: from the next release on, allowed_digests must hold what sha256sum prints: %s",
+            self._shown(file),
+            digest,
+        )
 
 
 def read_digests(path: Path) -> frozenset[str]:
     """The digests in a file: the first word of every line that is neither empty nor begins with #.
 
     Raises:
-        OSError, ValueError: it cannot be read, or holds something else.
+        OSError, ValueError: it cannot be read, or has another format.
     """
     words = [line.split()[0] for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
     wrong = next((word for word in words if not re.fullmatch(r"[0-9a-f]{64}", word)), None)
@@ -301,12 +346,13 @@ def read_digests(path: Path) -> frozenset[str]:
 
 
 class _Found(NamedTuple):
-    """What a look at the folder found; fields as those of ModelRepository."""
+    """The result of a scan of the folder; fields as those of ModelRepository."""
 
     models: dict[str, dict[str, LoadedModel]]
     failures: dict[_Key, str]
     stale: dict[_Key, str]
-    stamps: dict[Path, _Stamp]
+    stamps: dict[Path, Stamp]
+    others: list[str]
 
     @property
     def loaded(self) -> Iterator[LoadedModel]:
@@ -318,16 +364,3 @@ class _Found(NamedTuple):
         if why:
             return ModelError("; ".join(why))
         return UnknownModelError(f"model {name!r}: expected a file of it in the model folder, found none")
-
-
-def _check_name(name: str, version: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise ModelError(f"name: expected letters, digits, '.', '_' and '-', at most 128, got {name!r}")
-    if not _VERSION.fullmatch(version):
-        raise ModelError(f"version: expected a whole number from 1 on, got {version!r}")
-
-
-def _by_version(file: _File) -> tuple[str, int, str, Path]:
-    """Whole numbers without leading zeros are in order by length, then by digits."""
-    name, version, path = file
-    return name, len(version), version, path

@@ -1,4 +1,4 @@
-"""Who looks whether the model folder changed: SIGHUP, a clock if asked for, and the last streams of old versions."""
+"""Reloads the model folder on SIGHUP and, if set, periodically; drops old versions after their last stream."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from skiprnn_service.errors import SkipRnnServiceError
 from skiprnn_service.models.repository import ModelRepository
 
-_SWEEP_SECONDS = 1.0  # between two looks at retired models
+_SWEEP_SECONDS = 1.0  # between two checks of draining models
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def _signalled(hangup: asyncio.Event) -> Iterator[None]:
 async def _reload_on(hangup: asyncio.Event, models: ModelRepository) -> None:
     while await hangup.wait():
         hangup.clear()
-        _log.info("SIGHUP: looking at the model folder")
+        _log.info("SIGHUP: reloading the model folder")
         with _logged():
             await models.reload()
 
@@ -69,10 +69,10 @@ async def _sweep(models: ModelRepository) -> None:
 
 @contextmanager
 def _logged() -> Iterator[None]:
-    """A look that fails must not be the last one."""
+    """A reload that fails must not be the last one."""
     try:
         yield
     except SkipRnnServiceError as error:
-        _log.error("the model folder could not be read, what was loaded is served on: %s", error)
+        _log.error("the model folder could not be read; what is loaded is still served: %s", error)
     except Exception:
-        _log.exception("looking at the model folder failed")
+        _log.exception("reloading the model folder failed")

@@ -19,9 +19,9 @@ export function looksLikeANumber(text) {
 }
 
 /** Indices of the columns that hold the features; null: no column names one. Throws an Error where some do. */
-export function match(names, features) {
+export function match(header, features) {
   if (new Set(features.map(headerOf)).size < features.length) return null;
-  const found = features.map((feature) => [...names.keys()].filter((column) => isNamed(names[column], feature)));
+  const { names, found } = namedIn(header, features);
   if (found.every((columns) => !columns.length) && !otherUnits(names, features)) return null;
   const missing = features.filter((_, index) => !found[index].length).map(headerOf);
   if (missing.length) {
@@ -41,8 +41,23 @@ export function leftOut(names, chosen) {
 
 /** Whether a first line holds names, not a sample. */
 export function isHeader(cells, features) {
-  if (features.length && features.every((feature) => cells.some((cell) => isNamed(cell, feature)))) return true;
+  if (features.length && namedIn(cells, features).found.every((columns) => columns.length)) return true;
   return cells.some((cell) => cell.trim()) && !cells.some(looksLikeANumber);
+}
+
+/** The names, without the `#` that some programs write before the first, and of every feature the columns that name it. */
+function namedIn([first = "", ...others], features) {
+  const asItIs = features.some((feature) => isNamed(first, feature));
+  const names = [asItIs ? first : first.trim().replace(/^#/, ""), ...others];
+  const alike = new Map();
+  for (const [column, name] of names.entries()) {
+    for (const key of new Set([name.trim(), featureOf(name).name])) alike.set(key, [...(alike.get(key) ?? []), column]);
+  }
+  const found = features.map((feature) => {
+    const columns = [feature.name.trim(), headerOf(feature)].flatMap((key) => alike.get(key) ?? []);
+    return [...new Set(columns)].sort((a, b) => a - b).filter((column) => isNamed(names[column], feature));
+  });
+  return { names, found };
 }
 
 /** As a header has it: `ax [g]`. */

@@ -18,7 +18,7 @@ export const READ = 3;
 const MOST_ROWS = 1024; // in a message; the server takes 4096
 const UNPACED_ROWS = 64; // likewise, where nothing says how many there are by now
 const LATENCIES = 256; // the latest, for the median
-const COME_BACK = { firstMs: 250, capMs: 2000, giveUpMs: null }; // for as long as the visitor stays
+const RETRY = { initialBackoffMs: 250, maxBackoffMs: 2000, retryTimeoutMs: null }; // for as long as the visitor stays
 const ENDED = 1000; // close code
 
 /** Time in samples: sample t happens at t / rate seconds. At an infinite rate everything has happened already. */
@@ -77,7 +77,7 @@ export class Player {
     this.url = url;
     this.heard = heard;
     const WebSocket = watched((event) => this.#connection(event));
-    this.options = { apiKey, WebSocket, resume: COME_BACK, signal: this.#abort.signal, onReady: (ready) => this.#onReady(ready) };
+    this.options = { apiKey, WebSocket, retry: RETRY, signal: this.#abort.signal, onReady: (ready) => this.#onReady(ready) };
   }
 
   /** Samples that have happened. */

@@ -78,10 +78,8 @@ def _live(session: StreamSession) -> dict[str, Any]:
 
 def _parked_row(snapshot: Snapshot) -> dict[str, Any]:
     row = {"state": "parked", "model": snapshot.model, "version": snapshot.version}
-    wake = snapshot.next + snapshot.skip_remaining
-    return (
-        row | {"wake": wake} | _counts(snapshot.stream_id, snapshot.samples, snapshot.updates, snapshot.next)
-    )
+    at = snapshot.position
+    return row | {"wake": at.wake} | _counts(snapshot.stream_id, at.samples, at.updates, at.next)
 
 
 def _counts(stream_id: str, samples: int, updates: int, next: int) -> dict[str, Any]:

@@ -7,7 +7,12 @@ from fastapi import APIRouter, WebSocket
 from fastapi.responses import JSONResponse
 
 from skiprnn_service.auth.authenticator import TOKEN_SUBPROTOCOL
-from skiprnn_service.errors import MessageError, SkipRnnServiceError
+from skiprnn_service.errors import (
+    MessageError,
+    SkipRnnServiceError,
+    UnknownPathError,
+    UpgradeRequiredError,
+)
 from skiprnn_service.state import ServerState
 from skiprnn_service.websocket import messages
 from skiprnn_service.websocket.connection import StreamConnection
@@ -16,6 +21,8 @@ from skiprnn_service.websocket.transport import transport_of
 _log = logging.getLogger(__name__)
 
 router = APIRouter()
+
+_PATH = "/v1/models/{model}/stream"
 
 
 async def stream(websocket: WebSocket) -> None:
@@ -30,7 +37,7 @@ async def stream(websocket: WebSocket) -> None:
         session = await server.streams.open(model, connection, principal=principal, **options)
     except SkipRnnServiceError as error:
         server.stats.rejected[error.code] += 1
-        _log.info("stream refused: %s", error, extra={"model": model, "code": error.code})
+        _log.info("stream rejected: %s", error, extra={"model": model, "code": error.code})
         await _reject(websocket, error)
         return
     names = {
@@ -47,14 +54,30 @@ async def stream(websocket: WebSocket) -> None:
         connection.start(transport, session, messages.codec(subprotocol, session.model.bundle.info.outputs))
         code = await transport.run(connection.on_message)
     finally:
-        connection.over = True
+        connection.stop()
         counts = {"samples": session.stream.samples, "updates": session.stream.updates}
         _log.info("connection closed", extra=names | counts | {"close_code": code})
         await server.streams.park(session)
 
 
+async def unknown_path(websocket: WebSocket) -> None:
+    """Any other websocket."""
+    path = f"{websocket.url.path!r:.100}"
+    await _reject(websocket, UnknownPathError(f"path: expected /v1/models/MODEL/stream, got {path}"))
+
+
 # FastAPI's own kind of route keeps kilobytes of stacks for every connection.
-router.add_websocket_route("/v1/models/{model}/stream", stream)
+router.add_websocket_route(_PATH, stream)
+router.add_websocket_route("/{path:path}", unknown_path)
+
+
+@router.get(_PATH, include_in_schema=False)
+async def upgrade_required() -> None:
+    """A request that asks for no websocket, or whose proxy dropped the header that does."""
+    raise UpgradeRequiredError(
+        "expected a websocket handshake (Upgrade: websocket), got a plain request; "
+        "a proxy in between must pass Upgrade and Connection on"
+    )
 
 
 def _subprotocol(websocket: WebSocket) -> str | None:
@@ -84,6 +107,6 @@ def _only_updates(websocket: WebSocket) -> bool:
 
 
 async def _reject(websocket: WebSocket, error: SkipRnnServiceError) -> None:
-    """Say no before the upgrade, with a status and a reason."""
+    """Answer the handshake with a status and a reason."""
     response = JSONResponse({"error": str(error), "code": error.code}, error.status, error.headers)
     await websocket.send_denial_response(response)

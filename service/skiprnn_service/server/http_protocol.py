@@ -1,10 +1,12 @@
-"""uvicorn's HTTP protocol with limits on what a client may cost before its request is whole.
+"""uvicorn's HTTP protocol with limits on a client before its request is complete.
 
-A request's head must come within a time and a size, a body must keep coming, and there are only so many connections:
-else a few slow clients could hold all of the server's sockets ("slow loris").
+A request's head has a timeout and a maximum size, the parts of a body have a timeout, and the number of connections is
+limited: else a few slow clients could hold all of the server's sockets ("slow loris").
 """
 
 import asyncio
+import json
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -12,7 +14,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from skiprnn_service.settings import Settings
 
 MAX_HEAD_BYTES = 65_536
-_REASONS = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+_ERRORS = {  # status → code and message of the body; these are answered before there is an application
+    400: ("http", "expected an HTTP/1.1 request"),
+    408: ("timeout", "the request was not complete within read_timeout_seconds"),
+    431: ("too_large", f"headers: expected {MAX_HEAD_BYTES} bytes at most"),
+    503: ("overloaded", "all connections are in use (max_connections)"),
+}
 
 
 def http_protocol(settings: Settings) -> type[HttpToolsProtocol]:
@@ -31,7 +38,7 @@ class _HttpProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head_bytes = 0  # before the latest piece; uvicorn does not count them
+        self._head_bytes = 0  # before the latest segment; uvicorn does not count them
         self._in_head = True
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -49,7 +56,7 @@ class _HttpProtocol(HttpToolsProtocol):
             return
         if self._in_head:
             self._head_bytes += len(data)
-        elif self._deadline is not None:  # a piece of a body: the next may take its time again
+        elif self._deadline is not None:  # part of a body: the next has the whole timeout again
             self._wait()
         super().data_received(data)
 
@@ -70,7 +77,7 @@ class _HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._stop_waiting()
         super().handle_websocket_upgrade()
-        self.parser = None  # type: ignore[assignment]  # each holds the other: it would stay until the garbage collector comes
+        self.parser = None  # type: ignore[assignment]  # a reference cycle: it would stay until the garbage collector runs
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -86,17 +93,26 @@ class _HttpProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _late(self) -> None:
-        if self.flow.read_paused:  # not the client's fault: we take in no more for now
+        if self.flow.read_paused:  # not the client's fault: reading is paused
             self._wait()
         else:
             self._reject(408)
 
     def _reject(self, status: int) -> None:
-        """Say why and hang up; an answer that is under way is cut short instead."""
+        """Send the reason and close; a response that has begun is cut short instead."""
         self._stop_waiting()
         if self.transport.is_closing():
             return
         if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
-            head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            self.transport.write(head.encode())
+            self.transport.write(_response(status))
         self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words are in uvicorn's log
+        self._reject(400)
+
+
+def _response(status: int) -> bytes:
+    code, message = _ERRORS[status]
+    body = json.dumps({"error": message, "code": code}).encode()
+    headers = f"connection: close\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{headers}\r\n\r\n".encode() + body

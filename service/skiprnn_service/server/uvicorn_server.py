@@ -25,13 +25,11 @@ _log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 5  # for connections that are left after the drain
 _COLLECT_AFTER = 50_000  # objects: a batch in flight holds tens of thousands, and none of them is garbage
-_SWITCH_SECONDS = (
-    0.0002  # a step that ends on the worker thread waits so long for the loop's thread to let go
-)
+_SWITCH_SECONDS = 0.0002  # a step that ends on the worker thread waits so long for the interpreter lock
 
 
 class Server(uvicorn.Server):
-    """Stops by draining: no new connections, then every stream is told, parked and closed (1012).
+    """Stops by draining: no new connections, then every stream gets go_away, is parked and closed (1012).
 
     Args:
         app: from `create_app`.
@@ -60,7 +58,7 @@ def serve(settings: Settings, *, on_started: Callable[[int], None] = lambda _: N
     """Serve until SIGTERM or SIGINT, then drain. Blocking.
 
     Raises:
-        SystemExit: the port is taken, or the application could not start; the log says why.
+        SystemExit: the port is taken, or the application could not start; the log has the reason.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default, and read at import
     logs.configure(settings.log_level, settings.log_format)
@@ -73,7 +71,7 @@ def serve(settings: Settings, *, on_started: Callable[[int], None] = lambda _: N
 
 
 def _settle_process() -> None:
-    """What lives as long as the server is never looked at by the garbage collector again, and it looks less often."""
+    """Exclude what lives as long as the server from garbage collection, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 10)
@@ -84,10 +82,10 @@ def make_server(settings: Settings, *, on_started: Callable[[int], None] = lambd
     """A server that does not run yet.
 
     Raises:
-        ValueError: it would listen on other addresses than loopback though nobody has to say who they are; or the
-            model folder, the store or a file of keys is not what it should be.
+        ValueError: it would listen on a non-loopback address without authentication; or the model folder, the
+            store's URL or a file of keys is not valid.
         OSError: a file of keys cannot be read.
-        ModelError: CUDA was asked for, and this onnxruntime has none of it.
+        ModelError: the device is cuda, and this onnxruntime does not support it.
     """
     _check_exposure(settings)
     _check_what_will_be_opened(settings)
@@ -118,16 +116,16 @@ def _check_exposure(settings: Settings) -> None:
         return
     if not settings.allow_unauthenticated:
         raise ValueError(
-            f"host: {settings.host!r} is reached from elsewhere, and nobody has to say who they are; "
+            f"host: {settings.host!r} is not a loopback address, and authentication is off; "
             "set api_keys_file, jwks_file or allow_unauthenticated"
         )
-    _log.warning("anybody who reaches %s may stream, score and unload models", settings.host)
+    _log.warning("without authentication any client of %s may stream, score and unload models", settings.host)
 
 
 def _check_what_will_be_opened(settings: Settings) -> None:
-    """Say before the start what the application would say in the middle of it."""
+    """Raise before the start what the application would raise during it."""
     if not settings.models_dir.is_dir():
-        raise ValueError(f"models: expected a folder, found none at {settings.models_dir}")
+        raise ValueError(f"models_dir: expected a folder, found none at {settings.models_dir}")
     Authenticator.of(settings)
     if settings.allowed_digests:
         read_digests(settings.allowed_digests)
@@ -139,7 +137,7 @@ def _check_what_will_be_opened(settings: Settings) -> None:
 def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name: it may be anybody's
+    except ValueError:  # a name
         return False
 
 

@@ -3,13 +3,13 @@
 uvicorn's own class queues every message for a task. This one, its subclass, frames the byte stream itself and calls
 back with every plain data frame (whole, unfragmented, uncompressed, masked) of a connection whose route runs the
 `Transport` that it offers. Every other frame goes whole to the base class, so handshake, control frames, fragments,
-compression, keepalive, close codes and refusals stay uvicorn's; so does all of a route that awaits `receive`.
+compression, keepalive, close codes and denial responses are uvicorn's; so is all of a route that awaits `receive`.
 
     bytes → data_received → _feed ─ plain ──→ on_message
                                   └ others ─→ uvicorn ─ a whole message ─→ on_message
 
-It leans on what uvicorn does not promise: pyproject.toml pins the minor version, and a test fails when an attribute
-moves. As in uvicorn, a length may be written in more bytes than it needs (RFC 6455 section 5.2 forbids it to senders).
+It uses internals of uvicorn: pyproject.toml pins the minor version, and a test fails when one of them changes. As in
+uvicorn, a length may be written in more bytes than it needs (RFC 6455 section 5.2 forbids it to senders).
 """
 
 from asyncio import AbstractEventLoop, Event, Future, Queue
@@ -22,14 +22,15 @@ from uvicorn.server import ServerState
 from websockets.http11 import Request
 from websockets.speedups import apply_mask
 
-from skiprnn_service.websocket.transport import EXTENSION, OnMessage
+from skiprnn_service.websocket.transport import EXTENSION, OnFull, OnMessage
 
 _TEXT, _BINARY = 0x81, 0x82  # first byte of a frame: final, no extension, opcode
 _MASKED = 0x80  # in its second byte, above the length
 _HEADERS = {first: [bytes((first, size)) for size in range(126)] for first in (_TEXT, _BINARY)}
 _OPCODES = frozenset((0, 1, 2, 8, 9, 10))
-_NEVER = 1 << 63  # the size of a frame that is not waited for: uvicorn refuses it by its header
+_NEVER = 1 << 63  # the size of a frame that is not waited for: uvicorn rejects it by its header
 _FRAMES_A_TURN = 256  # then the other connections have theirs, however small the frames and full the buffer
+_CORKED_BYTES = 65_536  # collected at most before they are written, so that a full buffer is noticed in time
 _LONGEST_REASON = 123  # bytes: what a close frame has room for beside its code (section 5.5.1)
 
 
@@ -42,6 +43,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         "_held_size",
         "_longest",
         "_needed",
+        "_on_full",
         "_on_message",
         "_out",
         "_paused",
@@ -62,7 +64,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.queue = cast("Queue[ASGIReceiveEvent]", _Mailbox(self.loop))
         self._longest, self._short = config.ws_max_size, min(config.ws_max_size, 125)
-        self._relay = True  # uvicorn reads the bytes: first the upgrade request
+        self._relay = True  # uvicorn takes the bytes: first the upgrade request
         self._on_message: OnMessage | None = None  # of the route, while it runs a Transport
         self._deliver: OnMessage | None = None  # the same, where a plain data frame may go straight to it
         self._paused = True  # until `run`, and from `pause` to `resume`
@@ -70,12 +72,13 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self._held: list[bytes] = []  # not fed yet
         self._held_size = self._needed = 0  # bytes that are held, and how many it takes to go on
         self._raised: Exception | None = None  # by the callback
+        self._on_full: OnFull | None = None
 
     # -- what uvicorn calls
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        if not self.close_sent:  # not refused; the route's task starts after this turn
+        if not self.close_sent:  # not rejected; the route's task starts after this turn
             extensions = cast(dict[str, Any], self.scope["extensions"])
             extensions[EXTENSION] = self._out = WireTransport(self)
             self._relay = False
@@ -94,9 +97,24 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             self._feed(data)
 
     def shutdown(self) -> None:
-        """The server stops. uvicorn would raise, and stop no other, where a client has just said goodbye."""
+        """The server stops. uvicorn would raise, and stop no other, if a client has just sent its close frame."""
         if not self.transport.is_closing():
             super().shutdown()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._on_full:
+            self._on_full(True)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._on_full:
+            self._on_full(False)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        # `close` alone waits for a client that reads nothing.
+        self.loop.call_later(self.close_timeout, self.transport.abort)
 
     async def receive(self) -> ASGIReceiveEvent:
         """A route that awaits messages gets them from uvicorn."""
@@ -109,9 +127,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
         if self.close_sent:
-            self.handshake_complete = (
-                True  # else uvicorn logs every refusal (a denial response) as an error of ours
-            )
+            self.handshake_complete = True  # else uvicorn logs every denial response as an error
 
     def send_receive_event_to_app(self) -> None:
         """A message that uvicorn put together or decompressed is whole."""
@@ -178,19 +194,19 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             if _is_utf8(text):
                 self._deliver(text, True)
                 return True
-        self._out.flush()  # before what uvicorn says to this
+        self._out.flush()  # before uvicorn's answer to this
         super().data_received(data[start:stop])
         self._out.corked = True
-        self._choose()
+        self._route_frames()
         return True
 
-    def _choose(self) -> None:
-        """Where do plain data frames go from here? Inside a fragmented message they are an error, for uvicorn."""
+    def _route_frames(self) -> None:
+        """Where plain data frames go from here. Inside a fragmented message they are an error, for uvicorn."""
         direct = not (self._paused or self.frames or self.close_sent)
         self._deliver = self._on_message if direct else None
 
     def _hold(self, rest: bytes, needed: int) -> None:
-        """Keep what was not fed until there are `needed` bytes, unless uvicorn will refuse it as it is."""
+        """Hold what was not fed until there are `needed` bytes, unless uvicorn will reject it in any case."""
         if self.transport.is_closing():
             return
         legal = len(rest) < 2 or (rest[1] >= _MASKED and rest[0] & 15 in _OPCODES)
@@ -245,17 +261,21 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             while (event := await super().receive())["type"] != "websocket.disconnect":
                 pass
         finally:
-            self._on_message = self._deliver = None
+            self._on_message = self._deliver = self._on_full = None
         if self._raised:
             raise self._raised
         closed = self.conn.close_rcvd or self.conn.close_sent
-        return event["code"] if closed else 1006  # uvicorn says 1005 when no close frame came
+        return event["code"] if closed else 1006  # uvicorn's code is 1005 when no close frame came
 
     def _shed(self) -> None:
-        """Let go of what the handshake needed: kilobytes for as long as the stream lives."""
+        """Free what the handshake needed: kilobytes for as long as the stream lives."""
         self.request.headers.clear()
         del self.response
         self.writable = _WRITABLE
+
+    def limit(self, high_water_bytes: int, on_full: OnFull) -> None:
+        self._on_full = on_full
+        self.transport.set_write_buffer_limits(high=high_water_bytes, low=high_water_bytes // 2)
 
     def pause(self) -> None:
         self._paused, self._deliver = True, None
@@ -264,16 +284,16 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def resume(self) -> None:
         if self._paused:
             self._paused = False
-            self._choose()
+            self._route_frames()
             self._schedule()
 
     def end(self, code: int, reason: str) -> None:
-        """Say goodbye; the client's goodbye or uvicorn's timer closes the connection."""
+        """Send a close frame; the client's close frame ends the connection, or else the timer does."""
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.conn.send_close(code, reason.encode()[:_LONGEST_REASON].decode(errors="ignore"))
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent, self._deliver = True, None
-        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
         self.resume()
 
     def _fail(self, error: Exception) -> None:
@@ -296,7 +316,7 @@ class WireTransport:
         self._protocol = protocol
         self._unsent: list[bytes] = []
         self._unsent_size = 0
-        self.corked = False  # somebody will flush
+        self.corked = False  # a flush is scheduled
 
     @property
     def buffered(self) -> int:
@@ -318,10 +338,15 @@ class WireTransport:
             self.flush()
             self.corked = True
             self._protocol.loop.call_soon(self.flush)
+        elif self._unsent_size > _CORKED_BYTES:
+            self._write()
 
     def flush(self) -> None:
         """Write what was collected, unless the connection is over."""
         self.corked = False
+        self._write()
+
+    def _write(self) -> None:
         if self._unsent:
             data = b"".join(self._unsent)
             self._unsent.clear()
@@ -337,6 +362,9 @@ class WireTransport:
 
     def abort(self) -> None:
         self._protocol.transport.abort()
+
+    def limit(self, high_water_bytes: int, on_full: OnFull) -> None:
+        self._protocol.limit(high_water_bytes, on_full)
 
     def pause(self) -> None:
         self._protocol.pause()
@@ -360,7 +388,7 @@ _WRITABLE.set()
 
 
 class _Mailbox:
-    """As much of an asyncio.Queue as uvicorn uses, for one reader: a tenth of its size."""
+    """The part of asyncio.Queue that uvicorn uses, for one reader: a tenth of its size."""
 
     __slots__ = ("_events", "_loop", "_waiting")
 

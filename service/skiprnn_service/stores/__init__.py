@@ -1,4 +1,4 @@
-"""Where the snapshots of streams wait: `open_store` chooses one by its URL."""
+"""Stores of snapshots: `open_store` chooses one by its URL."""
 
 from urllib.parse import urlsplit
 
@@ -7,13 +7,13 @@ from skiprnn_service.stores.memory import MemoryStore
 
 
 def open_store(url: str, *, ttl_seconds: float, capacity: int = 100_000) -> Store:
-    """The store of a URL. It connects when it is first used; `check` tells whether it can.
+    """The store of a URL. It connects when it is first used; `check` tests whether it can.
 
     Args:
         url: "memory", "sqlite:///PATH" (sqlite:////PATH is absolute), "redis://[:PASSWORD@]HOST[:PORT][/DB]" or
             "rediss://…" (TLS).
-        ttl_seconds: how long a stream waits.
-        capacity: snapshots; when there are more, the oldest are forgotten. Redis has a limit of its own (maxmemory).
+        ttl_seconds: after the latest claim or save, a stream expires.
+        capacity: snapshots; when there are more, the oldest are deleted. Redis has its own limit (maxmemory).
 
     Raises:
         ValueError: another URL, or one of Redis where its client is not installed.
@@ -29,7 +29,9 @@ def open_store(url: str, *, ttl_seconds: float, capacity: int = 100_000) -> Stor
         try:
             from skiprnn_service.stores.redis import RedisStore
         except ImportError as error:
-            raise ValueError("store: redis needs its client: pip install 'skiprnn[redis]'") from error
+            raise ValueError(
+                "store_url: redis:// needs the extra redis (docs/reference/stores.md)"
+            ) from error
         return RedisStore(url, ttl_seconds=ttl_seconds)
     shown = f"{scheme}://…" if scheme else url  # not all of it: it may hold a password
-    raise ValueError(f"store: expected memory, sqlite:///path, redis://… or rediss://…, got {shown!r}")
+    raise ValueError(f"store_url: expected memory, sqlite:///path, redis://… or rediss://…, got {shown!r}")

@@ -1,13 +1,15 @@
-"""Stores: where the snapshots of streams wait, and who may write them.
+"""Stores: snapshots of streams, and who may write them.
 
-A stream is known by its model and its id. Whoever claims it owns it, under an epoch larger than any before; what an
-older owner writes afterwards is refused ("fenced"), so two sockets, workers or replicas never mix their writes.
+A stream is known by its model and its id. A claim makes its caller the owner, under an epoch larger than any before; a
+later write of an older owner is fenced: it is not carried out. So two sockets, workers or replicas never mix their
+writes. A write under epoch 0 is fenced if the stream was ever claimed. Writes under one epoch take effect in the order
+of the calls; one that timed out and arrives late does not undo a newer one.
 
     claim ──→ save, save, … (parked=False) ──→ save (parked=True) ──→ claim …
                                            ──→ delete
 
 A claim takes nothing away: should its owner die before it saves, the next claim finds the same snapshot. Epochs are
-numbers of the store, not of the stream, so they never repeat. A stream that ended leaves the next epoch behind for
+numbers of the store, not of the stream: they never repeat. A stream that ended leaves the next epoch behind for
 FENCE_SECONDS, so that a late write of any owner, the last included, does not bring it back; an owner that was cut off
 for longer is not recognised any more.
 
@@ -33,7 +35,7 @@ class Claim(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What an owner writes of a stream: the epoch of its claim, and whether anybody is still connected to it."""
+    """What an owner writes of a stream: the epoch of its claim, and whether it has no connection any more."""
 
     epoch: int
     parked: bool
@@ -45,13 +47,13 @@ class Record(NamedTuple):
 
 
 class Store(Protocol):
-    """Where snapshots wait. All methods belong to one event loop, and none blocks it.
+    """Holds snapshots. All methods belong to one event loop, and none blocks it.
 
     Attributes:
-        durable: what it keeps survives this process.
-        shared: several processes may own streams of it.
-        expired: snapshots forgotten by this process because nobody came back or there was no room.
-        damaged: snapshots refused by this process because they were altered or are of another format.
+        durable: its snapshots survive this process.
+        shared: several processes may own streams in it.
+        expired: snapshots that this process deleted after their time or for lack of room.
+        damaged: snapshots that this process rejected: altered, or of another format.
     """
 
     durable: bool
@@ -60,10 +62,10 @@ class Store(Protocol):
     damaged: int
 
     async def claim(self, model: str, stream_id: str) -> Claim:
-        """Become the owner of a stream, known or not. Whoever owned it before can write no more.
+        """Become the owner of a stream, known or not. Writes of earlier owners are fenced from now on.
 
         Raises:
-            SnapshotError: its snapshot is damaged, or of another format. It is counted and forgotten: the next claim
+            SnapshotError: its snapshot is damaged, or of another format. It is counted and deleted: the next claim
                 finds nothing.
             StoreError: the store is down or slow; the stream may or may not be claimed.
         """
@@ -72,15 +74,14 @@ class Store(Protocol):
         """Write them all, at most one a stream; their time to live starts now.
 
         Returns:
-            the keys whose epoch is not the newest: they were not written, their owner is one no longer. All others
-            are now as durable as the store promises.
+            the keys that were fenced. All others are now as durable as the store promises.
 
         Raises:
             StoreError: the store is down, slow or full; nothing is promised of any of them.
         """
 
     async def delete(self, model: str, stream_id: str, epoch: int) -> None:
-        """Forget a stream that ended, unless somebody else owns it by now. Raises StoreError."""
+        """Delete a stream that ended, unless it has a newer owner. Raises StoreError."""
 
     async def count(self) -> int:
         """Parked streams. Raises StoreError."""
@@ -92,4 +93,4 @@ class Store(Protocol):
         """Return if the store can be written; else raise StoreError."""
 
     async def close(self) -> None:
-        """Let go of what it holds open."""
+        """Close connections and files."""

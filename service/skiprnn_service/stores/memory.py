@@ -10,7 +10,7 @@ from skiprnn_service.stores.base import FENCE_SECONDS, Claim, Key, Record
 
 
 class _Row(NamedTuple):
-    """What MemoryStore knows of a stream; without a snapshot it only fences."""
+    """A stream; without a snapshot it only fences."""
 
     expires_at: float
     epoch: int
@@ -22,8 +22,8 @@ class MemoryStore:
     """A Store in this process: streams survive a dropped socket, not the process.
 
     Args:
-        ttl_seconds: how long a stream waits.
-        capacity: snapshots; when there are more, the oldest are forgotten.
+        ttl_seconds: after the latest claim or save, a stream expires.
+        capacity: snapshots; when there are more, the oldest are deleted.
         clock: seconds, monotonic.
     """
 
@@ -42,7 +42,7 @@ class MemoryStore:
         self._epochs = itertools.count(1)
         self._parked = 0
         # Both in the order of writing. A stream is in one of them at most.
-        self._kept: dict[Key, _Row] = {}
+        self._snapshots: dict[Key, _Row] = {}
         self._fences: dict[Key, _Row] = {}
 
     async def claim(self, model: str, stream_id: str) -> Claim:
@@ -77,37 +77,37 @@ class MemoryStore:
 
     async def parked(self, limit: int) -> list[Snapshot]:
         self._expire()
-        rows = (row.snapshot for row in reversed(self._kept.values()) if row.parked and row.snapshot)
+        rows = (row.snapshot for row in reversed(self._snapshots.values()) if row.parked and row.snapshot)
         return list(itertools.islice(rows, limit))
 
     async def check(self) -> None:
         pass
 
     async def close(self) -> None:
-        self._kept.clear()
+        self._snapshots.clear()
         self._fences.clear()
         self._parked = 0
 
     def _row(self, key: Key) -> _Row | None:
-        row = self._kept.get(key) or self._fences.get(key)
+        row = self._snapshots.get(key) or self._fences.get(key)
         return row if row and row.expires_at > self._clock() else None
 
     def _put(self, key: Key, row: _Row) -> None:
         self._forget(key)
-        rows = self._fences if row.snapshot is None else self._kept
+        rows = self._fences if row.snapshot is None else self._snapshots
         rows[key] = row
         self._parked += row.parked
 
     def _forget(self, key: Key) -> None:
-        row = self._kept.pop(key, None) or self._fences.pop(key, None)
+        row = self._snapshots.pop(key, None) or self._fences.pop(key, None)
         self._parked -= bool(row and row.parked)
 
     def _expire(self) -> None:
         """The first of a dict was written first, so it goes first. A short-lived fence may wait behind a long one."""
-        for rows in (self._kept, self._fences):
+        for rows in (self._snapshots, self._fences):
             while rows:
                 oldest = next(iter(rows))
                 if rows[oldest].expires_at > self._clock() and len(rows) <= self._capacity:
                     break
                 self._forget(oldest)
-                self.expired += rows is self._kept
+                self.expired += rows is self._snapshots

@@ -1,13 +1,13 @@
-"""A Store in a Redis server (6 or later; not Redis Cluster): any replica goes on with any stream.
+"""A Store in a Redis server (6 or later; not Redis Cluster): any replica can resume any stream.
 
-All keys are written by scripts in the server, so that nobody writes between a check and what it was for:
+All keys are written by scripts in the server, so that a check and the write after it are one step:
 
     skiprnn:stream:MODEL:ID   hash: epoch, snapshot (none after the end and before the first save); expires by itself
     skiprnn:parked            sorted set: keys of parked streams by the time, in ms, at which they expire
-    skiprnn:epoch             the largest epoch that was given away
+    skiprnn:epoch             the largest epoch so far
 
-An epoch is the server's time in µs, or one more than the largest if that is more: it stays larger than all before even
-if the server lost its memory.
+An epoch is the server's time in µs, or one more than the largest if that is more: it is larger than all before even if
+the server lost its memory.
 """
 
 import asyncio
@@ -96,11 +96,11 @@ T = TypeVar("T")
 
 
 class RedisStore:
-    """A Store in a Redis server. How durable it is, the server's settings say (docs/reference/stores.md).
+    """A Store in a Redis server. Its durability is that of the server's settings (docs/reference/stores.md).
 
     Args:
         url: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], or rediss:// for TLS (`?ssl_ca_certs=FILE`).
-        ttl_seconds: how long a stream waits.
+        ttl_seconds: after the latest claim or save, a stream expires.
         timeout_seconds: after which a call is a StoreError.
     """
 
@@ -116,7 +116,7 @@ class RedisStore:
             timeout=timeout_seconds,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
-            # A connection that the server closed meanwhile is made again. All scripts may run twice.
+            # A connection that the server closed meanwhile is opened again. All scripts may run twice.
             retry=Retry(NoBackoff(), 1),
         )
         self._redis = Redis.from_pool(pool)
@@ -188,7 +188,7 @@ def _key(model: str, stream_id: str) -> str:
 
 def _place(snapshot: Snapshot) -> int:
     """Grows with every sample and every reset of a stream, and never shrinks."""
-    return snapshot.samples + snapshot.sequence
+    return snapshot.position.samples + snapshot.position.sequence
 
 
 def _names(key: bytes) -> tuple[str, str]:

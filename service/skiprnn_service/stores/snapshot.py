@@ -1,6 +1,6 @@
-"""A snapshot as bytes, and bytes that are refused.
+"""A snapshot as bytes.
 
-    u16 format (2), u32 CRC-32 of the rest, both little-endian; then the fields of `Snapshot` in their order as one
+    u16 format (2), u32 CRC-32 of the rest, both little-endian; then the fields of `_Fields` in their order as one
     MessagePack array, an update being [t, y].
 
 Format 1 is the same with fewer fields; those that it lacks take their defaults.
@@ -10,22 +10,46 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
 import msgspec
 
-from skiprnn_service.engine.stream import Snapshot
+from skiprnn_service.engine.stream import Position, Snapshot, Update
 from skiprnn_service.errors import SnapshotError
 
 FORMAT = 2
 
+
+class _Fields(NamedTuple):
+    """Those of a snapshot and its position, in the order of the bytes."""
+
+    model: str
+    version: str
+    bundle_sha256: str
+    stream_id: str
+    threshold: float
+    next: int
+    skip_remaining: int
+    samples: int
+    updates: int
+    state: bytes
+    last_y: bytes | None
+    principal: str = ""
+    sequence: int = 0
+    recent: tuple[Update, ...] = ()
+    recent_from: int = 0
+
+
 _HEAD = struct.Struct("<HI")
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Snapshot).decode
+_decode = msgspec.msgpack.Decoder(_Fields).decode
 
 
 def dumps(snapshot: Snapshot) -> bytes:
     """A snapshot as bytes."""
-    body = _encode(snapshot)
+    at = snapshot.position
+    fields = (*snapshot[:5], *at[:4], snapshot.state, at.last_y, snapshot.principal, *at[5:])
+    body = _encode(fields)
     return _HEAD.pack(FORMAT, zlib.crc32(body)) + body
 
 
@@ -46,9 +70,11 @@ def loads(data: bytes) -> Snapshot:
     if zlib.crc32(body) != checksum:
         raise SnapshotError(f"snapshot: expected checksum {checksum}, got {zlib.crc32(body)}: damaged")
     try:
-        return _decode(body)
+        fields = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotError(f"snapshot: {error}") from error
+    position = Position(*fields[5:9], fields.last_y, *fields[12:])
+    return Snapshot(*fields[:5], position, fields.state, fields.principal)
 
 
 def loads_as(data: bytes, model: str, stream_id: str) -> Snapshot:
@@ -61,7 +87,7 @@ def loads_as(data: bytes, model: str, stream_id: str) -> Snapshot:
 
 
 def readable(rows: Iterable[tuple[bytes, str, str]]) -> Iterator[Snapshot]:
-    """The snapshots among (bytes, model, stream id) that `loads_as` does not refuse."""
+    """The snapshots of (bytes, model, stream id), without those that `loads_as` rejects."""
     for row in rows:
         with suppress(SnapshotError):
             yield loads_as(*row)

@@ -1,10 +1,10 @@
 """A Store in one SQLite file: streams survive the process. One machine; several processes may share the file.
 
-Write-ahead log, synchronous=FULL: a transaction that committed is on the disk. Everything runs on one thread, and
-whatever was asked for while a transaction ran goes into the next one together, so a thousand claims at once wait for a
-handful of disk flushes, not for a thousand. Epochs are checked inside the transaction.
+Write-ahead log, synchronous=FULL: a transaction that committed is on the disk. Everything runs on one thread. All calls
+that arrive while a transaction runs share the next one: a thousand claims at once wait for a handful of disk flushes,
+not for a thousand. Epochs are checked inside the transaction.
 
-A stream has one row. Its stage says what the row holds: nothing but the epoch, because the stream ended or was never
+A stream has one row. Its stage is what the row holds: nothing but the epoch, because the stream ended or was never
 saved (0), a live stream (1), or a parked one (2).
 """
 
@@ -26,7 +26,7 @@ from skiprnn_service.stores.snapshot import dumps, loads_as, readable
 SCHEMA = 1
 
 _SWEEP_SECONDS = 1.0
-_SWEEP_ROWS = 1_000  # forgotten at once: a few milliseconds
+_SWEEP_ROWS = 1_000  # deleted at once: a few milliseconds
 _LOG_BYTES = 64 << 20  # a write-ahead log that grew larger is cut back
 
 _ENDED, _LIVE, _PARKED = range(3)
@@ -57,19 +57,19 @@ T = TypeVar("T")
 
 
 class _Job(NamedTuple):
-    """What somebody waits for."""
+    """An action, and the future of its result."""
 
     action: Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any]
 
 
 class SqliteStore:
-    """A Store in one file. See the module's text for what it promises.
+    """A Store in one file; the module's text has its guarantees.
 
     Args:
         path: of the file; it is made, readable by its owner alone, in a folder that exists, on a local disk.
-        ttl_seconds: how long a stream waits.
-        capacity: snapshots; when there are more, the oldest are forgotten.
+        ttl_seconds: after the latest claim or save, a stream expires.
+        capacity: snapshots; when there are more, the oldest are deleted.
         timeout_seconds: after which a call is a StoreError.
         clock: seconds since 1970, as all processes of the file have them.
     """
@@ -125,7 +125,7 @@ class SqliteStore:
         self._thread.shutdown(wait=False)
         await asyncio.wait([disconnected], timeout=self._timeout_seconds)
 
-    # -- one transaction for all who wait
+    # -- one transaction for all waiting calls
 
     async def _do(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """The result of an action that ran on the thread, in a transaction which is now on the disk."""
@@ -145,7 +145,7 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         try:
             while self._jobs:
-                jobs = [job for job in self._jobs if not job.future.done()]  # the others gave up waiting
+                jobs = [job for job in self._jobs if not job.future.done()]  # the others timed out
                 self._jobs = []
                 actions = [job.action for job in jobs]
                 outcomes = await loop.run_in_executor(self._thread, self._transact, actions)
@@ -158,7 +158,7 @@ class SqliteStore:
         """Results of the actions, or what they raised. What the file itself raised undoes all of them."""
         try:
             if self._connection and self._inode != _inode(self._path):
-                self._disconnect()  # somebody took the file away: what we wrote there would survive nothing
+                self._disconnect()  # the file was removed: writes to it would be lost
             connection = self._connection or self._connect()
             connection.execute("BEGIN IMMEDIATE")
             self._sweep(connection)
@@ -171,7 +171,7 @@ class SqliteStore:
 
     def _connect(self) -> sqlite3.Connection:
         self._path.touch(mode=0o600)
-        # Half the time for a lock, so that its error is told before the call's own time is over.
+        # Half the time for a lock, so that its error comes before the call's own timeout.
         connection = sqlite3.connect(self._path, timeout=self._timeout_seconds / 2, isolation_level=None)
         self._connection, self._inode = connection, _inode(self._path)
         connection.execute("PRAGMA synchronous = FULL")
@@ -183,14 +183,14 @@ class SqliteStore:
         return connection
 
     def _log_ahead(self, connection: sqlite3.Connection) -> None:
-        """Switch to the write-ahead log: the one thing for which SQLite does not wait while others open the file."""
-        give_up_at = time.monotonic() + self._timeout_seconds / 2
+        """Switch to the write-ahead log. Here SQLite itself does not wait while others open the file."""
+        deadline = time.monotonic() + self._timeout_seconds / 2
         while True:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 return
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
 
@@ -200,7 +200,7 @@ class SqliteStore:
         if version == 0 and tables == 0:
             for statement in _CREATE.split(";"):
                 connection.execute(statement)
-            # Later than any epoch of a file that was here before and whose owners may still be alive.
+            # Larger than any epoch of an earlier file whose owners may still be alive.
             connection.execute("INSERT INTO counter VALUES (?)", (int(self._clock() * 1e6),))
         elif version != SCHEMA:
             raise StoreError(f"expected an empty file or a store of schema {SCHEMA}, got schema {version}")
@@ -225,8 +225,8 @@ class SqliteStore:
             except SnapshotError as error:
                 damage = error
                 self.damaged += 1
-        kept = (_LIVE, found[0]) if snapshot else (_ENDED, None)
-        connection.execute(_WRITE, (*key, epoch, kept[0], now + self._ttl_seconds, kept[1], epoch, now))
+        stage, data = (_LIVE, found[0]) if snapshot else (_ENDED, None)
+        connection.execute(_WRITE, (*key, epoch, stage, now + self._ttl_seconds, data, epoch, now))
         if damage:
             raise damage
         return Claim(epoch, snapshot)
@@ -256,15 +256,15 @@ class SqliteStore:
         return list(readable(rows))
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
-        """Forget some of what is over, now and then."""
+        """Delete some of the expired rows, now and then."""
         now = self._clock()
         if abs(now - self._swept_at) < _SWEEP_SECONDS:
             return
         self._swept_at = now
         self._forget(connection, connection.execute(_EXPIRED, (now, _SWEEP_ROWS)).fetchall())
-        (kept,) = connection.execute("SELECT count(*) FROM streams WHERE stage > 0").fetchone()
-        if kept > self._capacity:
-            excess = min(kept - self._capacity, _SWEEP_ROWS)
+        (count,) = connection.execute("SELECT count(*) FROM streams WHERE stage > 0").fetchone()
+        if count > self._capacity:
+            excess = min(count - self._capacity, _SWEEP_ROWS)
             self._forget(connection, connection.execute(_OLDEST, (excess,)).fetchall())
 
     def _forget(self, connection: sqlite3.Connection, rows: list[tuple[int, int]]) -> None:
@@ -280,7 +280,7 @@ def _inode(path: Path) -> int | None:
 
 
 def _outcome(action: Callable[[sqlite3.Connection], Any], connection: sqlite3.Connection) -> Any:
-    """What an action returns or raises, if it is not the file's fault."""
+    """What an action returns or raises, unless the file itself failed."""
     try:
         return action(connection)
     except sqlite3.Error:
@@ -290,7 +290,7 @@ def _outcome(action: Callable[[sqlite3.Connection], Any], connection: sqlite3.Co
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
-    if future.done():  # too late: its caller gave up
+    if future.done():  # its caller timed out
         return
     if isinstance(outcome, Exception):
         future.set_exception(outcome)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from skiprnn_service.errors import QuotaError
 
-_MOST_REMEMBERED = 10_000  # principals whose pace is known; the one that was seen longest ago is forgotten
+_MOST_REMEMBERED = 10_000  # principals whose rate is known; the one seen longest ago is forgotten
 
 
 class Quotas:
-    """Counts live streams and openings. Where nobody says who they are, nothing is counted.
+    """Counts live streams and openings. Without authentication nothing is counted.
 
     Args:
         max_streams: live at once, of one principal.
@@ -26,11 +26,18 @@ class Quotas:
         self._live = Counter[str]()
         self._buckets = OrderedDict[str, tuple[float, float]]()  # openings left, and when that was
 
-    def check(self, principal: str) -> None:
-        """Count an opening. Raises QuotaError: there are too many, live or in the last minute."""
+    def admit(self, principal: str, *, replaces: bool = False) -> None:
+        """Count an opening and a live stream: `closed` takes the stream back, also where it was never opened.
+
+        Args:
+            replaces: it takes the place of a live stream, which will be closed.
+
+        Raises:
+            QuotaError: there are too many, live or in the last minute. Nothing was counted.
+        """
         if not principal:
             return
-        if self._live[principal] >= self._max_streams:
+        if self._live[principal] - replaces >= self._max_streams:
             raise QuotaError(f"{principal!r} has {self._max_streams} live streams", retry_after_seconds=5)
         left = self._refilled(principal)
         if left < 1:
@@ -38,11 +45,7 @@ class Quotas:
             reason = f"{principal!r} may open {self._max_opens} streams a minute"
             raise QuotaError(reason, retry_after_seconds=wait)
         self._buckets[principal] = (left - 1, self._clock())
-
-    def opened(self, principal: str) -> None:
-        """A stream of theirs is live."""
-        if principal:
-            self._live[principal] += 1
+        self._live[principal] += 1
 
     def closed(self, principal: str) -> None:
         """A stream of theirs is not live any more."""

@@ -1,4 +1,4 @@
-"""A live stream that somebody owns, and whoever it answers to."""
+"""A live stream, its ownership, and the listener that it answers to."""
 
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from skiprnn_service.stores.base import Key
 
 
 class Listener(Protocol):
-    """Whoever a stream answers to. Called on the loop's thread."""
+    """What a stream answers to. Called on the loop's thread."""
 
     def on_reply(self, reply: Reply) -> None: ...
     def on_error(self, error: SkipRnnServiceError) -> None: ...
@@ -23,20 +23,22 @@ class Listener(Protocol):
         """The stream will be parked in so many seconds."""
 
     def on_lost(self, code: int, reason: str) -> None:
-        """The stream is no longer here: say so and close."""
+        """The stream is no longer here: close the connection with this code."""
 
 
 class StreamSession:
-    """A live stream and the right to move it. Made by `StreamManager.open`.
+    """A live stream and its ownership. Made by `StreamManager.open`.
 
     Attributes:
         id: as its client knows it.
         model: the version that it runs on.
         stream: in the model's engine.
-        epoch: of this ownership, in the store.
+        epoch: of this ownership, in the store; 0: its id was never claimed there.
+        principal: whose stream it is; "" without authentication.
         resumed: it was known and goes on.
         saved: samples before this index are durable.
-        quiet: sweeps since the client was last heard; whoever hears it sets 0.
+        quiet: sweeps since the latest message of the client, which sets it to 0.
+        written: `progress` as the store last had it; None: to be written in any case.
     """
 
     __slots__ = (
@@ -45,6 +47,7 @@ class StreamSession:
         "key",
         "listener",
         "model",
+        "principal",
         "quiet",
         "resumed",
         "saved",
@@ -53,14 +56,15 @@ class StreamSession:
     )
 
     def __init__(
-        self, stream_id: str, *, model: LoadedModel, stream: Slot, epoch: int, listener: Listener
+        self, *, model: LoadedModel, stream: Slot, epoch: int, listener: Listener, principal: str
     ) -> None:
-        self.id, self.model, self.stream = stream_id, model, stream
-        self.epoch, self.listener = epoch, listener
+        self.model, self.stream, self.epoch = model, stream, epoch
+        self.listener, self.principal = listener, principal
         self.key: Key = (model.name, stream.id)
+        self.id = stream.id.rpartition("/")[2]  # the key has the principal before it
         self.resumed = False
         self.saved = self.quiet = 0
-        self.written: tuple[int, int] | None = None  # where the stream stood when it was last saved
+        self.written: tuple[int, int] | None = None
 
     @property
     def engine(self) -> Engine:
@@ -72,11 +76,6 @@ class StreamSession:
         """False once the stream was ended, parked or lost."""
         return self.stream.open
 
-    @property
-    def principal(self) -> str:
-        """Whose it is; "" where nobody has to say who they are."""
-        return self.stream.principal
-
     def reset(self) -> None:
         """Start a new sequence, after everything submitted so far."""
         self.engine.reset(self.stream)
@@ -86,6 +85,6 @@ class StreamSession:
         self.saved = 0
 
     @property
-    def position(self) -> tuple[int, int]:
-        """Which sequence the stream is in and how far."""
+    def progress(self) -> tuple[int, int]:
+        """The number of the sequence, and its next sample."""
         return self.stream.sequence, self.stream.next

@@ -98,6 +98,11 @@ def _deprecated(old: str, family: Metric) -> Metric:
 
 
 def _of_service(stats: ServiceStats) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "skiprnn_models_failed",
+        "Bundles in the model folder that cannot be served as they are now.",
+        stats.models_failed,
+    )
     yield GaugeMetricFamily("skiprnn_streams_parked", "Streams that wait in the store.", stats.parked)
     yield CounterMetricFamily(
         "skiprnn_streams_resumed", "Streams that went on from a snapshot.", stats.resumed

@@ -1,4 +1,4 @@
-"""Traces of requests and handshakes for OpenTelemetry, where an endpoint is set; `pip install 'skiprnn[otel]'`.
+"""Traces of requests and handshakes for OpenTelemetry, where an endpoint is set; needs the extra `otel`.
 
 Messages of a stream make no spans, which would cost more than the messages. Their durations are in the metrics.
 """
@@ -30,7 +30,7 @@ def instrument(app: FastAPI, settings: Settings) -> Callable[[], None]:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        raise ValueError(f"otlp_endpoint: {error}; pip install 'skiprnn[otel]' brings it") from error
+        raise ValueError(f"otlp_endpoint: needs the extra otel, which is not installed: {error}") from error
     provider = TracerProvider(resource=Resource.create({"service.name": "skiprnn"}))
     endpoint = settings.otlp_endpoint.rstrip("/") + "/v1/traces"
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=5)))

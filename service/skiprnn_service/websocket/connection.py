@@ -1,7 +1,8 @@
 """One client's websocket and the stream behind it.
 
-A connection hands messages to the engine and replies to the transport, both by plain calls. What it adds is order (one
-reply a message, errors in their turn), flow control, and the messages at the beginning and the end.
+A connection hands messages to the engine and replies to the transport, both by plain calls. It adds the order (one
+reply a message, errors in their turn) and the messages at the beginning and the end. `flow_control.py` limits what
+waits.
 """
 
 import asyncio
@@ -13,11 +14,11 @@ from skiprnn_service.settings import Settings
 from skiprnn_service.streams.manager import IDLE, OWNED_ELSEWHERE, StreamManager
 from skiprnn_service.streams.session import StreamSession
 from skiprnn_service.websocket import messages
+from skiprnn_service.websocket.flow_control import FlowControl
 from skiprnn_service.websocket.transport import Transport
 
 SLOW_CLIENT = 4410  # close code; 4408 and 4409 are those of streams/manager.py
-ACKNOWLEDGE_SECONDS = 1.0  # with emit=updates, the longest silence after a message
-_LOOK_SECONDS = 0.1  # between two looks at a client that does not read
+ACKNOWLEDGE_SECONDS = 1.0  # with emit=updates, the longest time without an answer to a message
 
 _LOST = {IDLE: "idle", OWNED_ELSEWHERE: "owned_elsewhere"}
 
@@ -29,66 +30,67 @@ class StreamConnection:
         only_updates: answer only messages with an update, and once a second (`emit=updates`).
 
     Attributes:
-        over: nothing is sent any more and nothing taken.
+        over: no message is sent or taken: before `start`, and from `stop` on.
     """
 
     __slots__ = (
         "_codec",
         "_engine",
         "_features",
+        "_flow",
         "_held_back",
         "_lost",
         "_max_samples",
-        "_max_unread",
+        "_notified",
         "_only_updates",
-        "_paused",
-        "_queued_bytes",
         "_sample_bytes",
         "_session",
         "_settings",
         "_silent",
         "_stream",
         "_streams",
-        "_told",
         "_transport",
         "over",
     )
     _transport: Transport
     _session: StreamSession
     _codec: messages.Codec
+    _flow: FlowControl
 
     def __init__(self, settings: Settings, streams: StreamManager, *, only_updates: bool) -> None:
         self._settings, self._streams, self._only_updates = settings, streams, only_updates
         self._lost: tuple[int, str] | None = None
-        self._queued_bytes = 0
         self._held_back: Reply | None = None  # the latest that emit=updates did not send
         self._silent = True  # no reply since the store was last written
-        self._told = 0  # `saved` as last said; −1: a sequence has begun since
-        self._paused = False
-        self.over = False
+        self._notified = 0  # `saved` as last sent; −1: a sequence has begun since
+        self.over = True
 
     def start(self, transport: Transport, session: StreamSession, codec: messages.Codec) -> None:
-        """The handshake is done: say `ready`."""
-        self._transport, self._session, self._codec = transport, session, codec
+        """The handshake is done: send `ready`."""
+        self._transport, self._session, self._codec, self.over = transport, session, codec, False
         self._stream, self._engine = session.stream, session.engine
         info = session.model.bundle.info
         self._features, self._sample_bytes = info.input_size, 4 * info.input_size
-        self._max_samples, self._max_unread = (
-            self._settings.max_samples,
-            self._settings.write_high_water_bytes,
-        )
+        self._max_samples = self._settings.max_samples
+        self._flow = FlowControl(transport, self._settings, on_slow=self._on_slow)
         if not self._only_updates:
             self._stream.on_skipped = self._on_skipped
-        self._told = session.saved
+        self._notified = session.saved
         transport.send(_ready(session, self._settings, durable=self._streams.store.durable))
-        if self._lost is not None:  # while the handshake was on its way
+        if self._lost is not None:  # during the handshake
             self._close(*self._lost)
+
+    def stop(self) -> None:
+        """The connection is over."""
+        if not self.over:
+            self.over = True
+            self._flow.stop()
 
     # -- what comes
 
     def on_message(self, payload: bytes, is_text: bool) -> None:
         """Take a message. It is answered exactly once, in its turn; control messages are not."""
-        if self.over or not self._stream.open:  # parked: the close that says why is on its way
+        if self.over or not self._stream.open:  # parked: the close frame with the reason follows
             return
         self._session.quiet = 0
         try:
@@ -112,7 +114,7 @@ class StreamConnection:
             return
         self._engine.submit(self._stream, t, n, payload, start)
         if self._stream.payload is not None:
-            self._queued(len(payload))
+            self._flow.queued(len(payload), self._stream.pending)
 
     def _control(self, control: messages.Control) -> None:
         if control == "end":
@@ -129,39 +131,39 @@ class StreamConnection:
             self._hold_back(reply)
         else:
             self._send_reply(reply)
-        if self._queued_bytes and not self._stream.pending:
-            self._all_answered()
+        if self._flow.queued_bytes and not self._stream.pending:
+            self._flow.all_answered()
 
     def _on_skipped(self) -> None:
         """`on_reply` for most messages, without an object for it."""
         stream, self._silent = self._stream, False
-        self._told = saved = self._session.saved
+        self._notified = saved = self._session.saved
         self._transport.send(self._codec.skipped(stream.next - 1, stream.wake, saved))
-        if self._transport.buffered > self._max_unread:
-            self._wait_for_reader()
-        if self._queued_bytes and not stream.pending:
-            self._all_answered()
+        if self._flow.queued_bytes and not stream.pending:
+            self._flow.all_answered()
 
     def on_error(self, error: SkipRnnServiceError) -> None:
-        """A message was refused; the stream is where it was."""
+        """A message was rejected; the stream is where it was."""
         self._transport.send(messages.error(error, fatal=False, next=self._stream.next))
-        if self._queued_bytes and not self._stream.pending:
-            self._all_answered()
+        if self._flow.queued_bytes and not self._stream.pending:
+            self._flow.all_answered()
 
     def on_saved(self) -> None:
-        """Tell a client how much is durable if no reply does so soon: it may be waiting for that."""
+        """Send `saved` if no reply carries it soon: the client may be waiting for it."""
+        if self.over:
+            return
         sequence = self._stream.sequence
         if self._silent:
-            self._tell_saved(sequence)
+            self._send_saved(sequence)
         else:  # its latest reply is older than this round
-            asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, self._tell_saved, sequence)
+            asyncio.get_running_loop().call_later(ACKNOWLEDGE_SECONDS, self._send_saved, sequence)
         self._silent = True
 
-    def _tell_saved(self, sequence: int) -> None:
+    def _send_saved(self, sequence: int) -> None:
         """Unless a reset came meanwhile: it is not saved."""
-        if not self.over and self._stream.sequence == sequence and self._told != self._session.saved:
-            self._told = self._session.saved
-            self._transport.send(messages.control_message("saved", saved=self._told, sequence=sequence))
+        if not self.over and self._stream.sequence == sequence and self._notified != self._session.saved:
+            self._notified = saved = self._session.saved
+            self._transport.send(messages.control_message("saved", saved=saved, sequence=sequence))
 
     def on_go_away(self, seconds: float) -> None:
         """The server is about to stop."""
@@ -171,26 +173,24 @@ class StreamConnection:
     def on_lost(self, code: int, reason: str) -> None:
         """The stream is no longer here."""
         self._lost = code, reason
-        if hasattr(self, "_transport"):
-            self._close(code, reason)
+        self._close(code, reason)
 
     def _on_reset(self) -> None:
-        self._told = -1
+        self._notified = -1
 
     def _on_ended(self) -> None:
         self._streams.ended(self._session)
-        self._transport.send(
-            messages.control_message("closed", samples=self._stream.samples, updates=self._stream.updates)
-        )
-        self.over = True
+        for name in ("ended", "closed"):  # the second for clients of version 0.1
+            self._transport.send(
+                messages.control_message(name, samples=self._stream.samples, updates=self._stream.updates)
+            )
+        self.stop()
         self._transport.close(1000)
 
     def _send_reply(self, reply: Reply) -> None:
         self._held_back, self._silent = None, False
-        self._told = saved = self._session.saved
+        self._notified = saved = self._session.saved
         self._transport.send(self._codec.reply(reply, saved))
-        if self._transport.buffered > self._max_unread:
-            self._wait_for_reader()
 
     def _hold_back(self, reply: Reply) -> None:
         if self._held_back is None:
@@ -204,50 +204,16 @@ class StreamConnection:
     def _close(self, code: int, reason: str) -> None:
         if self.over:
             return
-        self.over = True
+        self.stop()
         if code in _LOST:
             fields = {"code": _LOST[code], "message": reason, "fatal": True, "next": self._stream.next}
             self._transport.send(messages.control_message("error", **fields))
         self._transport.close(code, reason)
 
-    # -- flow control
-
-    def _queued(self, size: int) -> None:
-        """A message waits for its answer: read no further when too much does."""
-        self._queued_bytes += size
-        limits = self._settings
-        too_many = self._stream.pending >= limits.max_pending_messages
-        if too_many or self._queued_bytes > limits.max_queued_bytes:
-            self._paused = True
-            self._transport.pause()
-
-    def _all_answered(self) -> None:
-        self._queued_bytes = 0
-        if self._paused and self._transport.buffered <= self._settings.write_high_water_bytes:
-            self._paused = False
-            self._transport.resume()
-
-    def _wait_for_reader(self) -> None:
-        """Replies pile up because nobody reads them: take no more messages until they have gone out."""
-        if not self._paused:
-            self._paused = True
-            self._transport.pause()
-        loop = asyncio.get_running_loop()
-        loop.call_later(_LOOK_SECONDS, self._look, loop.time() + self._settings.slow_client_timeout_seconds)
-
-    def _look(self, until: float) -> None:
-        loop = asyncio.get_running_loop()
-        if self.over:
-            return
-        if self._transport.buffered <= self._settings.write_high_water_bytes // 2:
-            if not self._stream.pending:  # else the last answer goes on
-                self._all_answered()
-        elif loop.time() < until:
-            loop.call_later(_LOOK_SECONDS, self._look, until)
-        else:
-            self.over = True
-            self._transport.close(SLOW_CLIENT, "replies were not read")
-            self._transport.abort()
+    def _on_slow(self) -> None:
+        self.stop()
+        self._transport.close(SLOW_CLIENT, "replies were not read")
+        self._transport.abort()
 
 
 def _ready(session: StreamSession, settings: Settings, *, durable: bool) -> str:

@@ -1,8 +1,8 @@
 """The messages of a stream in both encodings (docs/reference/protocol.md), as pure functions.
 
-decode_binary, decode_text     what a client sends
-BinaryCodec, JsonCodec         what it is answered
-ready, closed, …               what the server says besides, always as JSON text
+decode_binary, decode_text     messages of a client
+BinaryCodec, JsonCodec         replies to them
+control_message, error         other messages of the server, always JSON text
 """
 
 import struct
@@ -34,7 +34,7 @@ _NO_X = msgspec.Raw()
 
 
 class _Text(msgspec.Struct):
-    """Any text message; x is looked at later. Empty: there is none."""
+    """Any text message; x is decoded later. Empty: there is none."""
 
     type: str | None = None
     x: msgspec.Raw = _NO_X
@@ -92,19 +92,19 @@ def _samples(data: bytes, t: int | None, features: int) -> Samples:
     for index, row in enumerate(rows):
         if len(row) != features:
             raise ShapeError(f"x: expected {features} numbers a sample, got {len(row)} in sample {index}")
-    with np.errstate(over="ignore"):  # infinity in a sample that is read is refused where it is read
+    with np.errstate(over="ignore"):  # an update rejects infinity
         payload = np.array(rows).astype("<f4").tobytes()
     return t, len(rows), payload, 0
 
 
 class Codec(Protocol):
-    """How replies are said."""
+    """Encodes replies."""
 
     def reply(self, reply: Reply, saved: int) -> bytes | str:
         """The answer to a message of samples; samples before index `saved` are durable."""
 
     def skipped(self, t: int, wake: int, saved: int) -> bytes | str:
-        """The same where nothing was read."""
+        """The same for a message without an update."""
 
 
 class BinaryCodec:
@@ -125,14 +125,14 @@ class BinaryCodec:
 
 
 class JsonCodec:
-    """`{"t": …, "wake": …, "updates": [{"t": …, "y": […]}], "saved": …}`; each y reads back as the same float32."""
+    """`{"t": …, "wake": …, "updates": [{"t": …, "y": […]}], "saved": …}`; each y is parsed as the same float32."""
 
     def __init__(self, outputs: int) -> None:
         self._floats = struct.Struct(f"<{outputs}f").unpack
 
     def reply(self, reply: Reply, saved: int) -> str:
-        said = {"t": reply.t, "wake": reply.wake, "updates": self.updates(reply.updates), "saved": saved}
-        return _encode(said).decode()
+        fields = {"t": reply.t, "wake": reply.wake, "updates": self.updates(reply.updates), "saved": saved}
+        return _encode(fields).decode()
 
     def skipped(self, t: int, wake: int, saved: int) -> str:
         return f'{{"t":{t},"wake":{wake},"updates":[],"saved":{saved}}}'
@@ -142,7 +142,7 @@ class JsonCodec:
 
 
 def error(problem: SkipRnnServiceError, *, fatal: bool, next: int) -> str:
-    """Why a message was refused; `next` is where the stream stands."""
+    """Why a message was rejected; `next` is that of the stream."""
     fields = {"code": problem.code, "message": str(problem), "fatal": fatal, "next": next}
     if isinstance(problem, GapError):
         fields["wake"] = problem.wake
@@ -150,7 +150,7 @@ def error(problem: SkipRnnServiceError, *, fatal: bool, next: int) -> str:
 
 
 def control_message(type: str, /, **fields: Any) -> str:
-    """A control message of the server: ready, closed, go_away, saved, error."""
+    """A control message of the server: ready, ended, closed, go_away, saved, error."""
     return _encode({"type": type} | fields).decode()
 
 

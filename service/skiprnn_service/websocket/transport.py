@@ -1,11 +1,12 @@
-"""What a stream's connection needs of a websocket, and the way that works on every ASGI server.
+"""What a stream's connection needs of a websocket, and an implementation for every ASGI server.
 
 `Transport` is the contract. Messages come in by a callback, not by awaiting: a reply that needs no inference goes out
-before the callback returns, and no task, future or queue stands between. `wire.py` gives this on uvicorn at the price
-of a few microseconds a message; `AsgiTransport` gives it on any server, at the price of its queues.
+before the callback returns, without a task, future or queue in between. `server/websocket_protocol.py` implements it on
+uvicorn for a few microseconds a message; `AsgiTransport` implements it on any server, with that server's queues.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 OnMessage = Callable[[bytes, bool], None]  # payload, is it text (then UTF-8)?
+OnFull = Callable[[bool], None]  # too many bytes wait to be sent, or no longer
 
 EXTENSION = "skiprnn.transport"  # key in scope["extensions"] under which a server offers a Transport
 
@@ -36,8 +38,11 @@ class Transport(Protocol):
     def abort(self) -> None:
         """Drop the connection at once, unsent data and all."""
 
+    def limit(self, high_water_bytes: int, on_full: OnFull) -> None:
+        """Call on_full(True) when more bytes wait to be sent, and on_full(False) when half of that or less do."""
+
     def pause(self) -> None:
-        """Take no more messages until `resume`: the client is slowed down by TCP."""
+        """Take no more messages until `resume`: TCP slows the client down."""
 
     def resume(self) -> None:
         """Take messages again."""
@@ -50,7 +55,7 @@ class Transport(Protocol):
 
 
 def transport_of(websocket: WebSocket) -> Transport:
-    """The server's own transport where it has one (`wire.py`), else one on plain ASGI. Call after `accept`."""
+    """The server's own transport where it has one (`EXTENSION`), else one on plain ASGI. Call after `accept`."""
     offered: Transport | None = (websocket.scope.get("extensions") or {}).get(EXTENSION)
     return offered or AsgiTransport(websocket)
 
@@ -66,6 +71,8 @@ class AsgiTransport:
         self._readable.set()
         self._over = False
         self._tasks: tuple[asyncio.Task[Any], ...] = ()
+        self._high_water, self._full = sys.maxsize, False
+        self._on_full: OnFull = lambda _: None
         self.buffered = 0
 
     def send(self, data: bytes | str) -> None:
@@ -74,6 +81,9 @@ class AsgiTransport:
 
     def close(self, code: int, reason: str = "") -> None:
         self._push({"type": "websocket.close", "code": code, "reason": reason}, 0)
+
+    def limit(self, high_water_bytes: int, on_full: OnFull) -> None:
+        self._high_water, self._on_full = high_water_bytes, on_full
 
     def pause(self) -> None:
         self._readable.clear()
@@ -111,18 +121,25 @@ class AsgiTransport:
     def _push(self, message: Message, size: int) -> None:
         if not self._over:
             self._outgoing.append(message)
-            self.buffered += size
             self._more.set()
+            self._count(size)
+
+    def _count(self, size: int) -> None:
+        self.buffered += size
+        full = self.buffered > (self._high_water // 2 if self._full else self._high_water)
+        if full != self._full:
+            self._full = full
+            self._on_full(full)
 
     async def _write(self) -> None:
-        """Send until the connection is over; what is left then goes to nobody."""
+        """Send until the connection is over; what is left then is dropped."""
         try:
             while await self._more.wait() and (self._outgoing or not self._over):
                 self._more.clear()
                 batch, self._outgoing = self._outgoing, []
                 for message in batch:
                     await self._websocket.send(message)
-                    self.buffered -= len(message.get("text") or message.get("bytes") or b"")
-        except (WebSocketDisconnect, RuntimeError, OSError):  # the peer has gone: `_read` hears of it
+                    self._count(-len(message.get("text") or message.get("bytes") or b""))
+        except (WebSocketDisconnect, RuntimeError, OSError):  # the peer is gone: `_read` gets that too
             self._over = True
             self._outgoing.clear()

@@ -38,6 +38,10 @@ def test_a_flat_curve_lies_at_the_bottom() -> None:
     assert curve([5, 5, 5, 5], rows=2) == [BLANK * 2, "⣀⣀"]
 
 
+def test_a_curve_of_the_smallest_numbers_has_a_height() -> None:
+    assert curve([0.0, 2.225073858507203e-309], rows=1) == curve([0, 1], rows=1)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50), st.integers(1, 4))
 def test_every_value_has_a_dot_at_its_height_and_none_above_both_neighbours(
     values: list[float], rows: int
@@ -46,8 +50,8 @@ def test_every_value_has_a_dot_at_its_height_and_none_above_both_neighbours(
     assert {len(line) for line in lines} == {(len(values) + 1) // 2}
     assert len(lines) == rows
     low, high = min(values), max(values)
-    scale = (4 * rows - 1) / (high - low) if high > low else 0.0
-    heights = [round((value - low) * scale) for value in values]
+    top, span = 4 * rows - 1, (high - low) or 1.0
+    heights = [round((value - low) / span * top) for value in values]
     for index, set_dots in enumerate(dots(lines)[: len(values)]):
         before = heights[index - 1] if index else heights[index]
         assert heights[index] in set_dots

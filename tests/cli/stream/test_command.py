@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from skiprnn_cli import app
 from skiprnn_cli.stream import stream
+from skiprnn_cli.stream.command import url_of
 from support.fake_server import READY, FakeServer, FakeStream, fake_server
 
 CSV = "ax,ay,az\n" + "".join(f"{t},0,0\n" for t in range(12))
@@ -90,10 +91,14 @@ def test_real_time_is_the_models(recording: Path) -> None:
         assert run(server.url, "-i", recording, "--real-time").exit_code == 0
 
 
-def test_a_name_is_a_model_of_this_machine(recording: Path) -> None:
-    result = run("watch", "-i", recording)
+def test_a_name_is_a_model_of_this_machine() -> None:
+    assert url_of("watch") == "ws://127.0.0.1:8000/v1/models/watch/stream"
+
+
+def test_a_server_that_is_not_there_is_named(recording: Path) -> None:
+    result = run("ws://127.0.0.1:1/v1/models/watch/stream", "-i", recording)
     assert result.exit_code == 1
-    assert "ws://127.0.0.1:8000/v1/models/watch/stream" in result.stderr
+    assert "ws://127.0.0.1:1/v1/models/watch/stream" in result.stderr
 
 
 def test_no_wake_sends_every_sample(server: FakeServer, recording: Path) -> None:
@@ -119,6 +124,28 @@ def test_a_bad_line_ends_it_with_the_place(server: FakeServer, tmp_path: Path) -
     assert result.exit_code == 2
     assert result.stderr == f"error: {path}, line 3, column 2 (ay): expected a number, got 'oops'\n"
     assert "t=0" in result.stdout
+
+
+def test_channels_are_found_by_name_and_a_label_is_left_out(tmp_path: Path) -> None:
+    channels = [{"name": name, "unit": "g"} for name in ("ax", "ay", "az")]
+    path = tmp_path / "labelled.csv"
+    path.write_text("label,az,ay [g],ax\n" + "".join(f"walk,0,0,{t}\n" for t in range(12)))
+    with fake_server(every=5, channels=channels) as server:
+        result = run(server.url, "--input", path, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert [json.loads(line)["t"] for line in result.stdout.splitlines()] == [0, 5, 10]
+    assert result.stderr == f"{path}: columns left out: label\n"
+
+
+def test_a_header_that_names_some_of_the_channels_ends_it_with_what_is_missing(tmp_path: Path) -> None:
+    channels = [{"name": name, "unit": ""} for name in ("ax", "ay", "az")]
+    path = tmp_path / "other.csv"
+    path.write_text("ax,ay,t\n1,2,3\n")
+    with fake_server(channels=channels) as server:
+        result = run(server.url, "--input", path)
+    assert result.exit_code == 2
+    assert f"{path}, line 1: expected a column for every feature" in result.stderr
+    assert "['az'] are missing, ['t'] are none of them" in result.stderr
 
 
 @pytest.mark.parametrize(

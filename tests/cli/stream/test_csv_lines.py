@@ -2,6 +2,7 @@
 
 import pytest
 
+from skiprnn.channels import feature_of
 from skiprnn_cli.stream.csv_lines import CsvError, read_samples
 
 
@@ -54,3 +55,52 @@ def test_what_came_before_a_bad_line_is_read() -> None:
     assert next(samples) == [1, 2]
     with pytest.raises(CsvError):
         next(samples)
+
+
+def by_name(text: str, *features: str) -> tuple[list[list[float]], list[str]]:
+    """The samples, and what was said."""
+    channels, said = [feature_of(name) for name in features], list[str]()
+    lines = text.splitlines(keepends=True)
+    samples = read_samples(lines, len(features), source="run.csv", channels=channels, notice=said.append)
+    return list(samples), said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ax,ay\n1,2\n", []),
+        ("ay [g],ax [g]\n2,1\n", []),
+        (" ay, ax\n2,1\n", []),
+        ("\ufeffay,ax\n2,1\n", []),
+        ("label,ay,t,ax\nwalk,2,x,1\n", ["run.csv: columns left out: label, t"]),
+        ("p,q\n1,2\n", []),
+        ("1,2\n", []),
+    ],
+)
+def test_a_first_line_of_names_says_where_the_channels_stand(text: str, said: list[str]) -> None:
+    assert by_name(text, "ax [g]", "ay [g]") == ([[1, 2]], said)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "t,ay\n1,2\n",
+            "run.csv, line 1: expected a column for every feature, or none of their names: ['ax [g]'] are",
+        ),
+        ("ax [m/s²],ay\n1,2\n", "['ax [g]'] are missing, ['ax [m/s²]'] are none of them"),
+        ("p,q,label\n1,2,3\n", "run.csv, line 1: expected 2 columns, as the model has features, got 3"),
+        ("ax,ay,label\n1,2\n", "run.csv, line 2: expected 3 columns, as the first line has names, got 2"),
+        ("label,ay,ax\n1,2,3\nx,0x1F,1\n", "run.csv, line 3, column 2 (ay): expected a number, got '0x1F'"),
+        ("1_000,2\n", "run.csv, line 1, column 1: expected a number, got '1_000'"),
+        ('1,"1,013.2"\n', "run.csv, line 1, column 2: expected a number, got '1,013.2'"),
+        ("0b1,1\n", "run.csv, line 1, column 1: expected a number, got '0b1'"),
+        ("", "run.csv: expected a sample a line, found none"),
+        ("ax,ay\n\n", "run.csv: expected a sample a line, found none"),
+        ('1,"' + "x" * 200_000 + '"\n', "run.csv, line 1: expected CSV: field larger than field limit"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_features_is_an_error(text: str, message: str) -> None:
+    with pytest.raises(CsvError) as caught:
+        by_name(text, "ax [g]", "ay [g]")
+    assert message in str(caught.value)

@@ -1,7 +1,10 @@
 """Files and pipes → samples."""
 
+import gzip
 import io
+import os
 import sys
+import threading
 import wave
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from skiprnn.channels import Feature
 from skiprnn_cli.stream.csv_lines import CsvError
 from skiprnn_cli.stream.sources import Format, SourceError, open_source
 
@@ -113,3 +117,34 @@ def test_a_format_that_is_given_counts_for_more_than_the_name(tmp_path: Path) ->
     (tmp_path / "run.npy").write_text("1,x\n")
     with pytest.raises(CsvError):
         read(tmp_path / "run.npy", format=Format.CSV)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"", "an empty file"),
+        ("x,y\n1,2\n".encode("utf-16"), "UTF-16 text"),
+        (gzip.compress(b"1,2\n"), "gzip"),
+        (b"PAR1rest", "Parquet"),
+        (b"x,y\n" + b"1,2\n" * 9999 + b"\xe9,2\n", "text in another encoding (byte 0xe9)"),
+    ],
+)
+def test_a_file_that_is_no_csv_says_what_it_is(tmp_path: Path, data: bytes, kind: str) -> None:
+    (tmp_path / "run.csv").write_bytes(data)
+    with pytest.raises(SourceError) as caught:
+        read(tmp_path / "run.csv")
+    assert str(caught.value) == f"{tmp_path / 'run.csv'}: expected CSV in UTF-8, found {kind}"
+
+
+def test_nothing_is_taken_from_a_pipe_in_advance(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("1,2\n3,4\n",))
+    writer.start()
+    assert read(tmp_path / "pipe") == [[1, 2], [3, 4]]
+    writer.join()
+
+
+def test_what_numpy_writes_with_a_header_is_read(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "run.csv", ROWS, delimiter=",", header="ay,ax")
+    with open_source(str(tmp_path / "run.csv"), 2, channels=[Feature("ax"), Feature("ay")]) as source:
+        assert list(source.samples) == ROWS[:, ::-1].tolist()

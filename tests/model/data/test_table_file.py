@@ -116,9 +116,9 @@ def test_a_category_that_no_row_has_is_no_value(tmp_path: Path) -> None:
         ),
         ("x,label\n1,a\n".encode("utf-16"), "expected CSV in UTF-8, found UTF-16 text"),
         (gzip.compress(b"x,label\n1,a\n"), "expected CSV in UTF-8, found gzip"),
-        (b"# a logger\nx,label\n1,a\n", "expected CSV in UTF-8, found a comment before the header"),
-        (b"x,label\n1,a\n2,b,c\n", "expected CSV: .*Expected 2 fields in line 3, saw 3"),
-        (b"x,label\n1,a,7\n2,b,8\n", "expected CSV: .*Length of header"),
+        (b"# by a, logger\nx,label,y\n1,a,2\n", "expected CSV, found a comment before the header"),
+        (b"x,label\n1,a\n2,b,c\n", "expected CSV, found text: .*Expected 2 fields in line 3, saw 3"),
+        (b"x,label\n1,a,7\n2,b,8\n", "expected CSV, found text: .*Length of header"),
         (b"x,label\n", "expected a recording of at least 2 samples, got 0"),
         (b"x, x,label\n1,2,a\n1,2,a\n", r"expected a name for each column, got \['x'\] more than once"),
         (b"ax [g],ax (g)\n1,2\n1,2\n", r".* got \['ax \[g\]'\] more than once"),
@@ -145,6 +145,17 @@ def test_a_parquet_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
 def test_a_file_without_a_header_says_so(tmp_path: Path) -> None:
     file = csv_file(tmp_path, "0.1,a\n0.2,a\n0.3,a\n")
     with pytest.raises(
-        ValueError, match=r"none named \['label'\] among .*; is there a first line of names\?"
+        ValueError, match=r"none named \['label'\] among .*; expected names in .* found numbers"
     ):
         file.texts("label")
+
+
+def test_a_comment_before_the_header_is_said(tmp_path: Path) -> None:
+    file = csv_file(tmp_path, "# a logger\nx\n1\n2\n")
+    with pytest.raises(ValueError, match=r"none named \['label'\] .* found a comment before the header"):
+        file.texts("label")
+
+
+def test_a_mark_before_the_first_name_does_not_count(tmp_path: Path) -> None:
+    file = csv_file(tmp_path, "# label,x\n007,1\n7,2\n")
+    assert (file.texts("label"), samples(file, "x")) == (["007", "7"], [[1], [2]])

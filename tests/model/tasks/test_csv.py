@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,8 +78,6 @@ def test_files_are_noted_with_their_part_and_digest(tmp_path: Path) -> None:
         ({"sample_rate": float("inf")}, "sample_rate: expected Hz above 0"),
     ],
 )
-def test_options_out_of_range_are_named_before_anything_is_read(
-    option: dict[str, float], message: str
-) -> None:
+def test_options_out_of_range_are_named_before_anything_is_read(option: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load("csv", Path("missing"), **option)

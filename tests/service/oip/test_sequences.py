@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
-from skiprnn_client import ClientError, Refused, connect, connect_sync
+from skiprnn_client import ClientError, ConnectionRejected, connect, connect_sync
 from skiprnn_export import Bundle, read, unroll
 from skiprnn_service.oip.sequences import SequenceRequest
 from support.bundles import random_sequence, write_random_bundle
@@ -387,5 +387,5 @@ def test_streams_beyond_the_capacity_are_refused_with_503(models: Path, x: Sampl
         with pytest.raises(InferenceServerException, match="all 2 streams are in use") as raised:
             client.infer("watch", [tensor(x[:1])], **flags(3, start=True))
         assert raised.value.status() == "503"
-        with pytest.raises((Refused, ClientError)):
+        with pytest.raises((ConnectionRejected, ClientError)):
             connect_sync(server.url()).__enter__()

@@ -68,12 +68,14 @@ def test_counts_what_the_routes_did() -> None:
     metrics.service.resumed += 3
     metrics.service.parked, metrics.service.expired, metrics.service.damaged = 7, 2, 3
     metrics.service.rejected["overloaded"] += 1
+    metrics.service.models_failed = 4
     values = scrape(metrics)
     assert values["skiprnn_streams_resumed_total",] == 3
     assert values["skiprnn_streams_parked",] == 7
     assert values["skiprnn_streams_expired_total",] == 2
     assert values["skiprnn_snapshots_damaged_total",] == 3
     assert values["skiprnn_rejected_total", "overloaded"] == 1
+    assert values["skiprnn_models_failed",] == 4
 
 
 def test_the_names_of_version_0_1_stand_beside_the_new_ones(engine: Engine) -> None:

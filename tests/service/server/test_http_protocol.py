@@ -1,0 +1,144 @@
+"""Clients that are slow, endless or too many, on raw sockets."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from http.client import HTTPResponse
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from skiprnn_service.scoring import scheduler as scoring_work
+from support.bundles import write_random_bundle
+from support.servers import Running, serving
+
+REQUEST = b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder: Path = tmp_path_factory.mktemp("models")
+    write_random_bundle(folder / "watch.onnx")
+    with serving(folder, read_timeout_seconds=0.3, max_connections=20) as running:
+        yield running
+
+
+def plain(server: Running) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def all_of(client: socket.socket) -> bytes:
+    """What comes until the server hangs up."""
+    parts = []
+    try:
+        while part := client.recv(65_536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def asked(client: socket.socket) -> int:
+    """Sends REQUEST and takes the whole answer, which may come in parts; returns its status."""
+    client.sendall(REQUEST)
+    response = HTTPResponse(client)
+    response.begin()
+    response.read()
+    return response.status
+
+
+def trickle(client: socket.socket, data: bytes) -> bytes:
+    """A byte at a time, faster than any time-out between bytes, until the server hangs up."""
+    try:
+        for byte in data:
+            client.sendall(bytes([byte]))
+            time.sleep(0.02)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    return all_of(client)
+
+
+def test_a_head_that_does_not_come_is_given_up(server: Running) -> None:
+    with plain(server) as silent:
+        head, _, body = all_of(silent).partition(b"\r\n\r\n")
+        assert b" 408 " in head
+        assert json.loads(body)["code"] == "timeout"
+
+
+def test_what_is_no_http_is_answered_as_every_error_is(server: Running) -> None:
+    with plain(server) as stranger:
+        stranger.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        response = HTTPResponse(stranger)
+        response.begin()
+        assert (response.status, response.headers["Content-Type"]) == (400, "application/json")
+        assert json.loads(response.read()) == {"error": "expected an HTTP/1.1 request", "code": "http"}
+
+
+def test_a_head_that_trickles_in_is_given_up(server: Running) -> None:
+    with plain(server) as slow:
+        assert b" 408 " in trickle(slow, b"GET / HTTP/1.1\r\n" + b"X-More: and more\r\n" * 10)
+
+
+def test_a_body_that_stops_coming_is_given_up(server: Running) -> None:
+    head = b"POST /v1/models/watch/score HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
+    with plain(server) as slow:
+        slow.sendall(head + b'{"sequences"')
+        assert b" 408 " in all_of(slow)
+
+
+def test_a_body_that_the_server_itself_keeps_waiting_is_not_given_up(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        scoring_work, "_BYTES_A_SECOND", 1 << 20
+    )  # a second for the first piece: time-outs are shorter
+    body = json.dumps({"sequences": [[[0.25] * 3] * 20_000] * 10}).encode()
+    url = f"{server.http}/v1/models/watch/score?updates=false"
+    with connect(server.url()) as stream:
+        stream.recv()
+        answer = httpx.post(url, content=body, headers={"Content-Type": "application/json"}, timeout=60)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("endless", [b"X-More: and more\r\n", b"x", b"GET / HTTP/1.1\r\n"])
+def test_an_endless_head_costs_bounded_memory(server: Running, endless: bytes) -> None:
+    with plain(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nX-First: ")
+        try:
+            for _ in range(20_000):
+                client.sendall(endless * (4096 // len(endless)))
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        answer = all_of(client)
+        assert answer == b"" or b" 431 " in answer or b" 400 " in answer
+
+
+def test_requests_that_are_whole_are_answered_one_after_another_on_a_connection(server: Running) -> None:
+    with plain(server) as client:
+        for _ in range(3):
+            assert asked(client) == 200
+            time.sleep(0.2)  # between requests uvicorn's keep-alive counts, not the time for a head
+
+
+def test_connections_past_the_limit_are_told_so_and_the_others_go_on(server: Running) -> None:
+    held, more = [plain(server) for _ in range(15)], list[socket.socket]()
+    try:
+        for client in held:
+            assert asked(client) == 200
+        more = [plain(server) for _ in range(10)]
+        assert {asked(client) for client in more} == {200, 503}
+        assert asked(held[0]) == 200
+    finally:
+        for client in held + more:
+            client.close()
+
+
+def test_a_websocket_is_not_hurried(server: Running) -> None:
+    with connect(server.url()) as client:
+        client.recv()
+        time.sleep(0.5)
+        client.send('{"x": [0, 0, 0]}')
+        assert client.recv(5)
