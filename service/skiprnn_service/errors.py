@@ -10,7 +10,7 @@
     │   ├── SnapshotError          a parked stream that cannot go on here
     │   ├── SequenceError          a request out of its sequence's order (Open Inference Protocol)
     │   ├── TooLargeError          a body, or an answer, beyond a limit
-    │   ├── RequestTimeoutError    a body that comes too slowly
+    │   ├── RequestTimeoutError    a body that is sent too slowly
     │   ├── ContentTypeError       a body in a format that is not supported
     │   ├── AcceptError            no supported format of the answer is accepted
     │   ├── AuthenticationError    no valid credentials
@@ -111,9 +111,9 @@ class TooLargeError(ClientError):
 
 
 class RequestTimeoutError(ClientError):
-    """A body that comes so slowly that it keeps others from being scored."""
+    """A large body whose client sends too slowly: it would hold its place in a queue."""
 
-    code = "request_timeout"
+    code = "timeout"
     status = 408
 
 

@@ -40,7 +40,7 @@ class Stop:
         self._stopped = threading.Event()
 
     def set(self) -> None:
-        """Nobody wants the work any more."""
+        """The client has disconnected."""
         self._stopped.set()
 
     def __call__(self) -> None:
@@ -54,7 +54,7 @@ class Stop:
 
 
 class StoppedError(Exception):
-    """The client that wanted the work has left."""
+    """The client disconnected while its request was scored."""
 
 
 class Lane:

@@ -79,7 +79,7 @@ def test_a_large_body_must_not_come_too_slowly(monkeypatch: pytest.MonkeyPatch) 
     large, few = bytes(request_body.SMALL + 1), [b"a"] * 20
     with pytest.raises(RequestTimeoutError, match="bytes a second at least, got fewer"):
         received([large, *few], 1 << 30, pause=0.005)
-    assert received(few, 1 << 30, pause=0.005) == b"a" * 20  # nobody waits for a small one
+    assert received(few, 1 << 30, pause=0.005) == b"a" * 20  # a small one holds no place
     assert len(received([large, *few], 1 << 30)) == len(large) + 20
 
 

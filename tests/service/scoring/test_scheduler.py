@@ -47,7 +47,7 @@ def endless(stop: Stop) -> None:
         stop()
 
 
-async def test_work_that_nobody_waits_for_any_more_ends(scoring: Scoring) -> None:
+async def test_work_whose_caller_is_cancelled_ends(scoring: Scoring) -> None:
     stop = Stop(cpu_seconds=3600)
     working = asyncio.create_task(scoring.run(lambda: endless(stop), stop=stop))
     await asyncio.sleep(0.01)

@@ -118,9 +118,7 @@ def read_parquet(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
 def _check_row_groups(metadata: Any, columns: Columns, spec: InputSpec) -> None:
     """A few kilobytes of Parquet can hold billions of equal values, or one of a gigabyte: look before decoding."""
     paths = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
-    needed = [
-        i for i, path in enumerate(paths) if path in columns.names or path.partition(".")[0] in columns.names
-    ]
+    needed = [i for i, path in enumerate(paths) if {path, path.partition(".")[0]} & {*columns.names}]
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         chunks = [group.column(i) for i in needed]
@@ -208,19 +206,13 @@ def _nested_ids(pa: Any, column: Any) -> list[Any]:
 
 def _check_ids(pa: Any, column: Any, name: str) -> None:
     """Ids are numbers, text or times; a long one would be written into every answer."""
-    values = column.dictionary if pa.types.is_dictionary(column.type) else column
-    if pa.types.is_nested(values.type) or pa.types.is_dictionary(values.type):
+    types, values = pa.types, column.dictionary if pa.types.is_dictionary(column.type) else column
+    if types.is_nested(values.type) or types.is_dictionary(values.type):
         raise ShapeError(f"{name}: expected numbers or text, got {column.type!s:.100}")
-    types = pa.types
-    if any(is_text(values.type) for is_text in (types.is_string_view, types.is_binary_view)):
-        longest = max((len(value.as_py() or "") for value in values), default=0)
-    elif any(
-        is_text(values.type)
-        for is_text in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
-    ):
-        longest = pa.compute.max(pa.compute.binary_length(values)).as_py() or 0
-    else:
-        longest = values.type.bit_width // 8 if types.is_fixed_size_binary(values.type) else 0
+    if types.is_primitive(values.type) or types.is_decimal(values.type) or types.is_null(values.type):
+        return
+    text = values.cast(pa.large_string()) if types.is_string_view(values.type) else values
+    longest = pa.compute.max(pa.compute.binary_length(text)).as_py() or 0
     if longest > MAX_ID_BYTES:
         raise TooLargeError(f"{name}: expected {MAX_ID_BYTES} bytes at most, got {longest}")
 

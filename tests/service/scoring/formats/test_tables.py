@@ -1,5 +1,6 @@
 """Arrow and Parquet: what is no sequence is rejected, with the place."""
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,25 @@ def test_a_batch_may_be_larger_than_a_slice(examples: Any) -> None:
     lists = nested([x[i : i + 20] for i in range(0, len(x), 20)])
     found = examples("arrow", as_arrow(lists, rows=len(x)))
     np.testing.assert_array_equal(np.concatenate([example.x for example in found]), x)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pa.array(["a", None], pa.string_view()),
+        pa.array([b"a", None]),
+        pa.array([1, None], pa.timestamp("s")),
+        pa.array([Decimal("1.5"), None]),
+        pa.array([True, None]),
+        pa.nulls(2),
+    ],
+    ids=lambda ids: str(ids.type),
+)
+def test_ids_are_of_any_type_that_is_not_nested(examples: Any, ids: pa.Array) -> None:
+    table = nested([np.ones((2, 3), np.float32)] * 2).append_column("id", ids)
+    value = ids[0].as_py()
+    expected = {None: 0, True: True, "a": "a"}.get(value, str(value))
+    assert [example.id for example in examples("arrow", as_arrow(table))] == [expected, 1]
 
 
 @pytest.mark.parametrize("name", ["arrow", "parquet"])
