@@ -1,4 +1,4 @@
-"""Hostile bodies, over a server in a process of its own: each costs its own request alone, and streams go on."""
+"""Hostile requests to score: each costs its own request alone, and streams go on."""
 
 import asyncio
 import gzip
@@ -145,22 +145,24 @@ def test_a_request_that_takes_too_long_is_ended(post: Post, format_name: str, bo
 # -- the queue and the disk
 
 
-def score_head(size: int, format_name: str = "npy", **headers: str) -> bytes:
-    lines = {
-        "Host": "h",
-        "Content-Type": FORMATS[format_name].types[0],
-        "Content-Length": str(size),
-    } | headers
-    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    return f"POST /v1/models/watch/score HTTP/1.1\r\n{head}\r\n".encode()
+SCORE, INFER = "/v1/models/{}/score", "/v2/models/{}/infer"
+
+
+def request_head(path: str, size: int, **headers: str) -> bytes:
+    lines = {"Host": "h", "Content-Length": str(size)} | headers
+    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items())
+    return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode()
 
 
 class Upload:
     """A connection that has sent a part of a body; open for the length of the block."""
 
-    def __init__(self, port: int, sent: bytes, size: int, **headers: str) -> None:
+    def __init__(
+        self, port: int, sent: bytes, size: int, path: str = SCORE.format("watch"), **headers: str
+    ) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.sendall(score_head(size, **headers) + sent)
+        headers = {"Content_Type": "application/x-npy"} | headers
+        self._socket.sendall(request_head(path, size, **headers) + sent)
 
     def __enter__(self) -> Self:
         return self
@@ -198,14 +200,17 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def test_a_large_body_takes_its_place_before_its_second_mebibyte(narrow: Running) -> None:
     packed = gzip.compress(bytes(2 * MIB))
+
+    def upload() -> Upload:
+        return Upload(narrow.port, packed[:-10], len(packed), Content_Encoding="gzip")
+
     with ExitStack() as uploads:
         for _ in range(3):
-            upload = Upload(narrow.port, packed[:-10], len(packed), **{"Content-Encoding": "gzip"})
-            uploads.enter_context(upload)
+            uploads.enter_context(upload())
         lane = narrow.state.scoring.large
         wait_until(lambda: lane._places == 3)
         for _ in range(37):
-            with Upload(narrow.port, packed[:-10], len(packed), **{"Content-Encoding": "gzip"}) as more:
+            with upload() as more:
                 answer = more.answer()
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"retry-after: 1\r\n" in answer.lower()
@@ -243,12 +248,32 @@ def test_an_answer_waits_for_the_disk_that_bodies_hold(narrow: Running) -> None:
     wait_until(lambda: not spooled(narrow))
 
 
-def test_a_client_that_leaves_ends_its_work_on_a_thread(narrow: Running, tmp_path: Path) -> None:
+def test_tensors_take_their_place_before_their_second_mebibyte(narrow: Running) -> None:
+    def upload() -> Upload:
+        octets = "application/octet-stream"
+        return Upload(narrow.port, bytes(2 * MIB), 3 * MIB, INFER.format("watch"), Content_Type=octets)
+
+    lane = narrow.state.scoring.small
+    with ExitStack() as uploads:
+        for _ in range(3):
+            uploads.enter_context(upload())
+        wait_until(lambda: lane._places == 3)
+        with upload() as more:
+            assert b"(max_scoring_waiting)" in more.answer()
+    wait_until(lambda: not lane._places)
+
+
+@pytest.mark.parametrize("path", [SCORE, INFER])
+def test_a_client_that_leaves_ends_its_work_on_a_thread(narrow: Running, tmp_path: Path, path: str) -> None:
     """Else it would take a minute."""
     write_random_bundle(tmp_path / "slow.onnx", hidden=1024, gate_bias=30, features=1)
     narrow.call(asyncio.to_thread(narrow.state.models.load))
-    body = b'{"x":[' + b",".join([b"[0]"] * 16_000) + b"]}"
-    head = score_head(len(body), "ndjson").replace(b"watch", b"slow")
+    rows = b",".join([b"[0]"] * 16_000)
+    body = b'{"sequences":[[' + rows + b"]]}"
+    if path == INFER:
+        tensor = b'"datatype":"FP32","shape":[1,16000,1]'
+        body = b'{"inputs":[{"name":"x",' + tensor + b',"data":[' + b",".join([b"0"] * 16_000) + b"]}]}"
+    head = request_head(path.format("slow"), len(body), Content_Type="application/json")
     lane = narrow.state.scoring.small
     with socket.create_connection(("127.0.0.1", narrow.port)) as client:
         client.sendall(head + body)
