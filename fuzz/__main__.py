@@ -9,9 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from fuzz import FOUND
 from fuzz.targets import SEEDS, TARGETS
-
-FOUND = Path(__file__).parent / "found"
 
 
 def fuzz(target: str, seconds: int) -> bool:

@@ -4,6 +4,7 @@ Where two readings of the same bytes must agree, the target compares them.
 """
 
 import asyncio
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from fuzz import bodies
 from skiprnn_client import ClientError as ClientLibraryError
 from skiprnn_client import Ready
 from skiprnn_client.messages import decode_answer, decode_ready
-from skiprnn_export import BundleError, parse
+from skiprnn_export import BundleError, Feature, parse
 from skiprnn_service.errors import ClientError, SnapshotError
+from skiprnn_service.scoring.formats import registry
+from skiprnn_service.scoring.formats.base import MAX_ID_BYTES, InputSpec
 from skiprnn_service.server.websocket_protocol import StreamProtocol
 from skiprnn_service.stores import snapshot as snapshot_format
 from skiprnn_service.websocket import messages
@@ -173,10 +177,30 @@ def frames(data: bytes) -> None:
     assert not problems, problems
 
 
+_SPEC = InputSpec(tuple(Feature(f"x{i}") for i in range(FEATURES)), max_bytes=1 << 20)
+
+
+def _score(format_name: str) -> Callable[[bytes], None]:
+    def body(data: bytes) -> None:
+        """The body of a scoring request: every sequence of it is whole samples, and none too large."""
+        try:
+            for example in registry.read(format_name, io.BytesIO(data), _SPEC).examples:
+                assert example.x.dtype == np.float32
+                assert example.x.shape[1] == FEATURES
+                assert 0 < example.x.nbytes <= _SPEC.max_bytes
+                assert len(str(example.id).encode()) <= MAX_ID_BYTES
+        except (ClientError, MemoryError):
+            return
+
+    return body
+
+
+# A few damaged Parquet files end the process that reads them, whatever is done here: see bodies.py.
+SCORE = {f"score_{name}": _score(name) for name in registry.FORMATS if name != "parquet"}
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target for target in (text_message, binary_message, answer, bundle, snapshot, frames)
-}
-SEEDS: dict[str, list[bytes]] = {
+} | SCORE
+SEEDS: dict[str, list[bytes]] = {name: bodies.seeds()[name.removeprefix("score_")] for name in SCORE} | {
     "text_message": [b'{"x": [1, 2.5, -3e8], "t": 7}', b'{"x": [[1, 2, 3], [4, 5, 6]]}', b'{"type": "end"}'],
     "binary_message": [bytes(8 + 12), bytes(8 + 24)],
     "answer": [

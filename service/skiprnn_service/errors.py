@@ -10,6 +10,7 @@
     │   ├── SnapshotError          a parked stream that cannot go on here
     │   ├── SequenceError          a request out of its sequence's order (Open Inference Protocol)
     │   ├── TooLargeError          a body, or an answer, beyond a limit
+    │   ├── RequestTimeoutError    a body that is sent too slowly
     │   ├── ContentTypeError       a body in a format that is not supported
     │   ├── AcceptError            no supported format of the answer is accepted
     │   ├── AuthenticationError    no valid credentials
@@ -111,6 +112,13 @@ class TooLargeError(ClientError):
 
     code = "too_large"
     status = 413
+
+
+class RequestTimeoutError(ClientError):
+    """A large body whose client sends too slowly: it would hold its place in a queue."""
+
+    code = "timeout"
+    status = 408
 
 
 class ContentTypeError(ClientError):

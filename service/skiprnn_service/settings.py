@@ -200,15 +200,38 @@ class Settings(BaseSettings):
         ge=1024,
         description="Sequences of one scoring request, and their scores; large ones wait on disk.",
     )
+    max_spool_bytes: int | None = Field(
+        None,
+        ge=1024,
+        description="Bodies and answers of all scoring requests that are on the disk (TMPDIR) at a time; "
+        "more are rejected with 503. None: four times max_score_bytes.",
+    )
     max_scoring: int = Field(
-        1, ge=1, description="Requests scored at the same time; each uses a core when streams leave one free."
+        1,
+        ge=1,
+        description="Requests scored at the same time, small ones and large ones (over 1 MiB) each; "
+        "one uses a core when streams leave one free.",
+    )
+    scoring_memory_bytes: int = Field(
+        2_147_483_648,
+        ge=536_870_912,
+        description="Memory of a scoring process; a request that needs more is rejected with 413. "
+        "There are 2 × max_scoring processes, which end when idle.",
+    )
+    scoring_cpu_seconds: int = Field(
+        600,
+        ge=1,
+        description="Processor time of one scoring request; one that needs more is rejected with 413.",
     )
     scoring_priority: Literal["idle", "low", "normal"] = Field(
         "idle",
         description="Processor share of large requests: what is left over, a small share, or an equal share.",
     )
     max_scoring_waiting: int = Field(
-        16, ge=0, description="Requests that wait to be scored; more are rejected with 503."
+        16,
+        ge=0,
+        description="Requests that wait to be scored, small ones and large ones each; "
+        "more are rejected with 503.",
     )
 
     # durability

@@ -13,6 +13,7 @@ from skiprnn_service.models.repository import ModelRepository, read_digests
 from skiprnn_service.models.watcher import watching
 from skiprnn_service.oip.sequences import Sequences
 from skiprnn_service.oip.statistics import InferStats
+from skiprnn_service.scoring.process import Limits
 from skiprnn_service.scoring.scheduler import Scoring
 from skiprnn_service.settings import Settings
 from skiprnn_service.stats import ServiceStats
@@ -43,6 +44,8 @@ class ServerState:
             at_once=settings.max_scoring,
             waiting=settings.max_scoring_waiting,
             priority=settings.scoring_priority,
+            limits=Limits(settings.scoring_memory_bytes, settings.scoring_cpu_seconds),
+            spool_bytes=settings.max_spool_bytes or 4 * settings.max_score_bytes,
         )
         self.oip_stats = InferStats()
         self.metrics = Metrics(models.engines)

@@ -107,3 +107,19 @@ def test_the_balancer_takes_its_configuration() -> None:
         [need("haproxy"), "-c", "-f", ROOT / "deploy/haproxy.cfg"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def server_settings() -> dict[str, str]:
+    lines = (ROOT / "deploy/server.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line.startswith("SKIPRNN_"))
+
+
+@pytest.mark.parametrize("name", ["skiprnn", "replica"])
+def test_scoring_fits_the_memory_and_its_files_are_not_in_it(name: str) -> None:
+    service = SERVICES[name]
+    assert not service["tmpfs"]
+    assert "spool:/tmp" in service["volumes"]
+    memory = service["deploy"]["resources"]["limits"]["memory"]
+    assert memory == "${SKIPRNN_MEMORY:-2g}"
+    processes = 2 * Settings().max_scoring * int(server_settings()["SKIPRNN_SCORING_MEMORY_BYTES"])
+    assert processes + 256 * 2**20 <= 2 * 2**30

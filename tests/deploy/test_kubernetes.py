@@ -128,3 +128,16 @@ def test_redis_is_set_up_as_under_compose() -> None:
     assert said(of_kind("ConfigMap", "redis")["data"]["redis.conf"]) == said(
         Path(ROOT / "deploy/redis.conf").read_text()
     )
+
+
+def test_scoring_fits_the_memory_and_the_disk_of_a_pod() -> None:
+    lines = (FOLDER / "settings.env").read_text().splitlines()
+    settings = dict(line.split("=", 1) for line in lines if line.startswith("SKIPRNN_"))
+    (spool,) = (
+        v["emptyDir"]["sizeLimit"]
+        for v in pod(of_kind("Deployment"))["spec"]["volumes"]
+        if v["name"] == "tmp"
+    )
+    assert (spool, server()["resources"]["limits"]["memory"]) == ("4Gi", "2Gi")
+    assert int(settings["SKIPRNN_MAX_SPOOL_BYTES"]) + 64 * 2**20 <= 4 * 2**30
+    assert 2 * int(settings["SKIPRNN_SCORING_MEMORY_BYTES"]) + 256 * 2**20 <= 2 * 2**30

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from fuzz.targets import SEEDS, TARGETS
 
+from fuzz import bodies
+
 ROOT = Path(__file__).parents[2]
 SECONDS = "5"
 
@@ -31,3 +33,12 @@ def test_a_target_holds_for_a_few_seconds(target: str) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout
     assert f"{target}: Done" in done.stdout
+
+
+@pytest.mark.parametrize("format_name", bodies.seeds())
+def test_damaged_bodies_cost_their_requests_alone(
+    format_name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`python -m fuzz.bodies` is the long run."""
+    assert bodies.run(format_name, inputs=300, seed=1), capsys.readouterr().out
+    assert " scored" in capsys.readouterr().out

@@ -35,9 +35,9 @@ def long(sequences: list[Samples], *, names: tuple[str, ...] = ("x0", "x1", "x2"
     return pa.table({"sequence": number} | columns)
 
 
-def as_arrow(table: pa.Table, rows: int = 50) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+def as_arrow(table: pa.Table, rows: int = 50, compression: str | None = None) -> bytes:
+    sink, options = io.BytesIO(), pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table, max_chunksize=rows)
     return sink.getvalue()
 
@@ -49,9 +49,9 @@ def as_arrow_file(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def as_parquet(table: pa.Table) -> bytes:
+def as_parquet(table: pa.Table, **options: Any) -> bytes:
     sink = io.BytesIO()
-    pa.parquet.write_table(table, sink, row_group_size=50)
+    pa.parquet.write_table(table, sink, row_group_size=50, **options)
     return sink.getvalue()
 
 

@@ -68,6 +68,8 @@ def score(
         totals = _scored(run, quiet=json)
     except KeyboardInterrupt:
         fail("interrupted; the same command resumes from here", code=INTERRUPTED)
+    except MemoryError as error:
+        fail(f"{data}: a sequence needs more memory than there is: {error}", code=2)
     except (SkipRnnServiceError, OSError, ValueError) as error:
         fail(error, code=2 if isinstance(error, ClientError | OSError | ValueError) else 1)
     _report(run, totals, json=json)

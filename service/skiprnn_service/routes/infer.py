@@ -31,6 +31,7 @@ from skiprnn_service.oip.tensors import LENGTH_HEADER as LENGTH_HEADER
 from skiprnn_service.oip.tensors import Array, InferRequest, decode, encode, json_length
 from skiprnn_service.routes import answers, negotiation, request_body
 from skiprnn_service.routes.parameters import Version
+from skiprnn_service.scoring.scheduler import Stop
 from skiprnn_service.scoring.score import score_padded
 from skiprnn_service.settings import Settings
 from skiprnn_service.state import ServerState
@@ -88,10 +89,9 @@ async def infer(request: Request, model: str, version: Version = None) -> Respon
     """Score a batch of whole sequences, or take the next chunk of a live sequence."""
     server: ServerState = request.app.state.server
     _check_known(request, server)
-    settings = server.settings
-    body = await request_body.read(request, limit=settings.max_request_bytes, setting="max_request_bytes")
+    body = await _body(request, server)
     started = time.perf_counter_ns()
-    infer_request = _decoded(request, body, settings)
+    infer_request = _decoded(request, body, server.settings)
     sequence = _sequence(infer_request, model, version)
     input_ns = time.perf_counter_ns() - started
     try:
@@ -114,6 +114,11 @@ def _check_known(request: Request, server: ServerState) -> None:
         server.auth.principal(request, "score")
     except ForbiddenError:
         server.auth.principal(request, "stream")
+
+
+async def _body(request: Request, server: ServerState) -> bytes:
+    limit, admit = server.settings.max_request_bytes, server.scoring.small.place
+    return await request_body.read(request, limit=limit, setting="max_request_bytes", admit=admit)
 
 
 def _decoded(request: Request, body: bytes, settings: Settings) -> InferRequest:
@@ -181,19 +186,18 @@ async def _batch(
         limit = server.settings.max_request_bytes
         oip_outputs.check_size(names, sequences=N, steps=T, outputs=K, limit=limit)
 
-    queued = time.perf_counter_ns()
+    queued, stop = time.perf_counter_ns(), Stop(server.settings.scoring_cpu_seconds)
 
     def work() -> _Answer:
         queue_ns = time.perf_counter_ns() - queued
-        scores = score_padded(
-            served.runner.fork(), x, lengths, threshold=_threshold(infer_request.parameters)
-        )
+        threshold = _threshold(infer_request.parameters)
+        scores = score_padded(served.runner.fork(), x, lengths, threshold=threshold, check=stop)
         columns = zip(*scores, strict=True)
         _, t, y, wake = (list(column) for column in columns)
         result = InferResult(first=0, steps=x.shape[1], t=t, y=y, before=None, wake=np.array(wake, np.int64))
         return _answer(served, infer_request, result, names)._replace(queue_ns=queue_ns)
 
-    return served, await server.scoring.run(work)
+    return served, await request_body.while_connected(request, server.scoring.run(work, stop=stop))
 
 
 def _input(infer_request: InferRequest, name: str, dtype: type[np.generic]) -> NDArray[Any] | None:

@@ -6,25 +6,31 @@ import io
 import logging
 import tempfile
 from asyncio import to_thread
-from collections.abc import AsyncIterator, Coroutine
-from typing import IO, Any, BinaryIO
+from collections.abc import AsyncIterator
+from typing import IO, BinaryIO, NamedTuple
 
+import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
-from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import answers, negotiation, request_body
 from skiprnn_service.routes.parameters import Version
 from skiprnn_service.scoring.disk_space import enough_disk_space
-from skiprnn_service.scoring.formats.registry import FORMATS
+from skiprnn_service.scoring.formats.registry import FORMATS, needs_pyarrow
+from skiprnn_service.scoring.formats.tables import require_pyarrow
 from skiprnn_service.scoring.job import Job, run
+from skiprnn_service.scoring.scheduler import Lane, Stop
+from skiprnn_service.scoring.spool import Share
 from skiprnn_service.settings import Settings
 from skiprnn_service.state import ServerState
 
-SMALL = 1 << 20  # bytes of a body that is scored on a thread, and of an answer that is held in memory
+SMALL = 1 << 20  # bytes of a body, and of an answer, that are held in memory
 
+_ON_THREAD = (
+    1 << 16
+)  # bytes of JSON that are read on a thread: it holds the interpreter lock for about a millisecond
 _CHUNK = 131_072  # bytes of a large body or answer between two turns of the streams
 
 _log = logging.getLogger(__name__)
@@ -81,17 +87,25 @@ async def score_sequences(
     if threshold is not None:
         await to_thread(served.engine.check_threshold, threshold)
     job = _job(request, served, threshold, updates, server.settings)
+    if needs_pyarrow(job.input_format, job.output_format):
+        require_pyarrow()
     with enough_disk_space(), contextlib.ExitStack() as until_sent:
-        sink = until_sent.enter_context(tempfile.SpooledTemporaryFile(SMALL))
-        with await _received(request, job.input_format, server) as source:
-            await _while_connected(request, _score(job, served, source, sink, server))
-        size = await to_thread(_rewind, sink)
+        answer = _Answer(
+            until_sent.enter_context(tempfile.SpooledTemporaryFile(SMALL)),
+            until_sent.enter_context(server.scoring.spool.share()),
+        )
+        with contextlib.ExitStack() as until_scored:
+            body = await _received(request, job.input_format, server, until_scored)
+            await request_body.while_connected(request, _score(job, served, body, answer, server))
+        size = await to_thread(_rewind, answer.file)
+        answer.share.shrink(size)
         media_type = FORMATS[job.output_format].types[0]
         if size <= SMALL:
-            return Response(await to_thread(sink.read), media_type=media_type)
-        until_sent.pop_all()
-    timeout = server.settings.slow_client_timeout_seconds
-    return _FileResponse(sink, size, media_type, timeout_seconds=timeout)
+            return Response(await to_thread(answer.file.read), media_type=media_type)
+        timeout = server.settings.slow_client_timeout_seconds
+        return _FileResponse(
+            answer.file, size, media_type, sent=until_sent.pop_all(), timeout_seconds=timeout
+        )
 
 
 def _job(
@@ -109,50 +123,78 @@ def _job(
     )
 
 
-async def _received(request: Request, format_name: str, server: ServerState) -> BinaryIO:
-    """The body: in memory while it is small, else in a file without a name."""
-    setting = "max_request_bytes" if FORMATS[format_name].in_memory else "max_score_bytes"
-    limit = getattr(server.settings, setting)
+class _Body(NamedTuple):
+    """A body: in memory while it is small, else in a file without a name. It waits in its lane's queue."""
+
+    file: BinaryIO
+    lane: Lane
+
+
+class _Answer(NamedTuple):
+    """Where the scores go: in memory while they are few. `share` is what they have of the disk."""
+
+    file: IO[bytes]
+    share: Share
+
+
+async def _received(
+    request: Request, format_name: str, server: ServerState, until_scored: contextlib.ExitStack
+) -> _Body:
+    """The body. What it takes of the queue and of the disk is given back at the end of the block."""
+    scoring, settings = server.scoring, server.settings
+    limits = {settings.max_score_bytes: "max_score_bytes", scoring.spool.max_bytes: "max_spool_bytes"}
+    if FORMATS[format_name].in_memory:
+        limits[settings.max_request_bytes] = "max_request_bytes"
+    limit = min(limits)
+    share = until_scored.enter_context(scoring.spool.share())
     held, size, file = list[bytes](), 0, None
-    with contextlib.ExitStack() as unless_received:
-        async for chunk in request_body.chunks(request, limit=limit, setting=setting):
-            held.append(chunk)
-            size += len(chunk)
-            if size > (SMALL if file is None else _CHUNK):
-                file = file or unless_received.enter_context(tempfile.TemporaryFile())
-                await to_thread(file.writelines, held)
-                await server.scoring.pace(size if len(server.streams) else 0)
-                held, size = [], 0
-        if file is None:
-            return io.BytesIO(b"".join(held))
-        await to_thread(file.writelines, held)
-        await to_thread(file.seek, 0)
-        unless_received.pop_all()
-    return file
+    packed = request.headers.get("content-encoding", "identity") != "identity"
+    async for chunk in request_body.chunks(request, limit=limit, setting=limits[limit]):
+        held.append(chunk)
+        size += len(chunk)
+        if packed or file is not None:  # a few bytes of a client may become many
+            await scoring.pace(len(chunk) if len(server.streams) else 0)
+        if size > (SMALL if file is None else _CHUNK):
+            if file is None:
+                until_scored.enter_context(scoring.large.place())
+                file = until_scored.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+            share.grow(size)
+            await to_thread(file.writelines, held)
+            held, size = [], 0
+    if file is None:
+        until_scored.enter_context(scoring.small.place())
+        return _Body(io.BytesIO(b"".join(held)), scoring.small)
+    share.grow(size)
+    await to_thread(file.writelines, held)
+    await to_thread(file.seek, 0)
+    return _Body(file, scoring.large)
 
 
-async def _score(
-    job: Job, served: LoadedModel, source: BinaryIO, sink: IO[bytes], server: ServerState
-) -> None:
-    if isinstance(source, io.BytesIO):
-        await server.scoring.run(lambda: run(job, served.runner.fork(), source, sink))
-    else:
-        await server.scoring.in_process(job, served.runner, source, sink)
+async def _score(job: Job, served: LoadedModel, body: _Body, answer: _Answer, server: ServerState) -> None:
+    """Score on a thread what cannot hurt the server, all else in a process."""
+    source, sink, lane = body.file, answer.file, body.lane
+    async with lane.turn():
+        free = SMALL + answer.share.grow_up_to(job.max_output_bytes)
+        job = msgspec.structs.replace(job, spool_bytes=free)
+        if not isinstance(source, io.BytesIO):
+            await lane.in_process(job, served.runner, source, sink)
+        elif _on_thread(job, source):
+            stop = Stop(server.settings.scoring_cpu_seconds)
+            await lane.run(lambda: run(job, served.runner.fork(), source, sink, check=stop), stop=stop)
+        else:
+            with tempfile.TemporaryFile() as file:
+                await to_thread(_fill, file, source.getbuffer())
+                await lane.in_process(job, served.runner, file, sink)
 
 
-async def _while_connected(request: Request, work: Coroutine[Any, Any, None]) -> None:
-    """Await `work`, and cancel it if the client leaves meanwhile. Raises ClientDisconnect."""
-    task = asyncio.create_task(work)
-    left = asyncio.ensure_future(request.receive())  # nothing else comes after the body
-    try:
-        await asyncio.wait((task, left), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        task.result()
-    finally:
-        left.cancel()
-        task.cancel()
-        await asyncio.wait((task, left))
+def _on_thread(job: Job, source: io.BytesIO) -> bool:
+    text = FORMATS[job.input_format].text and FORMATS[job.output_format].text
+    return text and source.getbuffer().nbytes <= _ON_THREAD
+
+
+def _fill(file: IO[bytes], data: memoryview) -> None:
+    file.write(data)
+    file.seek(0)
 
 
 def _rewind(file: IO[bytes]) -> int:
@@ -163,21 +205,30 @@ def _rewind(file: IO[bytes]) -> int:
 
 
 class _FileResponse(StreamingResponse):
-    """Sends a file and closes it, even if the client does not take all of it.
+    """Sends a file, even if the client does not take all of it.
 
     Args:
+        sent: closed afterwards, and with it the file.
         timeout_seconds: how long the client may take for a chunk; then the connection is closed.
     """
 
-    def __init__(self, file: IO[bytes], size: int, media_type: str, *, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        size: int,
+        media_type: str,
+        *,
+        sent: contextlib.ExitStack,
+        timeout_seconds: float,
+    ) -> None:
         super().__init__(self._chunks(), media_type=media_type, headers={"Content-Length": str(size)})
-        self._file, self._timeout_seconds = file, timeout_seconds
+        self._file, self._sent, self._timeout_seconds = file, sent, timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
             await asyncio.wait_for(send(message), self._timeout_seconds)
 
-        with self._file:
+        with self._sent:
             try:
                 await super().__call__(scope, receive, send_in_time)
             except TimeoutError:

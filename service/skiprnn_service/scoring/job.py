@@ -26,6 +26,7 @@ class Job(msgspec.Struct, frozen=True):
         updates: whether to write all updates.
         max_bytes: limit of one sequence.
         max_output_bytes: limit of the output.
+        spool_bytes: of the output, that are free on the disk now; None: no limit.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Job(msgspec.Struct, frozen=True):
     updates: bool
     max_bytes: int
     max_output_bytes: int
+    spool_bytes: int | None = None
 
 
 class Totals(NamedTuple):
@@ -61,6 +63,7 @@ def run(
     sink: IO[bytes],
     *,
     on_chunk: Callable[[Totals], None] = lambda _: None,
+    check: Callable[[], None] = lambda: None,
 ) -> Totals:
     """Score all sequences in `source`. Blocking.
 
@@ -68,6 +71,7 @@ def run(
         runner: not used by another thread meanwhile.
         sink: takes the output; incomplete if this raises.
         on_chunk: called after each chunk is written.
+        check: called before each update step; ends the job by what it raises.
 
     Raises:
         MessageError, ShapeError, TooLargeError, ContentTypeError: of the input, or the output is too large.
@@ -75,11 +79,13 @@ def run(
     """
     info, totals = runner.bundle.info, Totals()
     inputs = read(job.input_format, source, input_spec(info, job.max_bytes))
-    output = OutputSpec(job.model, job.version, output_names(info), job.updates, job.max_output_bytes)
+    output = OutputSpec(
+        job.model, job.version, output_names(info), job.updates, job.max_output_bytes, job.spool_bytes
+    )
     out = writer(job.output_format, sink, output)
     threshold = inputs.threshold if job.threshold is None else job.threshold
     for chunk in chunks(inputs.examples):
-        scored = score_chunk(runner, chunk, threshold=threshold, first=totals.sequences)
+        scored = score_chunk(runner, chunk, threshold=threshold, first=totals.sequences, check=check)
         out.write(scored)
         totals = totals.plus(scored)
         on_chunk(totals)
@@ -91,7 +97,7 @@ def run(
 
 def input_spec(info: BundleInfo, max_bytes: int) -> InputSpec:
     """What a reader must know of a network."""
-    return InputSpec(tuple(feature.name for feature in info.features), max_bytes)
+    return InputSpec(info.features, max_bytes)
 
 
 def output_names(info: BundleInfo) -> tuple[str, ...]:
@@ -100,10 +106,16 @@ def output_names(info: BundleInfo) -> tuple[str, ...]:
 
 
 def score_chunk(
-    runner: StepRunner, chunk: Sequence[Example], *, threshold: float | None, first: int
+    runner: StepRunner,
+    chunk: Sequence[Example],
+    *,
+    threshold: float | None,
+    first: int,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Scored]:
     """Score sequences together; `first` is the number of the first one, for error messages."""
-    scores = score(runner, [example.x for example in chunk], threshold=threshold, first=first)
+    sequences = [example.x for example in chunk]
+    scores = score(runner, sequences, threshold=threshold, first=first, check=check)
     return [Scored(example.id, one) for example, one in zip(chunk, scores, strict=True)]
 
 

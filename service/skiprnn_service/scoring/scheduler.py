@@ -1,44 +1,144 @@
 """Decides when and where scoring runs, so that streams do not slow down.
 
-    run           small work, on a thread: ONNX Runtime releases the interpreter lock while it computes
-    in_process    large jobs, in a process: parsing and writing megabytes would hold that lock for long
+    small    bodies of a mebibyte at most: a few kilobytes of JSON or NDJSON on a thread (ONNX Runtime releases the
+             interpreter lock while it computes), all others in a process: what is in them may bring down the library
+             that reads them
+    large    in a process: parsing and writing megabytes would hold that lock for long
 
-Both run at low priority, at most `at_once` at a time.
+Each has its own turns, its own queue and its own processes, so a small request does not wait for a large one. All run
+at low priority.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import IO, TypeVar
 
 from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import OverloadError
 from skiprnn_service.scoring.job import Job
-from skiprnn_service.scoring.process import ScoreProcess, lower_priority
+from skiprnn_service.scoring.process import Limits, ScoreProcess, cpu_error, lower_priority
+from skiprnn_service.scoring.spool import Spool
 
 T = TypeVar("T")
 
 _BYTES_A_SECOND = 1 << 23  # of large bodies, all together: streams wait while a chunk is received
 
 
-class Scoring:
-    """Runs scoring work off the event loop.
+class Stop:
+    """Ends work on a thread, which calls it now and then: nothing else can.
+
+    Args:
+        cpu_seconds: that the work may take.
+    """
+
+    def __init__(self, cpu_seconds: float) -> None:
+        self._cpu_seconds, self._until = cpu_seconds, 0.0
+        self._stopped = threading.Event()
+
+    def set(self) -> None:
+        """The client has disconnected."""
+        self._stopped.set()
+
+    def __call__(self) -> None:
+        """Called by the thread. Raises StoppedError, TooLargeError."""
+        if self._stopped.is_set():
+            raise StoppedError
+        now = time.thread_time()
+        self._until = self._until or now + self._cpu_seconds
+        if now > self._until:
+            raise cpu_error(self._cpu_seconds)
+
+
+class StoppedError(Exception):
+    """The client disconnected while its request was scored."""
+
+
+class Lane:
+    """Jobs that wait for the same turns.
 
     Args:
         at_once: jobs that run at a time.
         waiting: further ones that wait for their turn; more are rejected.
-        priority: of processes, as `ScoreProcess`. Threads are "low" where those are "idle": they hold locks of streams.
     """
 
-    def __init__(self, *, at_once: int, waiting: int, priority: str = "idle") -> None:
-        self._limit, self._waiting = waiting, 0
+    def __init__(self, *, at_once: int, waiting: int, priority: str, limits: Limits) -> None:
+        self._limit, self._waiting, self._places = at_once + waiting, waiting, 0
         self._turns = asyncio.Semaphore(at_once)
-        threads = "low" if priority == "idle" else priority
+        threads = "low" if priority == "idle" else priority  # they hold locks of streams
         self._threads = ThreadPoolExecutor(
             at_once, "skiprnn-score", initializer=lower_priority, initargs=(threads,)
         )
-        self._processes = [ScoreProcess(priority=priority) for _ in range(at_once)]
+        self._processes = [ScoreProcess(priority=priority, limits=limits) for _ in range(at_once)]
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place in the queue for the length of the block. Raises OverloadError: too many wait."""
+        if self._places >= self._limit:
+            raise OverloadError(f"scoring: {self._waiting} requests wait already (max_scoring_waiting)")
+        self._places += 1
+        try:
+            yield
+        finally:
+            self._places -= 1
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Waits until it is the caller's turn, which the methods below need."""
+        return self._turns
+
+    async def run(self, work: Callable[[], T], *, stop: Stop | None = None) -> T:
+        """Call `work` on a thread of low priority; cancelling it sets `stop`."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except asyncio.CancelledError:
+            if stop is not None:
+                stop.set()
+            raise
+
+    async def in_process(self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]) -> None:
+        """`ScoreProcess.run`; cancelling it ends the job."""
+        process = self._processes.pop()  # there is one for each turn
+        try:
+            await process.run(job, runner, source, sink)
+        finally:
+            self._processes.append(process)
+
+    async def close(self) -> None:
+        """End the processes, and the threads after their current work."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        for process in self._processes:
+            process.close()
+
+
+class Scoring:
+    """Runs scoring work off the event loop.
+
+    Args:
+        at_once, waiting: of small requests, and of large ones.
+        priority: of processes, as `ScoreProcess`. Threads are "low" where those are "idle".
+        limits: of a process, and of the processor time of a request.
+        spool_bytes: of bodies and answers on the disk, in all requests.
+
+    Attributes:
+        spool: those bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        at_once: int,
+        waiting: int,
+        priority: str = "idle",
+        limits: Limits,
+        spool_bytes: int,
+    ) -> None:
+        self.small, self.large = (
+            Lane(at_once=at_once, waiting=waiting, priority=priority, limits=limits) for _ in range(2)
+        )
+        self.limits, self.spool = limits, Spool(spool_bytes, setting="max_spool_bytes")
         self._received_until = 0.0  # when the bodies that came so far should have come
 
     async def pace(self, size: int) -> None:
@@ -47,36 +147,13 @@ class Scoring:
         self._received_until = max(now, self._received_until) + size / _BYTES_A_SECOND
         await asyncio.sleep(self._received_until - now)
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Call `work` on a thread of low priority, in its turn. Raises OverloadError: too many jobs wait."""
-        async with self._turn():
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    async def in_process(self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]) -> None:
-        """`ScoreProcess.run`, in its turn; cancelling it ends the job. Raises OverloadError: too many jobs wait."""
-        async with self._turn():
-            process = self._processes.pop()  # there is one for each turn
-            try:
-                await process.run(job, runner, source, sink)
-            finally:
-                self._processes.append(process)
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        if self._turns.locked() and self._waiting >= self._limit:
-            raise OverloadError(f"scoring: {self._waiting} requests wait already (max_scoring_waiting)")
-        self._waiting += 1
-        try:
-            await self._turns.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._turns.release()
+    async def run(self, work: Callable[[], T], *, stop: Stop | None = None) -> T:
+        """`Lane.run` of small work, in its turn. Raises OverloadError: too many jobs wait."""
+        with self.small.place():
+            async with self.small.turn():
+                return await self.small.run(work, stop=stop)
 
     async def close(self) -> None:
-        """End the processes, and the threads after their current work."""
-        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
-        for process in self._processes:
-            process.close()
+        """End all processes, and the threads after their current work."""
+        await self.small.close()
+        await self.large.close()

@@ -4,7 +4,7 @@ Sequences need not be aligned in time: a batch holds the next update of every se
 ("independent jump"). So every row of a batch is an update, and skipped samples cost nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ def score(
     *,
     threshold: float | None = None,
     first: int = 0,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Score]:
     """Score sequences. Blocking: call it on a thread of its own, with a runner of its own (`StepRunner.fork`).
 
@@ -38,6 +39,7 @@ def score(
         sequences: each [T_i, F], T_i ≥ 1, raw units; taken as float32.
         threshold: of the gate, in [0.5, 1]; None is the bundle's.
         first: number of the first sequence, for error messages.
+        check: called before each update step; ends the work by what it raises.
 
     Raises:
         ShapeError: a sequence is empty or has another shape; the message says which.
@@ -51,7 +53,7 @@ def score(
     samples = [_samples(i, values, runner.x.shape[1]) for i, values in enumerate(sequences, first)]
     lengths = np.array([len(values) for values in samples])
     starts = lengths.cumsum() - lengths
-    return _score(runner, table, np.concatenate(samples), starts, lengths, first=first)
+    return _score(runner, table, np.concatenate(samples), starts, lengths, first=first, check=check)
 
 
 def score_padded(
@@ -60,6 +62,7 @@ def score_padded(
     lengths: NDArray[np.int64] | None = None,
     *,
     threshold: float | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Score]:
     """Score sequences of one array, without copying it. Blocking, like `score`; its errors.
 
@@ -76,7 +79,8 @@ def score_padded(
         raise ShapeError(f"lengths: expected [{N}] whole numbers from 1 to {T}, got {str(lengths)[:100]}")
     # Aligned, or every `take` would copy all of it: tensors begin anywhere in a request's body.
     flat = np.require(x, np.float32, ["C_CONTIGUOUS", "ALIGNED"]).reshape(N * T, features)
-    return _score(runner, table, flat, np.arange(N) * T, lengths.reshape(N).astype(np.int64))
+    lengths = lengths.reshape(N).astype(np.int64)
+    return _score(runner, table, flat, np.arange(N) * T, lengths, check=check)
 
 
 def _score(
@@ -87,6 +91,7 @@ def _score(
     lengths: NDArray[np.int64],
     *,
     first: int = 0,
+    check: Callable[[], None],
 ) -> list[Score]:
     """Score sequences that lie in `flat` [all samples, F], each from its `starts` on.
 
@@ -99,6 +104,7 @@ def _score(
     rounds: list[_Round] = []
     active = np.argsort(-lengths, kind="stable")  # with updates left; the first are the next batch
     while len(active):
+        check()
         now, later = active[: runner.max_batch], active[runner.max_batch :]
         n = len(now)
         flat.take(starts[now] + wake[now], axis=0, out=runner.x[:n], mode="clip")

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import csv
 import gzip
-import importlib
 import io
 import json
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -310,10 +310,10 @@ def test_an_answer_beyond_its_limit_is_rejected(
 def test_a_client_that_leaves_ends_its_job(models: Path, many: list[Samples]) -> None:
     before = temporary_files()
     with serving(models, scoring_priority="normal") as server:
-        (process,) = server.state.scoring._processes
+        (process,) = server.state.scoring.large._processes
         with socket.create_connection(("127.0.0.1", server.port)) as client:
             client.sendall(request_with(as_ndjson(many * 4)))
-            while server.state.scoring._processes or process._process is None:
+            while server.state.scoring.large._processes or process._process is None:
                 time.sleep(0.001)
             scoring = process._process
         assert scoring.wait(30) == -signal.SIGKILL
@@ -437,14 +437,7 @@ def test_a_full_disk_is_told(server: Running, monkeypatch: pytest.MonkeyPatch, m
 def test_without_pyarrow_tables_are_refused_with_the_way_out(
     server: Running, monkeypatch: pytest.MonkeyPatch, sequences: list[Samples]
 ) -> None:
-    real = importlib.import_module
-
-    def missing(name: str, package: str | None = None) -> Any:
-        if name.startswith("pyarrow"):
-            raise ImportError(name)
-        return real(name, package)
-
-    monkeypatch.setattr(importlib, "import_module", missing)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     for kind, accept in (("parquet", "json"), ("ndjson", "parquet")):
         answer = post(server, as_ndjson(sequences), kind, accept)
         assert (answer.status_code, "pip install 'skiprnn[score]'" in answer.json()["error"]) == (415, True)

@@ -17,9 +17,10 @@ from skiprnn_export import Bundle, unroll
 from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import InferenceError, NonFiniteError, OverloadError, ShapeError, TooLargeError
 from skiprnn_service.scoring.job import Job
-from skiprnn_service.scoring.process import NICE, ScoreProcess
+from skiprnn_service.scoring.process import NICE, Limits, ScoreProcess
 from support.bundles import random_sequence, write_random_bundle
 
+LIMITS = Limits(memory_bytes=1 << 30, cpu_seconds=60)
 LINES = b'{"x": [[0, 0, 0]]}\n' * 40_000
 
 
@@ -36,7 +37,7 @@ def runners(bundles: list[Bundle]) -> list[StepRunner]:
 
 @pytest.fixture
 def process() -> Iterator[ScoreProcess]:
-    found = ScoreProcess(priority="normal")
+    found = ScoreProcess(priority="normal", limits=LIMITS)
     yield found
     found.close()
 
@@ -155,7 +156,7 @@ async def test_it_ends_with_the_server(process: ScoreProcess, runners: list[Step
 
 @pytest.mark.parametrize("priority", ["idle", "low"])
 async def test_it_steps_back(runners: list[StepRunner], priority: str) -> None:
-    modest = ScoreProcess(priority=priority)
+    modest = ScoreProcess(priority=priority, limits=LIMITS)
     try:
         await scored(modest, runners[0], np.zeros((4, 3)))
         assert os.getpriority(os.PRIO_PROCESS, pid(modest)) == NICE

@@ -8,10 +8,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from skiprnn_service.errors import TooLargeError
+from skiprnn_export import Feature
+from skiprnn_service.errors import OverloadError, TooLargeError
 from skiprnn_service.scoring.score import Score
 
 encode = msgspec.json.Encoder().encode
+
+MAX_ID_BYTES = 1024  # of the id of a sequence, which is held beside it and written into the answer
 
 
 class Example(NamedTuple):
@@ -29,10 +32,15 @@ class Input(NamedTuple):
 
 
 class InputSpec(NamedTuple):
-    """What a reader must know: the names of the F features, and how many bytes of samples it may hold at a time."""
+    """What a reader must know: the F features, and how many bytes of samples it may hold at a time."""
 
-    features: tuple[str, ...]
+    features: tuple[Feature, ...]
     max_bytes: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return tuple(feature.name for feature in self.features)
 
 
 class Scored(NamedTuple):
@@ -43,13 +51,14 @@ class Scored(NamedTuple):
 
 
 class OutputSpec(NamedTuple):
-    """What a writer must know: the model, the names of its K outputs, whether all updates are written, the limit."""
+    """What a writer must know: the model, the names of its K outputs, whether all updates are written, the limits."""
 
     model: str
     version: str
     outputs: tuple[str, ...]
     updates: bool
     max_bytes: int = sys.maxsize
+    spool_bytes: int | None = None  # that are free on the disk; None: no limit
 
 
 class Writer(Protocol):
@@ -66,17 +75,22 @@ class Format(NamedTuple):
     """A file format.
 
     Attributes:
+        label: what errors call a damaged file.
         types: media types; the first is the one that answers carry.
         suffixes: of file names.
         read, write: the reader and the writer.
         in_memory: the reader holds the whole file in memory.
+        text: small bodies are read by Python code that nothing in them can bring down; all others by libraries in
+            C++, or to sizes that the body states, in a process of their own.
     """
 
+    label: str
     types: tuple[str, ...]
     suffixes: tuple[str, ...]
     read: Callable[[BinaryIO, InputSpec], Input]
     write: Callable[["Sink", OutputSpec], Writer]
     in_memory: bool = False
+    text: bool = False
 
 
 class Sink:
@@ -87,12 +101,14 @@ class Sink:
     Args:
         file: has `write`.
         max_bytes: limit of the output (max_score_bytes).
+        spool_bytes: that are free on the disk for all requests (max_spool_bytes); None: no limit.
     """
 
     closed = False
 
-    def __init__(self, file: IO[bytes], max_bytes: int) -> None:
+    def __init__(self, file: IO[bytes], max_bytes: int, spool_bytes: int | None = None) -> None:
         self._file, self._max_bytes, self._written = file, max_bytes, 0
+        self._spool_bytes = sys.maxsize if spool_bytes is None else spool_bytes
 
     def write(self, data: Any) -> int:
         size = memoryview(data).nbytes
@@ -102,12 +118,14 @@ class Sink:
         return size
 
     def reserve(self, size: int) -> None:
-        """Raise TooLargeError if so many bytes more would go beyond the limit."""
+        """Raise TooLargeError, OverloadError if so many bytes more would go beyond a limit."""
         if self._written + size > self._max_bytes:
             raise TooLargeError(
                 f"output: expected {self._max_bytes} bytes at most (max_score_bytes), got more: "
                 "send fewer sequences, or ask for final outputs alone (updates=false)"
             )
+        if self._written + size > self._spool_bytes:
+            raise OverloadError("output: other requests hold the space on the disk (max_spool_bytes)")
 
     def tell(self) -> int:
         return self._written

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from skiprnn_service.errors import MessageError, ShapeError, TooLargeError
 from skiprnn_service.scoring.formats.base import (
+    MAX_ID_BYTES,
     Example,
     Input,
     InputSpec,
@@ -23,6 +24,10 @@ from skiprnn_service.scoring.formats.base import (
     Scored,
     Sink,
     encode,
+)
+
+_MAX_BLANK_LINES = (
+    1000  # in a row: a body may hold 300 million of them, each of which takes a turn of the loop
 )
 
 
@@ -33,7 +38,11 @@ class _Sequences(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
     x: list[list[float]]
-    id: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | str | None = None
+    id: (
+        Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+        | Annotated[str, msgspec.Meta(max_length=MAX_ID_BYTES)]
+        | None
+    ) = None
 
 
 _decode_sequences = msgspec.json.Decoder(_Sequences).decode
@@ -61,12 +70,15 @@ def read_json(file: BinaryIO, spec: InputSpec) -> Input:
 
 
 def read_ndjson(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
-    """A line a sequence; blank lines are skipped."""
-    number = 0
+    """A line a sequence; blank lines between them are skipped."""
+    number = blank = 0
     while line := file.readline(spec.max_bytes + 1):
         if len(line) > spec.max_bytes:
             raise TooLargeError(f"line {number + 1}: expected {spec.max_bytes} bytes at most")
-        if line.isspace():
+        blank = blank + 1 if line.isspace() else 0
+        if blank > _MAX_BLANK_LINES:
+            raise MessageError(f"line {number + 1}: expected {_MAX_BLANK_LINES} blank lines in a row at most")
+        if blank:
             continue
         try:
             fields = _decode_line(line)

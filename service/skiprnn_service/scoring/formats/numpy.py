@@ -16,8 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn_service.errors import MessageError, ShapeError, TooLargeError
-from skiprnn_service.scoring.formats.base import Example, InputSpec, OutputSpec, Scored, Sink
+from skiprnn_service.scoring.formats.base import (
+    MAX_ID_BYTES,
+    Example,
+    InputSpec,
+    OutputSpec,
+    Scored,
+    Sink,
+)
 from skiprnn_service.scoring.score import Score
+
+_COMPRESSION = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what numpy writes
 
 
 def read_npy(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
@@ -30,7 +39,7 @@ def _arrays(file: BinaryIO, spec: InputSpec, where: str) -> Iterator[NDArray[np.
     """[N, T, F] as N arrays, [T, F] as one."""
     shape, dtype = _header(file, where)
     F, size = len(spec.features), math.prod(shape[-2:]) * dtype.itemsize
-    if len(shape) not in (2, 3) or shape[-1] != F or 0 in shape:
+    if len(shape) not in (2, 3) or shape[-1] != F or min(shape) < 1:
         raise ShapeError(f"{where}: expected [N, T, {F}] or [T, {F}], not empty, got shape {list(shape)}")
     if size > spec.max_bytes:
         raise TooLargeError(f"{where}: expected sequences of {spec.max_bytes} bytes at most, got {size}")
@@ -49,8 +58,8 @@ def _header(file: BinaryIO, where: str) -> tuple[tuple[int, ...], np.dtype[Any]]
         version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = read[version](file)
-    except (ValueError, KeyError) as error:
-        raise MessageError(f"{where}: expected a file as numpy.save writes it: {error}") from None
+    except Exception as error:  # numpy has Python's parser read a header: nested deeply, it raises much
+        raise MessageError(f"{where}: expected a file as numpy.save writes it: {error!s:.300}") from None
     if dtype.kind not in "fiu":
         raise MessageError(f"{where}: expected numbers, got {dtype}: pickled arrays are not read")
     if fortran:
@@ -60,18 +69,26 @@ def _header(file: BinaryIO, where: str) -> tuple[tuple[int, ...], np.dtype[Any]]
 
 def read_npz(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
     """An archive of NPY files, which is held in memory."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-            if size > spec.max_bytes:
-                raise TooLargeError(f"npz: expected {spec.max_bytes} bytes at most, got {size}")
-            names = [name.removesuffix(".npy") for name in archive.namelist()]
-            if "lengths" in names:
-                yield from _ragged(archive, spec)
-            else:
-                yield from _named(archive, names, spec)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise MessageError(f"npz: expected a file as numpy.savez writes it: {error}") from None
+    with zipfile.ZipFile(file) as archive:
+        names = _names(archive, spec)
+        if "lengths" in names:
+            yield from _ragged(archive, spec)
+        else:
+            yield from _named(archive, names, spec)
+
+
+def _names(archive: zipfile.ZipFile, spec: InputSpec) -> list[str]:
+    """Names of the arrays, none of them larger than it may be."""
+    size = sum(entry.file_size for entry in archive.infolist())
+    if size > spec.max_bytes:
+        raise TooLargeError(f"npz: expected {spec.max_bytes} bytes at most, got {size}")
+    for entry in archive.infolist():
+        name, kind = entry.filename, entry.compress_type
+        if not name.endswith(".npy") or len(name.encode()) > MAX_ID_BYTES or kind not in _COMPRESSION:
+            raise MessageError(
+                f"npz: expected entries as numpy.savez writes them, got {name!r:.100}, type {kind}"
+            )
+    return [name.removesuffix(".npy") for name in archive.namelist()]
 
 
 def _named(archive: zipfile.ZipFile, names: list[str], spec: InputSpec) -> Iterator[Example]:
@@ -84,22 +101,16 @@ def _named(archive: zipfile.ZipFile, names: list[str], spec: InputSpec) -> Itera
 
 
 def _ragged(archive: zipfile.ZipFile, spec: InputSpec) -> Iterator[Example]:
-    with archive.open("lengths.npy") as member:
-        try:
-            lengths = np.lib.format.read_array(member, allow_pickle=False)
-        except ValueError as error:
-            raise MessageError(f"lengths: expected whole numbers: {error}") from None
+    lengths = _lengths(archive, spec)
     try:
         member = archive.open("x.npy")
     except KeyError:
         raise MessageError("npz: expected x beside lengths, found none") from None
     with member:
         arrays = list(_arrays(member, spec, "x"))  # type: ignore[arg-type]
-    if lengths.dtype.kind not in "iu" or lengths.ndim != 1:
-        raise ShapeError(f"lengths: expected [N] whole numbers, got {lengths.dtype} {list(lengths.shape)}")
     concatenated, longest = len(arrays) == 1 != len(lengths), len(arrays[0])
     if concatenated:  # [ΣT, F]
-        if lengths.min(initial=1) < 1 or lengths.sum() != longest:
+        if lengths.min(initial=1) < 1 or lengths.max(initial=1) > longest or lengths.sum() != longest:
             raise ShapeError(
                 f"lengths: expected whole numbers from 1 on with sum {longest}, got {lengths.sum()}"
             )
@@ -108,6 +119,18 @@ def _ragged(archive: zipfile.ZipFile, spec: InputSpec) -> Iterator[Example]:
         raise ShapeError(f"lengths: expected {len(arrays)} whole numbers from 1 to {longest}")
     for number, (x, length) in enumerate(zip(arrays, lengths.tolist(), strict=True)):
         yield Example(number, x[:length])
+
+
+def _lengths(archive: zipfile.ZipFile, spec: InputSpec) -> NDArray[Any]:
+    """[N], within what the archive holds of them."""
+    with archive.open("lengths.npy") as member:
+        shape, dtype = _header(member, "lengths")  # type: ignore[arg-type]
+        if dtype.kind not in "iu" or len(shape) != 1 or min(shape) < 0:
+            raise ShapeError(f"lengths: expected [N] whole numbers, got {dtype} {list(shape)}")
+        data = member.read(min(shape[0] * dtype.itemsize, spec.max_bytes))
+    if len(data) != shape[0] * dtype.itemsize:
+        raise MessageError(f"lengths: ends early: expected shape {list(shape)}")
+    return np.frombuffer(data, dtype)
 
 
 class NpyWriter:

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from skiprnn_service.errors import TooLargeError
+from skiprnn_service.errors import OverloadError, TooLargeError
 from skiprnn_service.scoring.formats.base import Sink
 
 
@@ -18,3 +18,10 @@ def test_a_sink_counts_bytes_and_takes_none_beyond_its_limit() -> None:
         with pytest.raises(TooLargeError, match=r"expected 10 bytes at most \(max_score_bytes\)"):
             reject()
     assert (sink.tell(), file.getvalue()) == (9, b"123451234")
+
+
+def test_a_sink_takes_no_more_than_is_free_on_the_disk() -> None:
+    sink = Sink(io.BytesIO(), 10, 5)
+    sink.write(b"12345")
+    with pytest.raises(OverloadError, match="max_spool_bytes"):
+        sink.write(b"6")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from skiprnn_service.errors import ClientError
@@ -24,3 +25,65 @@ def test_a_file_that_is_not_what_it_says_is_rejected(
     with pytest.raises(ClientError) as rejected:
         examples(name, body)
     assert reason in str(rejected.value)
+
+
+def scored(examples: Any, text: str) -> list[tuple[int | str, list[list[float]]]]:
+    return [(example.id, example.x.tolist()) for example in examples("csv", text.encode())]
+
+
+def test_ids_keep_their_spelling(examples: Any) -> None:
+    rows = "007,1,2,3\n007,4,5,6\n7,7,8,9\n"
+    assert scored(examples, "sequence,x0,x1,x2\n" + rows) == [
+        ("007", [[1, 2, 3], [4, 5, 6]]),
+        ("7", [[7, 8, 9]]),
+    ]
+
+
+@pytest.mark.parametrize("header", ["", "x0,x1,x2\n", "\n\nx0,x1,x2\n", "\ufeffx0,x1,x2\n", "a,b,c\n"])
+def test_the_first_sample_is_read_with_a_header_and_without(examples: Any, header: str) -> None:
+    assert scored(examples, header + "1,2,3\n4,5,6\n") == [(0, [[1, 2, 3], [4, 5, 6]])]
+
+
+@pytest.mark.parametrize("header", ["x2 [V],x0 [V],x1", " x2, x0 ,x1 "])
+def test_columns_are_found_by_name_wherever_they_stand(examples: Any, header: str) -> None:
+    assert scored(examples, header + "\n3,1,2\n") == [(0, [[1, 2, 3]])]
+
+
+@pytest.mark.parametrize("header", ["x0,x1,t", "x0 [A],x1,x2", "x0,x0 [V],x1,x2"])
+def test_some_names_without_the_others_are_an_error(examples: Any, header: str) -> None:
+    with pytest.raises(ClientError, match="columns: "):
+        scored(examples, header + "\n1,2,3\n")
+
+
+def test_a_type_does_not_depend_on_the_first_rows(examples: Any) -> None:
+    """Whole numbers, and an empty column that is not needed, for more than a block of pyarrow's."""
+    rows = "".join(f"{number // 50_000},0,0,0,\n" for number in range(150_000))
+    last = examples("csv", f"sequence,x0,x1,x2,note\n{rows}b,1.5,0,0,at last\n".encode())[-1]
+    assert (last.id, last.x.tolist()) == ("b", [[1.5, 0, 0]])
+
+
+@pytest.mark.parametrize("number", ["-1", "+2", "0.5", ".5", "5.", "2e-3", "1E+2", " 7 ", "1e-400"])
+def test_a_number_is_decimal(examples: Any, number: str) -> None:
+    ((_, rows),) = scored(examples, f"x0,x1,x2\n1,2,{number}\n")
+    assert rows == [[1, 2, np.float32(float(number))]]
+
+
+@pytest.mark.parametrize("number", ["1_000", "0x1F", "0b1", "1.2.3", "1 2", "--1", "inf", "1e400", "٣", "z"])
+def test_other_numbers_are_rejected_with_their_row_and_column(examples: Any, number: str) -> None:
+    with pytest.raises(ClientError, match=r"^x2: expected numbers, got .* in row 3$"):
+        scored(examples, f"x0,x1,x2\n1,2,3\n1,2,3\n1,2,{number}\n")
+
+
+def test_a_decimal_comma_is_another_column(examples: Any) -> None:
+    with pytest.raises(ClientError, match=r"CSV: .*Expected 3 columns, got 4"):
+        scored(examples, "x0,x1,x2\n1,2,1,5\n")
+
+
+def test_a_thousands_separator_in_quotes_is_no_number(examples: Any) -> None:
+    with pytest.raises(ClientError, match=r"x2: expected numbers, got '1,013\.2' in row 1"):
+        scored(examples, 'x0,x1,x2\n1,2,"1,013.2"\n')
+
+
+def test_only_so_many_blank_lines_come_first(examples: Any) -> None:
+    with pytest.raises(ClientError, match="CSV: expected a header or a sample"):
+        scored(examples, "\n" * 2000)
