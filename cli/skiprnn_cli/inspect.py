@@ -3,7 +3,7 @@
 import json as jsonlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -76,14 +76,15 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
 
 
-def _text(fact: object) -> str:
+def _text(fact: Any) -> str:
     match fact:
         case str():
             return fact
         case float():
             return f"{fact:.4g}"
-        case [{**first}, *_] if all(isinstance(row, dict) and row.keys() == first.keys() for row in fact):
-            return _table([[*first], *([_text(value) for value in row.values()] for row in fact)])
+        case [dict(first), *_] if all(isinstance(row, dict) and row.keys() == first.keys() for row in fact):
+            rows = [[_text(value) for value in row.values()] for row in fact]
+            return _table([[str(name) for name in first], *rows])
     return jsonlib.dumps(fact, ensure_ascii=False)
 
 

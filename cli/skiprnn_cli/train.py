@@ -167,8 +167,8 @@ def _check_name(name: str, task: "Task") -> None:
     close = get_close_matches(name, [*task.options, *fields], n=1)
     meant = f"; did you mean {close[0]}?" if close else ""
     raise ValueError(
-        f"--override: expected names among the options of {task.name} ({', '.join(task.options) or 'none'}) and the fields "
-        f"of the recipe ({', '.join(sorted(fields))}), got {name!r}{meant}"
+        f"--override: expected names among the options of {task.name} ({', '.join(task.options) or 'none'}) "
+        f"and the fields of the recipe ({', '.join(sorted(fields))}), got {name!r}{meant}"
     )
 
 

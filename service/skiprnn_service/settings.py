@@ -275,7 +275,7 @@ _OldSettings.model_config["env_prefix"] = Settings.model_config["env_prefix"]
 
 
 def _renamed(given: dict[str, Any], written: str) -> dict[str, Any]:
-    """Settings under their names of today; a new name wins over an old one. `written`: how a name stands in the source."""
+    """Settings under their names of today; a new name wins over an old one. `written`: how the source has a name."""
     old = {name: value for name, value in given.items() if name in RENAMED}
     for name in old:
         before, now = _as_written(name, written), _as_written(RENAMED[name], written)

@@ -194,3 +194,20 @@ def test_a_model_folder_that_is_not_there_ends_the_command(tmp_path: Path) -> No
     output, _ = process.communicate(timeout=30)
     assert process.returncode
     assert "models_dir: expected a folder" in output
+
+
+@pytest.mark.parametrize(("status", "made"), [(0, True), (130, True), (1, False)])
+def test_make_serve_ends_without_an_error_after_ctrl_c(tmp_path: Path, status: int, made: bool) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("bin/python", "bin/skiprnn", ".serve"):
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["make", "serve", f"VENV={tmp_path}"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) is made, done.stderr
+    assert ("Error" in done.stderr) is not made

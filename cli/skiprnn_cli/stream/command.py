@@ -12,7 +12,7 @@ from skiprnn_cli.stream.sources import Format, check_readable
 RENAMED = {"--csv": "--input", "--rate": "--sample-rate", "--keep": "--park", "--give-up": "--retry-timeout"}
 HERE = "ws://127.0.0.1:8000"
 
-_AFTER_A_LOSS = "start again without --stream-id; with `skiprnn serve --store-url sqlite:///PATH` streams outlive the server"
+_AFTER_A_LOSS = "start again without --stream-id; streams outlive a server with --store-url sqlite:///PATH"
 _PACE, _STREAM = "Pace", "The stream"
 _Model = Annotated[
     str,

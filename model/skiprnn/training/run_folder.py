@@ -198,7 +198,7 @@ def _fields(recipe: Recipe, identity: Mapping[str, Any]) -> dict[str, Any]:
 
 def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the task beside the other fields."""
-    return {**fields, **fields["options"], "options": None}
+    return {**fields, **fields.get("options", {}), "options": None}
 
 
 def _change(name: str, begun: str | None, found: str | None) -> str:

@@ -262,7 +262,7 @@ def test_a_file_goes_on_where_its_stream_is(recording: Path, tmp_path: Path) -> 
     assert [message.t for stream in server.streams for message in stream.messages if message.n] == [10, 10]
 
 
-def test_a_pipe_that_resumes_a_stream_is_told_which_samples_to_give(tmp_path: Path) -> None:
+def test_a_pipe_that_resumes_a_stream_is_told_which_samples_to_give() -> None:
     with fake_server(resumed=True, next=7, wake=10) as server:
         result = run(server.url, "--stream-id", "made-up", stdin="".join(f"{t},0,0\n" for t in range(7, 12)))
     assert result.stdout.startswith("t=10  10.000 low")
