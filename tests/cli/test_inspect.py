@@ -54,7 +54,7 @@ def test_thresholds_are_a_table_and_a_renamed_key_is_printed_once(tmp_path: Path
     table = [
         line.strip("│ ").split("│")[-1].split()
         for line in shown.splitlines()
-        if re.search("thresholds| 0.9", line)
+        if re.search("training: thresholds| 0.9", line)
     ]
     assert table == [
         ["threshold", "accuracy", "update_rate"],

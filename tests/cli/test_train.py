@@ -65,7 +65,7 @@ def test_the_help_lists_the_tasks() -> None:
 
 
 def test_the_progress_bar_says_update_rate(tmp_path: Path) -> None:
-    shown = run("train", "adding", "--out", tmp_path, *TINY[:-1]).output
+    shown = run("train", "adding", "--out", tmp_path, *TINY[:-1], "--epochs", "3").output
     assert {"update_rate", "step_update_rate"} <= set(re.findall(r"([a-z_]+)=[\d.]+", shown))
     assert " rate=" not in shown
 
