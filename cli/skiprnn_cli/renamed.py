@@ -16,7 +16,7 @@ from skiprnn_cli.console import warn
 def command_class(
     renamed: Mapping[str, str], values: Mapping[tuple[str, str], str] = MappingProxyType({})
 ) -> type[TyperCommand]:
-    """A command that takes old options and their old values for the new ones. Where both are given, the new one wins."""
+    """A command that takes old options and their old values for the new ones. The new one wins."""
 
     class Command(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
