@@ -36,6 +36,8 @@ from skiprnn_service.errors import (
 )
 from skiprnn_service.stats import EngineStats
 
+_ACTIONS_A_TURN = 64  # of what waits in one stream: rejecting a message takes about 20 µs
+
 
 class Engine:
     """Streams of one model. All methods belong to the event loop's thread and return at once.
@@ -309,8 +311,13 @@ class Engine:
 
     def _go_on(self, slot: Slot) -> None:
         """Take what waits behind the message that was just answered, up to the next one with an update."""
-        while slot.waiting and slot.payload is None:
+        for _ in range(_ACTIONS_A_TURN):
+            if not slot.waiting or slot.payload is not None:
+                break
             self._act(slot, slot.waiting.popleft())
+        else:
+            if slot.waiting and slot.payload is None:
+                asyncio.get_running_loop().call_soon(self._go_on, slot)
         if not slot.waiting:
             slot.waiting = None  # an empty deque is 600 bytes
 

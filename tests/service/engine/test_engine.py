@@ -312,6 +312,36 @@ async def test_what_waits_behind_a_refused_message_still_gets_its_answer(
     assert client.equals(unroll(bundle, x))
 
 
+async def test_what_waits_is_worked_off_in_many_turns_and_in_its_order(
+    bundle: Bundle, engine: Engine
+) -> None:
+    client, x, most, seen = Client(engine), random_sequence(bundle, 2), 0, 0
+    client.submit(x[:1])
+    for number in range(1000):
+        engine.reject(client.stream, ShapeError(str(number)))
+    client.submit(x[1:])
+    while client.answers.qsize() < 1002:
+        await asyncio.sleep(0)
+        most, seen = max(most, client.answers.qsize() - seen), client.answers.qsize()
+    assert most < 100
+    answers = [client.answers.get_nowait() for _ in range(1002)]
+    assert isinstance(answers[0], Reply)
+    assert [str(answer) for answer in answers[1:-1]] == [str(number) for number in range(1000)]
+    assert isinstance(answers[-1], Reply)
+    assert client.equals(unroll(bundle, x))
+
+
+async def test_a_stream_may_go_while_its_queue_is_worked_off(bundle: Bundle, engine: Engine) -> None:
+    client, x = Client(engine), random_sequence(bundle, 1)
+    client.submit(x)
+    for number in range(1000):
+        engine.reject(client.stream, ShapeError(str(number)))
+    await client.answers.get()
+    engine.detach(client.stream)
+    await asyncio.sleep(0.01)
+    assert client.answers.qsize() < 100
+
+
 # -- opening and closing
 
 
