@@ -27,6 +27,7 @@ from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.engine.stream import START, Reply, Snapshot
 from skiprnn_service.errors import (
     ClientError,
+    ModelError,
     OverloadError,
     ShapeError,
     SkipRnnServiceError,
@@ -48,6 +49,9 @@ class Engine:
         capacity: live streams, at most.
         inline_step_below_us: a batch predicted to take less runs on the loop, others on a worker thread.
 
+    Raises:
+        ModelError: there is no room for the states of so many streams.
+
     Attributes:
         stats: counts, for metrics.
         live: streams that are open.
@@ -68,8 +72,7 @@ class Engine:
         self.stats = EngineStats()
         self.live = self.opening = 0
         self._sample_bytes = runner.x[0].nbytes
-        # Two rows a stream with a message in progress, and those that the current batch writes for closed ones.
-        runner.reserve(2 * capacity + runner.max_batch)
+        _reserve(runner, capacity)
         self._arena = runner.arena
         self._batcher = Batcher(
             runner,
@@ -346,3 +349,16 @@ class Engine:
         theirs = (snapshot.model, snapshot.version, snapshot.bundle_sha256)
         if ours != theirs:
             raise SnapshotError(f"stream {snapshot.stream_id!r}: expected one of {ours}, got {theirs}")
+
+
+def _reserve(runner: StepRunner, streams: int) -> None:
+    """Two rows a stream with a message in progress, and those that the current batch writes for closed ones."""
+    rows = 2 * streams + runner.max_batch
+    try:
+        runner.reserve(rows)
+    except MemoryError:
+        size = rows * runner.bundle.info.initial_state.nbytes
+        raise ModelError(
+            f"max_streams: the states of {streams:,} streams take {size:,} bytes, which this machine does not have; "
+            "lower max_streams"
+        ) from None

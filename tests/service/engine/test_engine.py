@@ -17,6 +17,7 @@ from skiprnn_service.engine.stream import RECENT_UPDATES, Reply
 from skiprnn_service.errors import (
     GapError,
     InferenceError,
+    ModelError,
     NonFiniteError,
     OverloadError,
     ShapeError,
@@ -354,6 +355,13 @@ async def test_refuses_at_the_door_when_full_and_has_room_again_later(bundle: Bu
     late, x = Client(engine, "late"), random_sequence(bundle, 40)
     await late.ask(x)
     assert late.equals(unroll(bundle, x))  # nothing is left of the row's last owner
+
+
+def test_more_states_than_memory_say_which_limit_to_lower(bundle: Bundle) -> None:
+    with pytest.raises(
+        ModelError, match=r"take [\d,]+ bytes, which this machine does not have; lower max_streams"
+    ):
+        Engine(StepRunner(bundle), model="m", version="1", capacity=10**12)
 
 
 async def test_refuses_a_threshold_out_of_range(engine: Engine) -> None:
