@@ -8,11 +8,14 @@ docs/reference/settings.md lists them; a test holds the page, the flags of `skip
 
 import logging
 import os
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import Field, ValidationInfo, create_model, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -275,6 +278,15 @@ class Settings(BaseSettings):
         None, description="Collector of traces, such as http://127.0.0.1:4318 (OpenTelemetry over HTTP)."
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_empty_path(cls, value: Any, info: ValidationInfo) -> Any:
+        """An empty value, such as of a variable that is not set, would be the current folder."""
+        of_path = cls.model_fields[str(info.field_name)].annotation in (Path, Path | None)
+        if of_path and str(value) == "":
+            raise ValueError("expected a path, got an empty value")
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -286,6 +298,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then environment, then file, then secrets; each with the names of version 0.1."""
         secrets = getattr(file_secret_settings, "secrets_dir", None)
+        _check_secrets(secrets)
         env = EnvSettingsSource(_OldSettings)() | env_settings()
         files = SecretsSettingsSource(_OldSettings, secrets)() | file_secret_settings()
         return (
@@ -298,7 +311,21 @@ class Settings(BaseSettings):
 
 class _TomlSource(TomlConfigSettingsSource):
     def __call__(self) -> dict[str, Any]:
+        """pydantic would take names in any case. A name of none is its error."""
+        names = self.settings_cls.model_fields.keys() | RENAMED
+        for name in self.toml_data:
+            if name not in names and name.lower() in names:
+                raise ValueError(f"{name}: expected the name of a setting in lower case, {name.lower()}")
         return _renamed(super().__call__(), "{}")
+
+
+def _check_secrets(folder: Any) -> None:
+    """Container engines make a folder where the file that they were told to mount is missing."""
+    for file in Path(folder).iterdir() if folder is not None else ():
+        setting = file.name.lower().removeprefix("skiprnn_")
+        is_named = setting != file.name.lower() and (setting in Settings.model_fields or setting in RENAMED)
+        if is_named and not file.is_file():
+            raise ValueError(f"{setting}: expected a file that holds its value, {file} is none")
 
 
 _OldSettings = create_model(  # type: ignore[call-overload]  # the fields are RENAMED's
@@ -346,7 +373,7 @@ def load(config: Path | None = None, **flags: Any) -> Settings:
     Raises:
         pydantic.ValidationError: see `Settings`.
         FileNotFoundError: there is no such file.
-        tomllib.TOMLDecodeError: it is not TOML.
+        ValueError: it is not TOML, or has a name in capitals; or a secret is no file.
     """
     _warn_of_unknown_variables()
     given = {name: value for name, value in flags.items() if value is not None}
@@ -358,4 +385,18 @@ def load(config: Path | None = None, **flags: Any) -> Settings:
     class FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=config)
 
-    return FromFile(**given)
+    try:
+        return FromFile(**given)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"--config: expected TOML in {config}: {error}") from None
+
+
+@contextmanager
+def readable_file(setting: str) -> Iterator[None]:
+    """Errors of the block that do not name the setting, do."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, f"{setting}: {error.strerror}", error.filename) from None
+    except ValueError as error:
+        raise ValueError(f"{setting}: {error}") from None
