@@ -5,7 +5,7 @@
 #   make reproduce-frequency CELLS=gru      one cell alone
 #   make reproduce-adding PAPER=--paper     the paper's settings: days on a CPU
 #
-# Runs lie in $(RUNS)/TASK, their figures in $(RUNS)/TASK.jsonl, curves in tensorboard --logdir $(RUNS).
+# Runs lie in $(RUNS)/TASK, their results in $(RUNS)/TASK.jsonl, curves in tensorboard --logdir $(RUNS).
 
 SEEDS  ?= 0 1 2
 CELLS  ?= gru lstm

@@ -32,7 +32,7 @@ def make(
 
 
 def rate(bundle: Bundle, *, samples: int = 4000) -> float:
-    """Share of standard normal samples that the bundle reads."""
+    """Share of standard normal samples at which the bundle updates."""
     x = random_sequence(bundle, samples, seed=1)
     return len(unroll(bundle, x, session=open_session(bundle.model)).t) / samples
 

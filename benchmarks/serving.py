@@ -39,7 +39,7 @@ def folder() -> Path:
         name = f"h{hidden}s{skipped}"
         if not (where / f"{name}.onnx").is_file():
             bundle = models.make(where, name, hidden=hidden, skipped=skipped / 100)
-            note(f"{name}: reads {models.rate(bundle):.1%} of its samples")
+            note(f"{name}: updates at {models.rate(bundle):.1%} of its samples")
     return where
 
 

@@ -45,7 +45,8 @@ def crash_clients(cluster: Cluster, rng: random.Random) -> None:
     for _ in range(rng.randint(1, 4)):
         server = rng.choice(cluster.servers)
         key = "dGhlIHNhbXBsZSBub25jZQ=="
-        head = f"GET /v1/models/{MODEL}/stream HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        head = f"GET /v1/models/{MODEL}/stream HTTP/1.1\r\nHost: localhost\r\n"
+        head += "Upgrade: websocket\r\nConnection: Upgrade\r\n"
         head += f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
         rubbish = rng.choice([b"", b"\x82\xfe\x01", rng.randbytes(50), b"\x81\x85\0\0\0\0hello"])
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:

@@ -16,24 +16,24 @@ from websockets.sync.client import ClientConnection, connect
 
 def main(url: str) -> None:
     next(sys.stdin)  # the header
-    kept: dict[int, list[float]] = {}  # samples that the server may still ask for
+    buffered: dict[int, list[float]] = {}  # samples that the server may still ask for
     taken, seen, query = 0, -1, ""  # lines read, index of the latest update, the stream's name
     while True:
         try:
             with connect(url + query, proxy=None) as socket:
                 ready = json.loads(socket.recv())
                 query, t, wake = f"?stream_id={ready['stream_id']}", ready["next"], ready["wake"]
-                if t not in kept and t != taken:
-                    sys.exit(f"the server goes on at sample {t}, which is not kept any more")
+                if t not in buffered and t != taken:
+                    sys.exit(f"the server goes on at sample {t}, which is not buffered any more")
                 seen = show(ready["updates"], seen)
-                while t in kept or (line := sys.stdin.readline()):
-                    if t not in kept:
-                        kept[t], taken = [float(number) for number in line.split(",")], t + 1
+                while t in buffered or (line := sys.stdin.readline()):
+                    if t not in buffered:
+                        buffered[t], taken = [float(number) for number in line.split(",")], t + 1
                     if t >= wake:  # the network updates on it
-                        reply = ask(socket, {"t": t, "x": kept[t]})
+                        reply = ask(socket, {"t": t, "x": buffered[t]})
                         wake, seen = reply["wake"], show(reply["updates"], seen)
                         if ready["limits"]["durable"]:
-                            kept = {index: x for index, x in kept.items() if index >= reply["saved"]}
+                            buffered = {index: x for index, x in buffered.items() if index >= reply["saved"]}
                     t += 1
                 socket.send('{"type": "end"}')
                 return

@@ -1,17 +1,15 @@
-"""The arrows between packages point one way, and heavy imports happen only where they must."""
+"""Imports between packages go one way, down the layers, and heavy imports happen only where they must."""
 
 import ast
-import re
 import subprocess
 import sys
-from collections.abc import Collection
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = {
+ROOTS = {
     "skiprnn": ROOT / "model",
     "skiprnn_export": ROOT / "export",
     "skiprnn_service": ROOT / "service",
@@ -20,159 +18,150 @@ PACKAGES = {
 }
 MAY_IMPORT = {
     "skiprnn": set[str](),
-    "skiprnn_export": {"skiprnn"},  # in the files below alone
+    "skiprnn_export": {"skiprnn"},  # files without torch: TORCH_FREE alone
     "skiprnn_service": {"skiprnn_export"},
     "skiprnn_client": set[str](),
     "skiprnn_cli": {"skiprnn", "skiprnn_export", "skiprnn_service", "skiprnn_client"},
 }
 NEED_TORCH = {"step.py", "parity.py"}  # of skiprnn_export
-NEED_NOTHING = {"skiprnn.gate_limits", "skiprnn.channels", "skiprnn.numerals"}  # of the model
+TORCH_FREE = {"skiprnn.gate_limits", "skiprnn.channels", "skiprnn.numerals"}
 
-# Inside a package: a folder, or a file on top → what it may import (docs/explanation/architecture.md).
-_EVERYWHERE = {"errors", "settings", "stats"}
-ROOMS = {
-    "skiprnn_service": {
-        "errors": set[str](),
-        "settings": set[str](),
-        "stats": set[str](),
-        "engine": {"errors", "stats"},
-        "models": {"engine", "errors"},
-        "stores": {"engine", "errors"},
-        "scoring": {"engine", "errors"},
-        "streams": {"models", "stores", "engine", "errors", "stats"},
-        "websocket": {"streams", "engine", "errors", "settings"},
-        "oip": {"streams", "models", "engine", "errors", "settings"},
-        "auth": {"errors", "settings"},
-        "telemetry": _EVERYWHERE,
-        "middleware": {"telemetry", *_EVERYWHERE},
-        "state": {
-            "auth",
-            "engine",
-            "models",
-            "oip",
-            "scoring",
-            "stores",
-            "streams",
-            "telemetry",
-            *_EVERYWHERE,
-        },
-        "routes": {
-            "state",
-            "auth",
-            "engine",
-            "models",
-            "oip",
-            "scoring",
-            "streams",
-            "websocket",
-            *_EVERYWHERE,
-        },
-        "app": {"routes", "middleware", "telemetry", "state", *_EVERYWHERE},
-        "server": {
-            *("app", "auth", "engine", "models", "state", "stores", "telemetry", "websocket"),
-            *_EVERYWHERE,
-        },
+# Inside the service: a package, or a file on top → what it may import (docs/explanation/architecture.md).
+_LEAVES = {"errors", "settings", "stats"}
+SERVICE_PACKAGES = {
+    "errors": set[str](),
+    "settings": set[str](),
+    "stats": set[str](),
+    "engine": {"errors", "stats"},
+    "models": {"engine", "errors"},
+    "stores": {"engine", "errors"},
+    "scoring": {"engine", "errors"},
+    "streams": {"models", "stores", "engine", "errors", "stats"},
+    "websocket": {"streams", "engine", "errors", "settings"},
+    "oip": {"streams", "models", "engine", "errors", "settings"},
+    "auth": {"errors", "settings"},
+    "telemetry": _LEAVES,
+    "middleware": {"telemetry", *_LEAVES},
+    "state": {
+        "auth",
+        "engine",
+        "models",
+        "oip",
+        "scoring",
+        "stores",
+        "streams",
+        "telemetry",
+        *_LEAVES,
+    },
+    "routes": {
+        "state",
+        "auth",
+        "engine",
+        "models",
+        "oip",
+        "scoring",
+        "streams",
+        "websocket",
+        *_LEAVES,
+    },
+    "app": {"routes", "middleware", "telemetry", "state", *_LEAVES},
+    "server": {
+        *("app", "auth", "engine", "models", "state", "stores", "telemetry", "websocket"),
+        *_LEAVES,
     },
 }
 
 
-def imported(file: Path) -> set[str]:
-    """First names of everything that a file imports, anywhere in it."""
+def imports(file: Path) -> set[str]:
+    """Dotted names of all that a file imports, anywhere in it; `from a.b import c` is a.b.c."""
     names = set[str]()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+def top_level(file: Path) -> set[str]:
+    """First names of everything that a file imports."""
+    return {name.partition(".")[0] for name in imports(file)}
+
+
+def within(package: str, file: Path) -> set[str]:
+    """What a file imports from a package: names of its folders, files or attributes."""
+    return {name.split(".")[1] for name in imports(file) if name.startswith(f"{package}.")}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import skiprnn.data.types", "from skiprnn import data", "    from skiprnn.data.types import Batch"],
+)
+def test_every_form_of_import_is_found(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "module.py"
+    file.write_text(f"if True:\n    {line.strip()}\n")
+    assert top_level(file) == {"skiprnn"}
+    assert within("skiprnn", file) == {"data"}
+
+
+@pytest.mark.parametrize("package", ROOTS)
 def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
-    for file in (PACKAGES[package] / package).rglob("*.py"):
-        ours = (imported(file) & PACKAGES.keys()) - {package}
+    for file in (ROOTS[package] / package).rglob("*.py"):
+        ours = (top_level(file) & ROOTS.keys()) - {package}
         assert ours <= MAY_IMPORT[package], file
         if package == "skiprnn_export" and file.name not in NEED_TORCH:
-            assert "torch" not in imported(file), file
-            names = re.findall(r"^\s*(?:from|import) (skiprnn(?:\.\w+)*) ", file.read_text(), re.M)
-            assert set(names) <= NEED_NOTHING, file
+            assert "torch" not in top_level(file), file
+            assert "skiprnn" not in imports(file), file
+            assert {f"skiprnn.{name}" for name in within("skiprnn", file)} <= TORCH_FREE, file
 
 
-def rooms(package: str) -> dict[str, set[str]]:
-    """Room → the rooms that it imports. A room is a folder, or a file on top."""
-    root = PACKAGES[package] / package
-    arrows: dict[str, set[str]] = {}
+def test_a_package_of_the_service_imports_only_what_lies_below_it() -> None:
+    root = ROOTS["skiprnn_service"] / "skiprnn_service"
+    found = set[str]()
     for file in root.rglob("*.py"):
         inside = file.relative_to(root)
-        room = inside.parts[0] if len(inside.parts) > 1 else inside.stem
-        arrows.setdefault(room, set()).update(_within(package, file) - {room})
-    return arrows
+        package = inside.parts[0] if len(inside.parts) > 1 else inside.stem
+        if package != "__init__":
+            found.add(package)
+            assert within("skiprnn_service", file) - {package} <= SERVICE_PACKAGES[package], file
+    assert found == SERVICE_PACKAGES.keys()
 
 
-def _within(package: str, file: Path) -> set[str]:
-    """Rooms of its own package that a file imports from."""
-    found = set[str]()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == package:
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
-            found.add((node.module or "").split(".")[1])
-        elif isinstance(node, ast.Import):
-            found |= {
-                alias.name.split(".")[1] for alias in node.names if alias.name.startswith(f"{package}.")
-            }
-    return found
+def test_every_package_of_the_service_says_what_it_is() -> None:
+    for file in (ROOTS["skiprnn_service"] / "skiprnn_service").rglob("__init__.py"):
+        assert ast.get_docstring(ast.parse(file.read_text())), file
 
 
-@pytest.mark.parametrize("package", ROOMS)
-def test_inside_a_package_a_room_imports_only_what_lies_below_it(package: str) -> None:
-    found = rooms(package)
-    found.pop("__init__", None)
-    assert found.keys() == ROOMS[package].keys()
-    for room, imports in found.items():
-        assert imports <= ROOMS[package][room], room
-
-
-@pytest.mark.parametrize("package", ROOMS)
-def test_the_rooms_of_a_package_have_floors(package: str) -> None:
+def test_the_packages_of_the_service_have_layers() -> None:
     """TopologicalSorter raises CycleError, which names the circle."""
-    assert list(TopologicalSorter(ROOMS[package]).static_order())
+    assert list(TopologicalSorter(SERVICE_PACKAGES).static_order())
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", ROOTS)
 def test_no_module_imports_itself_in_a_circle(package: str) -> None:
-    root = PACKAGES[package]
-    files = list((root / package).rglob("*.py"))
-    names = {
+    root = ROOTS[package]
+    modules = {
         ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): file
-        for file in files
+        for file in (root / package).rglob("*.py")
     }
-    arrows = {name: _modules(file, names.keys()) - {name} for name, file in names.items()}
-    assert list(TopologicalSorter(arrows).static_order())
-
-
-def _modules(file: Path, known: Collection[str]) -> set[str]:
-    """Those of the known modules that a file imports, anywhere in it."""
-    found = set[str]()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= names if names <= set(known) else {*names, node.module}
-    return found & set(known)
+    graph = {}
+    for module, file in modules.items():
+        found = imports(file)
+        named = {name if name in modules else name.rpartition(".")[0] for name in found}
+        graph[module] = (named & modules.keys()) - {module}
+    assert list(TopologicalSorter(graph).static_order())
 
 
 def test_the_service_and_the_client_never_import_torch() -> None:
     for package in ("skiprnn_service", "skiprnn_client"):
-        for file in (PACKAGES[package] / package).rglob("*.py"):
-            assert "torch" not in imported(file), file
+        for file in (ROOTS[package] / package).rglob("*.py"):
+            assert "torch" not in top_level(file), file
 
 
 def test_the_client_needs_numpy_and_websockets_alone() -> None:
     allowed = sys.stdlib_module_names | {"numpy", "websockets", "skiprnn_client"}
-    for file in (PACKAGES["skiprnn_client"] / "skiprnn_client").rglob("*.py"):
-        assert imported(file) <= allowed, file
+    for file in (ROOTS["skiprnn_client"] / "skiprnn_client").rglob("*.py"):
+        assert top_level(file) <= allowed, file
 
 
 @pytest.mark.parametrize(
@@ -191,9 +180,9 @@ def test_importing_a_package_does_not_load_what_it_may_never_use(module: str, ke
 
 
 def test_nothing_is_pickled() -> None:
-    for package, root in PACKAGES.items():
+    for package, root in ROOTS.items():
         for file in (root / package).rglob("*.py"):
-            assert not imported(file) & {"dill", "joblib", "cloudpickle", "shelve", "marshal"}, file
+            assert not top_level(file) & {"dill", "joblib", "cloudpickle", "shelve", "marshal"}, file
 
 
 @pytest.mark.parametrize(
@@ -202,7 +191,7 @@ def test_nothing_is_pickled() -> None:
 )
 def test_a_folder_of_the_model_imports_only_those_below_it(folder: str, below: str) -> None:
     folders = {"unroll", "data", "tasks", "training"}
-    for file in (PACKAGES["skiprnn"] / "skiprnn" / folder).glob("*.py"):
-        found = set(re.findall(r"^\s*from skiprnn\.(\w+)", file.read_text(), re.M)) & folders
-        old_name = file.name == "results.py" and folder == "."
+    for file in (ROOTS["skiprnn"] / "skiprnn" / folder).glob("*.py"):
+        found = within("skiprnn", file) & folders
+        old_name = file.name in {"plots.py", "results.py", "run.py"} and folder == "."
         assert old_name or found <= {*below.split("|"), folder}, file

@@ -2,6 +2,7 @@
 
 import sys
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Annotated
@@ -25,14 +26,13 @@ def demo(
 
     Example: skiprnn demo
     """
+    from skiprnn_cli.serve import errors_in_one_line
     from skiprnn_service.server import uvicorn_server as server
     from skiprnn_service.settings import load
 
-    settings = load(port=port, models_dir=models_dir, log_level="warning", drain_seconds=0.2)
-    try:
+    with errors_in_one_line(), suppress(KeyboardInterrupt):  # uvicorn has shut down and passes the signal on
+        settings = load(port=port, models_dir=models_dir, log_level="warning", drain_seconds=0.2)
         server.serve(settings, on_started=lambda port: _show(f"http://{settings.host}:{port}/", open_page))
-    except KeyboardInterrupt:  # uvicorn has shut down and passes the signal on
-        return
 
 
 def _show(page: str, open_page: bool) -> None:

@@ -26,7 +26,7 @@ def export(
         Path | None,
         typer.Option(help="Bundle whose graph another tool changed: check it, write it with a new digest."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Write a trained network as one ONNX file, once it is equal to torch within rounding.
 
@@ -64,11 +64,11 @@ def _reseal(changed: Path, out: Path, *, json: bool) -> None:
     except (OSError, ValueError) as error:
         fail(error)
     if json:
-        figures = {
+        results = {
             "original_sha256": report.bundle.info.original_sha256,
             "row_difference": report.row_difference,
         }
-        typer.echo(jsonlib.dumps(_file(report.bundle, out) | figures))
+        typer.echo(jsonlib.dumps(_file(report.bundle, out) | results))
     else:
         facts = {
             "file": f"{len(report.bundle.model):,} bytes",

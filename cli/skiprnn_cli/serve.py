@@ -4,7 +4,8 @@ import inspect
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,14 +65,22 @@ def _option(name: str, field: Any) -> inspect.Parameter:
 
 
 def _serve(config: Path | None, **flags: Any) -> None:
+    from skiprnn_service.server import uvicorn_server as server
+
+    with errors_in_one_line():
+        found = settings.load(config, **_with_current_values(flags))
+        server.serve(found, on_started=lambda port: _print_address(found.host, port))
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Settings and models that cannot be served end the command with the reason."""
     from pydantic import ValidationError
 
     from skiprnn_service.errors import ModelError
-    from skiprnn_service.server import uvicorn_server as server
 
     try:
-        found = settings.load(config, **_with_current_values(flags))
-        server.serve(found, on_started=lambda port: _print_address(found.host, port))
+        yield
     except ValidationError as error:
         fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()))
     except (OSError, ValueError, ModelError) as error:

@@ -79,7 +79,7 @@ def train(
         typer.Option(help="name=value: any field of the recipe, or an option of the task; may be repeated."),
     ] = None,
     results_file: Annotated[
-        Path | None, typer.Option(help="File to append the run's figures to, one line of JSON a run.")
+        Path | None, typer.Option(help="File to append the run's results to, one line of JSON a run.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
 ) -> None:
@@ -100,14 +100,14 @@ def train(
         given = {name: value for name, value in flags.items() if value is not None}
         given |= _parsed(override or [], found) | _objective(update_rate, lambda_, schedule)
         experiment = _experiment(found, data, seed, warm_start, given, paper=paper)
-        figures = fit(experiment, out, resume=resume, progress_bar=not quiet)
+        results = fit(experiment, out, resume=resume, progress_bar=not quiet)
     except (OSError, ValueError, DownloadError) as error:
         fail(error)
     except TrainingInterruptedError as error:
         fail(error, code=1)
     if results_file is not None:
-        _append(results_file, figures)
-    _report(out, figures)
+        _append(results_file, results)
+    _report(out, results)
 
 
 def _objective(update_rate: float | None, lambda_: float | None, schedule: str | None) -> dict[str, Any]:
@@ -158,29 +158,29 @@ def _value(text: str, *, is_text: bool) -> Any:
     return text if is_text and not isinstance(value, str) else value
 
 
-def _append(results_file: Path, figures: dict[str, Any]) -> None:
+def _append(results_file: Path, results: dict[str, Any]) -> None:
     """A run that was finished before, and resumed, is not added again."""
     from skiprnn.training.run_folder import with_current_keys
 
     results_file.parent.mkdir(parents=True, exist_ok=True)
     with results_file.open("a+", encoding="utf-8") as file:
         file.seek(0)
-        if figures not in [with_current_keys(json.loads(line)) for line in file]:
-            file.write(json.dumps(figures, ensure_ascii=False) + "\n")
+        if results not in [with_current_keys(json.loads(line)) for line in file]:
+            file.write(json.dumps(results, ensure_ascii=False) + "\n")
 
 
-def _report(out: Path, figures: dict[str, Any]) -> None:
-    metric = figures["metric"]
+def _report(out: Path, results: dict[str, Any]) -> None:
+    metric = results["metric"]
     facts = {
-        metric.replace("_", " "): f"{figures[metric]:.4g}",
-        "update rate": f"{figures['update_rate']:.1%} ({figures['updates']:.1f} of {figures['samples']:.0f} samples)",
-        "epochs": str(figures["epochs"]),
-        "seconds": f"{figures['seconds']:.0f}",
+        metric.replace("_", " "): f"{results[metric]:.4g}",
+        "update rate": f"{results['update_rate']:.1%} ({results['updates']:.1f} of {results['samples']:.0f} samples)",
+        "epochs": str(results["epochs"]),
+        "seconds": f"{results['seconds']:.0f}",
     }
-    if "solved" in figures:
-        facts["solved"] = "yes" if figures["solved"] else "no"
-    if figures["warning"]:
-        facts["warning"] = figures["warning"]
-    print_facts(f"{out}: {figures['task']}", facts)
-    if figures["schedule"] is None:
-        typer.echo(f"next: skiprnn export {out} --out {figures['task']}.onnx")
+    if "solved" in results:
+        facts["solved"] = "yes" if results["solved"] else "no"
+    if results["warning"]:
+        facts["warning"] = results["warning"]
+    print_facts(f"{out}: {results['task']}", facts)
+    if results["schedule"] is None:
+        typer.echo(f"next: skiprnn export {out} --out {results['task']}.onnx")

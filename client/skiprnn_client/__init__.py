@@ -64,10 +64,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from skiprnn_client.errors import Refused as Refused
-    from skiprnn_client.errors import Unreachable as Unreachable
-    from skiprnn_client.errors import Unsaved as Unsaved
-    from skiprnn_client.retry import Resume as Resume
+    Refused, Unreachable, Unsaved, Resume = errors.Refused, errors.Unreachable, errors.Unsaved, retry.Resume
 else:
 
     def __getattr__(name: str) -> Any:

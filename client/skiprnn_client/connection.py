@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from skiprnn_client.base_connection import BaseConnection, expect
 from skiprnn_client.errors import ClientError, ProtocolError, ServerError
 from skiprnn_client.handshake import (
+    CLOSE_TIMEOUT_SECONDS,
     OPEN_ERRORS,
     OPEN_TIMEOUT_SECONDS,
     Options,
@@ -88,7 +89,7 @@ class Connection(BaseConnection):
 
     async def close(self) -> None:
         """Close the connection. The server parks a stream that was not ended; its `stream_id` resumes it."""
-        await self._socket.close()
+        await close_socket(self._socket)
         await self._reader
 
     async def _ask(self, message: bytes | str, kind: type[Reply] | type[Ended]) -> asyncio.Future[Any]:
@@ -113,7 +114,7 @@ class Connection(BaseConnection):
             self._over = closed(error)
         except ClientError as error:
             self._over = error
-            await self._socket.close(1002 if isinstance(error, ProtocolError) else 1000)
+            await close_socket(self._socket, 1002 if isinstance(error, ProtocolError) else 1000)
         finally:
             for question in self._unanswered:
                 question.fail(self._over or ClientError("the connection was closed by the client"))
@@ -164,7 +165,18 @@ async def opened(url: str, options: Options) -> AsyncIterator[tuple[ClientConnec
     try:
         yield socket, await _ready(socket, url)
     finally:
-        await socket.close()
+        await close_socket(socket)
+
+
+async def close_socket(socket: ClientConnection, code: int = 1000) -> None:
+    """Close the connection; a server that does not answer is not waited for longer than the timeout."""
+    try:
+        # Not websockets' close_timeout: that does not cover the wait until all that was sent has gone out.
+        async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
+            await socket.close(code)
+    except TimeoutError:
+        socket.transport.abort()
+        await socket.wait_closed()
 
 
 async def _ready(socket: ClientConnection, url: str) -> Ready:

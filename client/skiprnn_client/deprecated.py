@@ -7,22 +7,22 @@ from warnings import warn
 T = TypeVar("T")
 
 
-def lookup(module: str, name: str, renamed: Mapping[str, tuple[str, Any]], *, stacklevel: int = 3) -> Any:
+def lookup(module: str, name: str, renamed: Mapping[str, tuple[str, Any]]) -> Any:
     """What a module's `__getattr__` returns, from old name → (new name, object). Raises AttributeError."""
     if name not in renamed:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     new, found = renamed[name]
-    warn_renamed(name, new, stacklevel=stacklevel + 1)
+    warn_renamed(name, new, stacklevel=4)
     return found
 
 
-def take(options: MutableMapping[str, Any], old: str, new: str, value: T) -> T:
-    """The argument `new`, also where it was given by its old name: `options` are the caller's other keywords."""
+def take(options: MutableMapping[str, Any], old: str, new: str, value: T, *, default: T) -> T:
+    """The argument `new`, which wins, or else what was given by its old name among `options`, the other keywords."""
     if old not in options:
         return value
     warn_renamed(f"{old}=", f"{new}=", stacklevel=5)
     given: T = options.pop(old)
-    return given
+    return given if value is default else value
 
 
 def warn_renamed(old: str, new: str, *, stacklevel: int) -> None:

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from skiprnn_client.connection import opened
+from skiprnn_client.connection import close_socket, opened
 from skiprnn_client.errors import ClientError, StreamClosed
 from skiprnn_client.handshake import Options, closed, moving, resuming
 from skiprnn_client.messages import KEEPALIVE, Floats, Ready, Update
@@ -103,7 +103,7 @@ class Driver:
     async def _abandon(self) -> None:
         self.core.abandon()
         if self._socket is not None:
-            await self._socket.close()
+            await close_socket(self._socket)
 
     async def _lost(self, error: StreamClosed) -> None:
         if self.core.over:
@@ -150,7 +150,7 @@ class Driver:
         self._changed.set()
         for update in updates:
             yield update
-        while not self.core.over and not self.core.leaving:
+        while not self.core.over and not self.core.moving_away:
             updates = self.core.received(await socket.recv())
             self._reconnect.answered()
             self._changed.set()

@@ -14,6 +14,8 @@ from skiprnn_client.errors import ClientError, ConnectionFailed, ConnectionRejec
 from skiprnn_client.messages import Encoding, Ready
 
 OPEN_TIMEOUT_SECONDS = 10.0
+# Short, because closing runs in the garbage collector and at exit too. The server parks the stream in any case.
+CLOSE_TIMEOUT_SECONDS = 1.0
 # What opening raises: no server, unknown host, no answer in time, an answer that is not a websocket's.
 OPEN_ERRORS = (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed)
 

@@ -101,9 +101,8 @@ class Reconnect:
         assert self._retry is not None
         now = self._clock()
         self._since = now if self._since is None else self._since
-        limit = min(
-            self._retry.max_backoff_seconds, self._retry.initial_backoff_seconds * 2 ** min(self._rounds, 62)
-        )
+        backoff = self._retry.initial_backoff_seconds * 2 ** min(self._rounds, 62)
+        limit = min(self._retry.max_backoff_seconds, backoff)
         seconds = max(self._uniform(0, limit), self._retry_after * self._uniform(1, 1.25))
         timeout = self._retry.retry_timeout_seconds
         if timeout is not None and now + seconds - self._since > timeout:

@@ -60,7 +60,7 @@ class ResumableStream:
         sequence, next: position of the sample that `put` takes next.
         wake: index of the next update, according to the latest reply.
         over: the stream has ended, or was abandoned.
-        leaving: the server is about to stop, and everything sent has been answered: move to another server.
+        moving_away: the server is about to stop, and everything sent has been answered: move to another server.
     """
 
     def __init__(
@@ -147,14 +147,14 @@ class ResumableStream:
         return not self._unanswered
 
     @property
-    def room(self) -> int:
+    def free_slots(self) -> int:
         """Messages that may be put before one of the unanswered is answered."""
         return self._window - len(self._unanswered)
 
     @property
     def window_full(self) -> bool:
         """The allowed number of messages are unanswered."""
-        return self.room <= 0
+        return self.free_slots <= 0
 
     @property
     def can_send(self) -> bool:
@@ -175,7 +175,8 @@ class ResumableStream:
             return
         check_finite(samples[skipped:], t=first + skipped)
         self._limit_buffer()
-        self._append(first + skipped, samples[skipped:])
+        data = samples[skipped:].astype("<f4").tobytes()  # copied: a source may reuse its array
+        self._submit(Message(self.sequence, first + skipped, len(samples) - skipped, data))
 
     def reset(self) -> None:
         """Start a new sequence. Only when it is `idle`."""
@@ -203,7 +204,7 @@ class ResumableStream:
     # -- what is to be sent
 
     @property
-    def leaving(self) -> bool:
+    def moving_away(self) -> bool:
         return self._going_away and not self._in_flight
 
     @property
@@ -283,12 +284,10 @@ class ResumableStream:
     def _check_same_model(self, ready: Ready) -> None:
         """A stream that starts again must give the same updates again."""
         assert self.ready is not None
-        before, now = self.ready, ready
-        if self._delivered >= (self.sequence, 0) and before.version != now.version:
-            self._lose(
-                f"the stream started with version {before.version} of the model, the server has {now.version}",
-                (self.sequence, 0),
-            )
+        before, now = self.ready.version, ready.version
+        if self._delivered >= (self.sequence, 0) and before != now:
+            why = f"the stream started with version {before} of the model, the server has {now}"
+            self._lose(why, (self.sequence, 0))
 
     def _lose(self, why: str, position: Position) -> None:
         raise StreamLost(why, sequence=position[0], t=position[1])
@@ -350,10 +349,6 @@ class ResumableStream:
             raise BufferFullError(f"{len(self._buffer)} samples are not saved by the server yet")
         if self._when_full == "drop":
             self._buffer.drop_oldest()
-
-    def _append(self, t: int, samples: Floats) -> None:
-        """The bytes are copied: a source may reuse its array."""
-        self._submit(Message(self.sequence, t, len(samples), samples.astype("<f4").tobytes()))
 
     def _submit(self, message: Message) -> None:
         self._reach = max(self._reach, (message.sequence, message.end))

@@ -35,6 +35,8 @@ class RetryPolicy:
             raise ValueError(f"when_full: expected 'wait', 'drop' or 'raise', got {self.when_full!r}")
 
 
+DEFAULT_RETRY = RetryPolicy()  # this object: the caller gave no other
+
 RENAMED_FIELDS = {
     "first_seconds": "initial_backoff_seconds",
     "cap_seconds": "max_backoff_seconds",
@@ -45,24 +47,9 @@ RENAMED_FIELDS = {
 class Resume(RetryPolicy):
     """Deprecated: `RetryPolicy` with the field names of the release before."""
 
-    def __init__(
-        self,
-        *,
-        max_samples: int = 65_536,
-        max_bytes: int = 16_777_216,
-        when_full: WhenFull = "wait",
-        first_seconds: float = 0.25,
-        cap_seconds: float = 15.0,
-        give_up_seconds: float | None = 300.0,
-    ) -> None:
-        super().__init__(
-            max_samples=max_samples,
-            max_bytes=max_bytes,
-            when_full=when_full,
-            initial_backoff_seconds=first_seconds,
-            max_backoff_seconds=cap_seconds,
-            retry_timeout_seconds=give_up_seconds,
-        )
+    def __init__(self, **options: Any) -> None:
+        renamed = {RENAMED_FIELDS[name]: options.pop(name) for name in RENAMED_FIELDS.keys() & options}
+        super().__init__(**renamed | options)
 
     def __getattr__(self, name: str) -> float | None:
         if name not in RENAMED_FIELDS:

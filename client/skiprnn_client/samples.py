@@ -30,7 +30,7 @@ def as_samples(x: ArrayLike, features: int, *, t: int) -> Floats:
     try:
         with np.errstate(
             over="ignore"
-        ):  # numbers too large for float32 become infinite: check_finite reports them
+        ):  # what float32 cannot hold becomes infinite, which check_finite reports
             samples = np.asarray(x, np.float32)
     except (TypeError, ValueError) as error:
         raise SampleError(f"sample {t}: expected {features} numbers, got {x!r:.100} ({error})") from None

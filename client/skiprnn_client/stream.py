@@ -2,15 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Unpack, cast
 
@@ -22,7 +14,7 @@ from skiprnn_client.handshake import Options
 from skiprnn_client.messages import Floats, Ready, Update
 from skiprnn_client.reconnect import Reconnect
 from skiprnn_client.resumable_stream import ResumableStream
-from skiprnn_client.retry import RetryPolicy
+from skiprnn_client.retry import DEFAULT_RETRY, RetryPolicy
 from skiprnn_client.samples import Blocks, NewSequence, as_samples
 
 WINDOW = 16  # messages in flight where no sample is left out
@@ -52,7 +44,7 @@ async def stream(
     chunk: int | None = None,
     start: int | None = None,
     end: bool = True,
-    retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
+    retry: RetryPolicy | None = DEFAULT_RETRY,
     on_ready: OnReady | None = None,
     **options: Unpack[StreamOptions],
 ) -> AsyncGenerator[Update, None]:
@@ -106,7 +98,7 @@ async def stream_from(
     read: Read,
     *,
     end: bool = True,
-    retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
+    retry: RetryPolicy | None = DEFAULT_RETRY,
     on_ready: OnReady | None = None,
     **options: Unpack[StreamOptions],
 ) -> AsyncGenerator[Update, None]:
@@ -143,7 +135,7 @@ def prepared(
     retry: RetryPolicy | None,
 ) -> tuple[ResumableStream, Reconnect]:
     """The two sans-IO parts of a stream."""
-    retry = take(cast("dict[str, Any]", options), "resume", "retry", retry)
+    retry = take(cast("dict[str, Any]", options), "resume", "retry", retry, default=DEFAULT_RETRY)
     reconnect = Reconnect(url, retry)
     encoding = options.get("encoding", "f32")
     several = len(reconnect.urls) > 1
@@ -168,7 +160,7 @@ def _ready(core: ResumableStream) -> Ready:
     return core.ready
 
 
-async def _blocks(samples: Samples, blocks: Blocks) -> AsyncIterator[Floats | NewSequence]:
+async def _blocks(samples: Samples, blocks: Blocks) -> AsyncIterable[Floats | NewSequence]:
     async for x in _each(samples):
         for block in blocks.take(x):
             yield block
@@ -176,7 +168,7 @@ async def _blocks(samples: Samples, blocks: Blocks) -> AsyncIterator[Floats | Ne
         yield block
 
 
-async def _each(samples: Samples) -> AsyncIterator[Sample]:
+async def _each(samples: Samples) -> AsyncIterable[Sample]:
     if isinstance(samples, AsyncIterable):
         async for x in samples:
             yield x

@@ -5,7 +5,7 @@ from typing import Unpack
 
 from skiprnn_client.driver import OnReady
 from skiprnn_client.messages import Floats, Update
-from skiprnn_client.retry import RetryPolicy
+from skiprnn_client.retry import DEFAULT_RETRY, RetryPolicy
 from skiprnn_client.samples import Blocks, NewSequence
 from skiprnn_client.stream import Sample, StreamOptions, as_block, prepared, window_size
 from skiprnn_client.sync_driver import SyncDriver
@@ -20,7 +20,7 @@ def stream_sync(
     chunk: int | None = None,
     start: int | None = None,
     end: bool = True,
-    retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
+    retry: RetryPolicy | None = DEFAULT_RETRY,
     on_ready: OnReady | None = None,
     **options: Unpack[StreamOptions],
 ) -> Generator[Update, None, None]:
@@ -50,7 +50,7 @@ def stream_from_sync(
     read: Callable[[int], Sample | None],
     *,
     end: bool = True,
-    retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
+    retry: RetryPolicy | None = DEFAULT_RETRY,
     on_ready: OnReady | None = None,
     **options: Unpack[StreamOptions],
 ) -> Generator[Update, None, None]:

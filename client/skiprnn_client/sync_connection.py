@@ -1,6 +1,6 @@
 """One stream over one websocket, synchronous: the socket belongs to a `LoopThread`, all else happens in the caller."""
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, Unpack
@@ -10,10 +10,10 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from skiprnn_client.base_connection import BaseConnection, expect
-from skiprnn_client.connection import opened
+from skiprnn_client.connection import close_socket, opened
 from skiprnn_client.errors import ClientError, ServerError, StreamClosed
 from skiprnn_client.handshake import Options, closed, closed_here
-from skiprnn_client.loop_thread import LoopThread
+from skiprnn_client.loop_thread import LoopThread, Work
 from skiprnn_client.messages import END, KEEPALIVE, RESET, Ended, GoAway, Ready, Reply, Saved
 
 T = TypeVar("T")
@@ -66,29 +66,22 @@ class SyncConnection(BaseConnection):
 
     def close(self) -> None:
         """Close the connection. The server parks a stream that was not ended; its `stream_id` resumes it."""
-        if not self._loop.closed:
-            self._loop.call(self._socket.close)
+        with suppress(CancelledError):  # closed already
+            self._loop.call(close_socket, self._socket)
 
     def _expect_idle(self, method: str) -> None:
         if self.in_flight:
-            raise ClientError(
-                f"{method}: {self.in_flight} messages are not answered yet; call receive() first"
-            )
+            unanswered = f"{self.in_flight} messages are not answered yet"
+            raise ClientError(f"{method}: {unanswered}; call receive() first")
 
     def _write(self, message: bytes | str) -> None:
         try:
             self._call(self._socket.send, message)
         except StreamClosed:
-            self._raise_last_error()
+            with suppress(StreamClosed):
+                while True:  # a fatal error comes just before the close frame
+                    self._decoded(self._call(self._socket.recv))
             raise
-
-    def _raise_last_error(self) -> None:
-        """A fatal error comes just before the close frame."""
-        try:
-            while True:
-                self._decoded(self._call(self._socket.recv))
-        except StreamClosed:
-            return
 
     def _answer(self, question: bytes | str | None) -> Reply | Ended:
         """The next answer. A question is sent first, in the same visit to the other thread."""
@@ -103,10 +96,8 @@ class SyncConnection(BaseConnection):
                 raise answer
             return answer
 
-    def _call(self, work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
+    def _call(self, work: Work[T], *arguments: Any) -> T:
         try:
-            if self._loop.closed:
-                raise CancelledError
             return self._loop.call(work, *arguments)
         except ConnectionClosed as error:
             self.in_flight = 0  # they will not be answered

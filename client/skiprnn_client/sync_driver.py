@@ -6,10 +6,10 @@ order: updates, each `Ready`, what follows from each block of samples, and at la
 
 import asyncio
 from collections.abc import Callable, Generator
-from contextlib import aclosing
+from concurrent.futures import CancelledError, Future
+from contextlib import aclosing, suppress
 from functools import partial
 from queue import SimpleQueue
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from skiprnn_client.driver import Driver, OnReady
@@ -35,21 +35,21 @@ class _Finish(NamedTuple):
     end: bool
 
 
-class _Taken(NamedTuple):
-    """A block is in the core, which has room for more: index of the next update, and messages that may be sent."""
+class _Accepted(NamedTuple):
+    """A block is in the core, which can send another: index of the next update, and messages that may be sent."""
 
     wake: int
-    room: int
+    free_slots: int
 
 
-class _Over(NamedTuple):
+class _Ended(NamedTuple):
     """The stream is over; with an error or without."""
 
-    error: Exception | None
+    error: BaseException | None
 
 
 _Commands = asyncio.Queue[_Put | _Finish]
-_Events = SimpleQueue[Update | Ready | _Taken | _Over]
+_Events = SimpleQueue[Update | Ready | _Accepted | _Ended]
 
 
 class SyncDriver:
@@ -67,20 +67,22 @@ class SyncDriver:
         self.ready: Ready | None = None
         self.wake, self.over = 0, False
         self._on_ready = on_ready
-        self._pending, self._room = 1, 1  # blocks that are not taken yet: the loop begins with an answer
-        self._commands, self._events = _Commands(), _Events()
+        self._pending, self._free_slots = (
+            1,
+            1,
+        )  # blocks that are not accepted yet: the loop begins with an answer
+        self._commands, self._events = _Commands(), (events := _Events())
         # The loop must not refer to this object: it would keep the thread from being closed with it.
-        pump = partial(_obey, commands=self._commands, events=self._events)
-        driver = Driver(core, reconnect, options, pump=pump, on_ready=self._events.put)
+        pump = partial(_run_pump, commands=self._commands, events=events)
+        driver = Driver(core, reconnect, options, pump=pump, on_ready=events.put)
         self._loop = LoopThread()
-        self._loop.start(_tell, driver, self._events)
+        reader = self._loop.start(_run_reader, driver, events)
+        reader.add_done_callback(lambda reader: events.put(_Ended(_error(reader))))
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._loop.close()
 
     def start(self) -> Generator[Update, None, Ready]:
@@ -92,16 +94,20 @@ class SyncDriver:
     def put(self, block: Floats | NewSequence, *, t: int) -> Generator[Update, None, None]:
         """Send samples, and wait until another message may be sent: with a window of 1, for their updates."""
         self._pending += 1
-        self._loop.soon(self._commands.put_nowait, _Put(block, t))
+        self._command(_Put(block, t))
         if isinstance(block, NewSequence):
             yield from self._until(lambda: not self._pending)  # from then on `wake` is the new sequence's
         else:
-            yield from self._until(lambda: self._pending < self._room)
+            yield from self._until(lambda: self._pending < self._free_slots)
 
     def finish(self, *, t: int, end: bool) -> Generator[Update, None, None]:
         """Everything is put in."""
-        self._loop.soon(self._commands.put_nowait, _Finish(t, end))
+        self._command(_Finish(t, end))
         yield from self._until(lambda: False)
+
+    def _command(self, command: _Put | _Finish) -> None:
+        with suppress(CancelledError):  # the loop is closed, and its last event says so
+            self._loop.soon(self._commands.put_nowait, command)
 
     def _until(self, condition: Callable[[], bool]) -> Generator[Update, None, None]:
         """Take what the loop tells until something is so, or the stream is over; and all that is there by then."""
@@ -111,10 +117,10 @@ class SyncDriver:
                     yield event
                 case Ready():
                     self._connected(event)
-                case _Taken():
-                    self.wake, self._room = event
+                case _Accepted():
+                    self.wake, self._free_slots = event
                     self._pending -= 1
-                case _Over(error):
+                case _Ended(error):
                     self.over = True
                     if error is not None:
                         raise error
@@ -125,27 +131,22 @@ class SyncDriver:
             self._on_ready(ready)
 
 
-async def _tell(driver: Driver, events: _Events) -> None:
-    """The reader."""
-    error: Exception | None = closed_here()
-    try:
-        async with aclosing(driver.updates()) as updates:
-            async for update in updates:
-                events.put(update)
-        error = None
-    except Exception as caught:
-        error = caught
-    finally:
-        events.put(_Over(error))
+def _error(reader: "Future[None]") -> BaseException | None:
+    return closed_here() if reader.cancelled() else reader.exception()
 
 
-async def _obey(driver: Driver, *, commands: _Commands, events: _Events) -> None:
-    """The pump."""
+async def _run_reader(driver: Driver, events: _Events) -> None:
+    async with aclosing(driver.updates()) as updates:
+        async for update in updates:
+            events.put(update)
+
+
+async def _run_pump(driver: Driver, *, commands: _Commands, events: _Events) -> None:
     core = driver.core
-    events.put(_Taken(core.wake, core.room))
+    events.put(_Accepted(core.wake, core.free_slots))
     while isinstance(command := await commands.get(), _Put):
         await driver.put(command.block, t=command.t)
         await driver.until(lambda: not core.window_full)
-        events.put(_Taken(core.wake, core.room))
+        events.put(_Accepted(core.wake, core.free_slots))
     core.next = command.t
     await driver.finish(end=command.end)

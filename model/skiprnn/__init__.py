@@ -48,5 +48,5 @@ _MODULES = {
 __getattr__ = lazy_names(
     __name__,
     {name: module for module, names in _MODULES.items() for name in names},
-    {"budget": "budget_loss", "target_rate": "target_rate_loss"},
+    renamed={"budget": "skiprnn.budget_loss", "target_rate": "skiprnn.target_rate_loss"},
 )

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from skiprnn.lazy import lazy_names
+
 
 class GateState(NamedTuple):
     """What the gate carries from one sample to the next; all of shape [B]."""
@@ -95,3 +97,9 @@ def advance(state: GateState, u: Tensor, u_tilde: Tensor, candidate: Tensor) -> 
         cum=(1 - u) * u_tilde,
         skipped=torch.where(u.detach() > 0, 0, state.skipped + 1),
     )
+
+
+__getattr__ = lazy_names(
+    __name__,
+    renamed={name: f"skiprnn.gate_limits.{name}" for name in ("DEFAULT_MAX_SKIP", "check_gate")},
+)

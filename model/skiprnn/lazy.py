@@ -7,24 +7,24 @@ from typing import Any
 
 
 def lazy_names(
-    package: str, modules: Mapping[str, str], renamed: Mapping[str, str] | None = None
+    package: str, modules: Mapping[str, str] | None = None, *, renamed: Mapping[str, str] | None = None
 ) -> Callable[[str], Any]:
-    """A package's `__getattr__`.
+    """The `__getattr__` of a package or module.
 
     Args:
         package: its name.
         modules: public name → the module that defines it.
-        renamed: old name → public name. An old name gives a DeprecationWarning that says the new one.
+        renamed: old name → module and name of today. An old name gives a DeprecationWarning that names the new one.
     """
-    renamed = renamed or {}
+    places = {name: f"{module}.{name}" for name, module in (modules or {}).items()} | dict(renamed or {})
 
     def get(name: str) -> Any:
-        if name in renamed:
-            warn_renamed(f"{package}.{name}", f"{package}.{renamed[name]}")
-            name = renamed[name]
-        if name not in modules:
+        if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(modules[name]), name)
+        if renamed and name in renamed:
+            warn_renamed(f"{package}.{name}", renamed[name])
+        module, _, current = places[name].rpartition(".")
+        return getattr(importlib.import_module(module), current)
 
     return get
 

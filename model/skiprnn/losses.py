@@ -41,7 +41,5 @@ def target_rate_loss(gates: Tensor, rate: float, lengths: Tensor | None = None) 
 
 
 __getattr__ = lazy_names(
-    __name__,
-    dict.fromkeys(("budget_loss", "target_rate_loss"), __name__),
-    {"budget": "budget_loss", "target_rate": "target_rate_loss"},
+    __name__, renamed={"budget": f"{__name__}.budget_loss", "target_rate": f"{__name__}.target_rate_loss"}
 )

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
@@ -26,13 +26,28 @@ RENAMED = {  # old field → new field; the old ones go in the release after thi
 
 _WARM_UP = 0.1  # share of the training, under the cosine schedule
 _TYPES = {int: "a whole number", float: "a number", bool: "true or false"}
+_RANGES: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool]], ...] = (
+    (("hidden_size", "num_layers", "epochs", "batch_size", "patience"), "at least 1", lambda n: n >= 1),
+    (
+        ("learning_rate", "gate_learning_rate", "clip", "clip_ratio", "rate_weight"),
+        "a positive number",
+        lambda x: x > 0,
+    ),
+    (("gate_init_scale", "weight_decay", "dual_step_size"), "≥ 0", lambda x: x >= 0),
+    (("dropout", "label_smoothing"), "a number in [0, 1)", lambda x: 0 <= x < 1),
+)
+_CHOICES = {
+    "cell": get_args(Cell),
+    "learning_rate_schedule": get_args(LearningRateSchedule),
+    "keep": get_args(Keep),
+}
 _T = TypeVar("_T")
 
 
 def _is_of(value: object, kind: type) -> bool:
     if isinstance(value, bool) or kind is bool:
         return kind is bool and isinstance(value, bool)
-    return isinstance(value, Integral if kind is int else Real)
+    return isinstance(value, Integral) or (kind is float and isinstance(value, Real) and math.isfinite(value))
 
 
 def renamed_fields(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -44,9 +59,10 @@ def renamed_fields(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def with_current_names(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The same fields, old names replaced by new ones."""
+    """The same fields, old names replaced by new ones; a field that has both keeps the value of its new name."""
     renamed = renamed_fields(fields)
-    return {renamed.get(name, name): value for name, value in fields.items()}
+    moved = {new: fields[old] for old, new in renamed.items()}
+    return moved | {name: value for name, value in fields.items() if name not in renamed}
 
 
 def _warned(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,17 +156,14 @@ class Recipe:
     def __post_init__(self) -> None:
         self._check_types()
         check_gate(self.threshold, self.max_skip)
-        for name in ("epochs", "batch_size", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: expected at least 1, got {value!r}")
-        for name in ("learning_rate", "gate_learning_rate", "clip", "clip_ratio", "rate_weight"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name}: expected a positive number, got {value!r}")
-        for name, choices in (("learning_rate_schedule", LearningRateSchedule), ("keep", Keep)):
-            if getattr(self, name) not in get_args(choices):
-                raise ValueError(f"{name}: expected one of {get_args(choices)}, got {getattr(self, name)!r}")
+        for names, expected, holds in _RANGES:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not holds(value):
+                    raise ValueError(f"{name}: expected {expected}, got {value!r}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: expected one of {choices}, got {getattr(self, name)!r}")
         self._check_objective()
 
     def _check_types(self) -> None:
@@ -164,8 +177,6 @@ class Recipe:
             raise ValueError(
                 f"target_rate: expected a share of the samples in (0, 1], got {self.target_rate!r}"
             )
-        if self.gate_init_scale < 0:
-            raise ValueError(f"gate_init_scale: expected ≥ 0, got {self.gate_init_scale!r}")
         if self.lambda_ < 0 or not 0 <= self.ramp <= 1:
             raise ValueError(
                 f"lambda_, ramp: expected ≥ 0 and within [0, 1], got {self.lambda_!r}, {self.ramp!r}"
@@ -224,4 +235,4 @@ def learning_rate_factor(recipe: Recipe, progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - _WARM_UP) / (1 - _WARM_UP))))
 
 
-__getattr__ = lazy_names(__name__, {"Schedule": __name__}, {"Cadence": "Schedule"})
+__getattr__ = lazy_names(__name__, renamed={"Cadence": f"{__name__}.Schedule"})

@@ -5,6 +5,7 @@ skiprnn serve                                           the same with flags, and
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -17,25 +18,46 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect
 
 from skiprnn_service.errors import SkipRnnServiceError
 from skiprnn_service.middleware import request_ids, security_headers
 from skiprnn_service.middleware.head import HeadAsGet
-from skiprnn_service.routes import dashboard, health, infer, oip_models, score, stream, tickets
-from skiprnn_service.settings import Settings
+from skiprnn_service.middleware.hosts import AllowedHosts, hosts_of
+from skiprnn_service.routes import answers, dashboard, health, infer, oip_models, score, stream, tickets
+from skiprnn_service.settings import Settings, words
 from skiprnn_service.state import ServerState
 from skiprnn_service.telemetry import traces
-from skiprnn_service.telemetry.logs import request_id
 
 _PAGE = Path(__file__).parent / "page"
 _EXAMPLE = {"error": "model: expected one of ['watch'], got 'watsh'", "code": "unknown_model"}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {
+        "model": answers.Error,
         "description": "The request was rejected; nothing changed.",
         "content": {"application/json": {"example": _EXAMPLE}},
-    }
+    },
+    "5XX": {
+        "model": answers.Error,
+        "description": "The server failed, or is full: a later request may succeed.",
+    },
 }
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key or a JSON Web Token, where the server has keys.",
+}
+_METHODS = ("GET", "HEAD", "POST")
+_EXPOSED = (
+    request_ids.HEADER,
+    infer.LENGTH_HEADER,
+    "Retry-After",
+    "WWW-Authenticate",
+)  # to pages of other origins
+
+_log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -51,7 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         finally:
             await asyncio.to_thread(send_traces)
 
-    app = FastAPI(
+    app = _Application(
         title="skiprnn",
         version=version("skiprnn"),
         summary="Skip RNNs on live streams: the network chooses the samples that update its state.",
@@ -60,12 +82,39 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,  # its page loads scripts from a foreign host
         redoc_url=None,
     )
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(security_headers.SecurityHeaders)
-    app.add_middleware(request_ids.RequestIds)
+    _add_middleware(app, settings)
     send_traces = traces.instrument(app, settings)
     _add_routes(app)
     return app
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """With the security scheme, which no route needs where the server has no keys."""
+        document = super().openapi()
+        document["components"]["securitySchemes"] = {"bearer": _BEARER}
+        document["security"] = [{"bearer": []}, {}]
+        return document
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """From the innermost on. Starlette's own answer to an uncaught error would go past all of them."""
+    app.add_middleware(ServerErrorMiddleware, handler=_on_uncaught_error)
+    app.add_middleware(HeadAsGet)
+    hosts = hosts_of(settings)
+    if hosts is not None:
+        app.add_middleware(AllowedHosts, hosts=hosts)
+    origins = words(settings.allowed_origins)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(origins),
+            allow_methods=_METHODS,
+            allow_headers=["*"],
+            expose_headers=_EXPOSED,
+        )
+    app.add_middleware(security_headers.SecurityHeaders)
+    app.add_middleware(request_ids.RequestIds)
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -75,7 +124,6 @@ def _add_routes(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    app.add_exception_handler(Exception, _on_uncaught_error)
     app.mount("/page/client", StaticFiles(directory=dashboard.CLIENT), name="client")
     app.mount("/page", StaticFiles(directory=_PAGE), name="page")
     app.add_api_route("/", _page, include_in_schema=False)
@@ -90,8 +138,11 @@ async def _page() -> FileResponse:
 
 async def _on_service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SkipRnnServiceError)
-    request.app.state.server.stats.rejected[error.code] += 1
-    return _error(error.status, error.code, str(error), error.headers)
+    server: ServerState = request.app.state.server
+    server.stats.rejected[error.code] += 1
+    if error.public_message is not None:
+        _log.warning("%s: %s", error.code, error)
+    return _error(error.status, error.code, server.auth.message(error, request), error.headers)
 
 
 async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
@@ -108,9 +159,8 @@ async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_uncaught_error(_: Request, __: Exception) -> JSONResponse:
-    """Starlette answers these outside of all middleware, and then raises them: the server logs the traceback."""
-    headers = security_headers.HEADERS | {request_ids.HEADER: request_id.get() or ""}
-    return _error(500, "internal", "internal error: see the log of the server", headers)
+    """Starlette raises them again after this answer: the server logs the traceback."""
+    return _error(500, "internal", "internal error: see the log of the server")
 
 
 async def _on_disconnect(_: Request, __: Exception) -> Response:

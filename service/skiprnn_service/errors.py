@@ -18,8 +18,10 @@
     │   ├── QuotaError             the principal has reached a quota
     │   ├── UnknownModelError      no such model, or no such version of it
     │   ├── UnknownPathError       no such websocket
-    │   └── UpgradeRequiredError   a plain request where a websocket handshake is expected
+    │   ├── UpgradeRequiredError   a plain request where a websocket handshake is expected
+    │   └── HostError              a Host that is not a name of the server
     ├── OverloadError            the server is full or draining; retry after `retry_after_seconds`
+    │   └── DiskFullError          no space for large sequences and scores
     ├── ModelError               the operator's: a model file that cannot be served, or a missing provider
     └── ServerError              ours
         ├── StoreError             the store of parked streams is down, too slow or full
@@ -27,7 +29,8 @@
         └── StreamStateError       an event that is not legal in a stream's state
 
 Every class carries `code` (the word in error messages on the wire) and `status` (HTTP). None of these errors changes a
-stream.
+stream. The message of an error that is not the client's may name paths and hosts: then clients that are no admins get
+`public_message` in its place.
 """
 
 
@@ -36,6 +39,7 @@ class SkipRnnServiceError(Exception):
 
     code = "internal"
     status = 500
+    public_message: str | None = None  # None: the message itself
 
     @property
     def headers(self) -> dict[str, str]:
@@ -168,6 +172,13 @@ class UnknownModelError(ClientError):
     status = 404
 
 
+class HostError(ClientError):
+    """The request is for a host that this server is not (RFC 9110 section 15.5.20)."""
+
+    code = "host"
+    status = 421
+
+
 class UnknownPathError(ClientError):
     """No websocket has this path."""
 
@@ -198,21 +209,31 @@ class OverloadError(SkipRnnServiceError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class DiskFullError(OverloadError):
+    """The disk has no space for a large request or its answer."""
+
+    public_message: str = "the server has no space for more sequences and scores"
+
+
 class ModelError(SkipRnnServiceError):
     """A model file that cannot be served; the message says why."""
 
     code = "model"
     status = 503
+    public_message: str = "the model's file cannot be served; the log of the server says why"
 
 
 class ServerError(SkipRnnServiceError):
     """An error of the server; its log has details."""
+
+    public_message: str = "the server failed; its log says why"
 
 
 class InferenceError(ServerError):
     """The update step raised. The message that needed it was rolled back and may be sent again."""
 
     code = "inference"
+    public_message: str = "the update step failed; the log of the server says why"
 
 
 class StoreError(ServerError):
@@ -220,6 +241,7 @@ class StoreError(ServerError):
 
     code = "store"
     status = 503
+    public_message: str = "the store of parked streams failed; the log of the server says why"
 
 
 class StreamStateError(ServerError):

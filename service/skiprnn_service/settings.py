@@ -102,6 +102,16 @@ class Settings(BaseSettings):
     allowed_origins: str = Field(
         "", description="Origins of other sites whose pages may connect, separated by commas; * allows all."
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Host names of the server, separated by commas; requests for others are rejected with 421. "
+        "localhost, host and IP addresses are always among them. * allows all. Default: all with keys, none without.",
+    )
+    metadata_access: Literal["public", "keyed"] | None = Field(
+        None,
+        description="Access to /metrics, /v1/models and /v2/models: public, or keyed (with any valid key or token). "
+        "None: keyed where keys are configured, else public.",
+    )
     allow_unauthenticated: bool = Field(
         False, description="Allow non-loopback addresses without authentication."
     )
@@ -291,6 +301,11 @@ def _renamed(given: dict[str, Any]) -> dict[str, Any]:
         )
     moved = {RENAMED[name]: RENAMED_VALUES.get((name, str(value)), value) for name, value in old.items()}
     return moved | {name: value for name, value in given.items() if name not in RENAMED}
+
+
+def words(setting: str) -> frozenset[str]:
+    """Those of a setting that separates them by commas."""
+    return frozenset(word.strip() for word in setting.split(",") if word.strip())
 
 
 def load(config: Path | None = None, **flags: Any) -> Settings:

@@ -39,3 +39,11 @@ def test_the_dashboard_is_opened_in_a_browser_unless_no_open_is_given(
     monkeypatch.setattr(serve, lambda settings, on_started: on_started(8123))  # noqa: ARG005
     demo(open_page=wanted, models_dir=None, port=0)
     assert opened == (["http://127.0.0.1:8123/"] if wanted else [])
+
+
+def test_a_model_folder_that_is_not_there_ends_the_command_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", COMMAND, "demo", "--no-open", "--models-dir", str(tmp_path / "none")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: models_dir: expected a folder")

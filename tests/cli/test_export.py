@@ -1,4 +1,4 @@
-"""`skiprnn export`: writes the file, prints the figures; a failure ends with the reason and leaves no file."""
+"""`skiprnn export`: writes the file, prints the results; a failure ends with the reason and leaves no file."""
 
 import json
 from pathlib import Path

@@ -81,7 +81,7 @@ def test_every_setting_has_a_flag() -> None:
         (["--port", "many"], "--port"),
         (["--config", "no_such.toml"], "no_such.toml"),
         (["--host", "0.0.0.0"], "allow_unauthenticated"),
-        (["--device", "cuda"], "skiprnn[gpu]"),
+        (["--device", "cuda"], "install the extra gpu in place of serve"),
         (["--store-url", "mysql://there"], "mysql"),
         (["--api-keys-file", "no_such.json"], "no_such.json"),
         (["--websocket-impl", "quick"], "'fast' or 'asgi'"),

@@ -64,6 +64,7 @@ def test_resume_is_a_retry_policy_with_the_old_field_names() -> None:
     assert isinstance(policy, RetryPolicy)
     assert (policy.max_samples, policy.initial_backoff_seconds) == (7, 1)
     assert (policy.max_backoff_seconds, policy.retry_timeout_seconds) == (2, None)
+    assert type(policy)(initial_backoff_seconds=3, first_seconds=1).initial_backoff_seconds == 3
     with pytest.warns(DeprecationWarning, match="cap_seconds is now max_backoff_seconds"):
         assert policy.cap_seconds == 2
     with pytest.raises(AttributeError, match="no attribute 'patience'"):
@@ -94,3 +95,37 @@ async def test_resume_is_still_an_argument_of_the_asynchronous_functions() -> No
         ):
             with warns, pytest.raises(StreamClosed):
                 await anext(updates)
+
+
+@pytest.mark.parametrize("retry", [None, RetryPolicy(retry_timeout_seconds=0)])
+@pytest.mark.parametrize(
+    "sync", [stream_sync, lambda url, _, **given: stream_from_sync(url, X.__getitem__, **given)]
+)
+def test_retry_wins_over_resume(sync: Any, retry: RetryPolicy | None) -> None:
+    """With the old argument's policy the client would connect again."""
+    with (
+        fake_server(closes) as server,
+        pytest.warns(DeprecationWarning, match="resume= is now retry="),
+        pytest.raises(StreamClosed),
+    ):
+        list(
+            sync(
+                server.url,
+                X,
+                retry=retry,
+                resume=RetryPolicy(max_backoff_seconds=0.1, retry_timeout_seconds=2),
+            )
+        )
+    assert len(server.streams) == 1
+
+
+async def test_retry_wins_over_resume_in_the_asynchronous_functions() -> None:
+    old = RetryPolicy(max_backoff_seconds=0.1, retry_timeout_seconds=2)
+    with fake_server(closes) as server:
+        for updates in (
+            stream(server.url, X, retry=None, resume=old),
+            stream_from(server.url, X.__getitem__, retry=None, resume=old),
+        ):
+            with pytest.warns(DeprecationWarning, match="resume="), pytest.raises(StreamClosed):
+                await anext(updates)
+    assert len(server.streams) == 2

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager
@@ -72,7 +73,8 @@ def test_what_was_entered_is_left_when_the_loop_is_closed() -> None:
         gc.collect()
         assert not held.left.is_set()
     assert held.left.is_set()
-    assert loop.closed
+    with pytest.raises(CancelledError):
+        loop.call(double, 3)
 
 
 def test_what_cannot_be_entered_raises() -> None:
@@ -116,6 +118,53 @@ def test_a_caller_that_waits_is_told_when_the_loop_is_closed() -> None:
     loop.close()
     waiting.join(10)
     assert told.is_set()
+
+
+def test_a_call_while_another_thread_closes_the_loop_ends_with_cancelled_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The moments between two bytecodes: callbacks that the loop takes and never runs."""
+    interval, told = sys.getswitchinterval(), list[BaseException]()
+
+    def calls(loop: LoopThread) -> None:
+        try:
+            while True:
+                loop.call(double, 1)
+        except BaseException as error:
+            told.append(error)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(400):
+            loop = LoopThread()
+            caller = Thread(target=calls, args=(loop,), daemon=True)
+            caller.start()
+            Event().wait(0.0005 * (number % 5))
+            loop.close()
+            caller.join(10)
+            assert not caller.is_alive(), f"the call hangs, after {number} that did not"
+    finally:
+        sys.setswitchinterval(interval)
+    assert {type(error) for error in told} == {CancelledError}
+    gc.collect()
+    assert caplog.text == ""  # no task is destroyed while it is pending
+
+
+def test_what_a_closed_loop_is_given_is_cancelled() -> None:
+    loop = LoopThread()
+    loop.close()
+    for use in (loop.call, loop.start, loop.soon):
+        with pytest.raises(CancelledError):
+            use(double, 3)
+    with pytest.raises(CancelledError):
+        loop.enter(Held().open())
+
+
+def test_the_future_of_what_runs_is_cancelled_with_the_loop() -> None:
+    with LoopThread() as loop:
+        running, done = loop.start(Held().wait), loop.start(double, 3)
+        assert done.result(10) == 6
+    assert running.cancelled()
 
 
 def test_a_loop_that_is_dropped_closes() -> None:

@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from threading import Event, active_count, get_ident
+from threading import Event, Thread, active_count, get_ident
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from skiprnn_client import (
     stream_from_sync,
     stream_sync,
 )
+from skiprnn_client.stream import prepared
+from skiprnn_client.sync_driver import SyncDriver
 from support.bundles import write_random_bundle
 from support.fake_server import FEATURES, FakeStream, fake_server
 from support.server_process import ServerProcess
@@ -269,6 +272,19 @@ def test_a_server_that_is_killed_is_an_error_and_leaves_nothing(
 
 
 @USES
+def test_a_stream_whose_loop_another_thread_has_closed_says_so() -> None:
+    """As the end of the interpreter does."""
+    with fake_server() as server:
+        core, reconnect = prepared(server.url, {}, window=1, retry=None)
+        with SyncDriver(core, reconnect, {}, on_ready=None) as driver:
+            assert list(driver.start()) == []
+            driver._loop.close()
+            with pytest.raises(StreamClosed, match="closed with 1000: by the client"):
+                list(driver.put(X[:1], t=0))
+        del core, reconnect, driver
+
+
+@USES
 def test_a_stream_may_be_left_while_it_tries_to_come_back(server: ServerProcess) -> None:
     updates = stream_sync(server.url(), X, wake=False, window=1)
     next(updates)
@@ -276,6 +292,54 @@ def test_a_stream_may_be_left_while_it_tries_to_come_back(server: ServerProcess)
     updates.close()
     server.start()
     del updates
+
+
+# -- a server that is frozen
+
+
+def _quiet(server: ServerProcess) -> None:
+    with connect_sync(server.url()) as connection:
+        connection.send(X[0])
+        server.pause()
+
+
+def _congested(server: ServerProcess) -> None:
+    """Nothing more fits into the sockets between us and the server, so not even a close frame goes out."""
+
+    def post() -> None:
+        with suppress(StreamClosed):
+            while True:
+                connection.post(np.zeros((4096, FEATURES)), t=0)
+
+    poster = Thread(target=post)
+    with connect_sync(server.url()) as connection:
+        server.pause()
+        poster.start()
+        transport = connection._socket.transport
+        while transport.get_write_buffer_size() <= transport.get_write_buffer_limits()[1]:
+            poster.join(0.05)
+    poster.join()
+
+
+def _stream(server: ServerProcess) -> None:
+    updates = stream_sync(server.url(), X)
+    next(updates)
+    server.pause()
+    updates.close()
+
+
+@USES
+@pytest.mark.parametrize("use", [_quiet, _congested, _stream])
+def test_leaving_does_not_wait_for_a_frozen_server(
+    server: ServerProcess, use: Callable[[ServerProcess], None]
+) -> None:
+    user = Thread(target=use, args=(server,), daemon=True)
+    user.start()
+    user.join(8)
+    waits = user.is_alive()
+    server.go_on()
+    user.join(60)
+    assert not waits
 
 
 # -- how the interpreter ends

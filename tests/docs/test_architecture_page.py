@@ -1,9 +1,9 @@
-"""docs/explanation/architecture.md: its table of the service's packages is the one that the imports are held to."""
+"""docs/explanation/architecture.md: its tables of packages are those that the imports are held to."""
 
 import re
 from pathlib import Path
 
-from test_architecture import ROOMS
+from test_architecture import MAY_IMPORT, NEED_TORCH, SERVICE_PACKAGES, TORCH_FREE
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "architecture.md"
 LEAVES = {"errors", "settings", "stats"}
@@ -22,8 +22,20 @@ def table() -> dict[str, set[str]]:
 
 
 def test_the_table_of_the_page_is_the_one_that_is_tested() -> None:
-    rooms = ROOMS["skiprnn_service"]
-    assert {name: may for name, may in table().items() if name in rooms} == rooms
+    found = {name: may for name, may in table().items() if name in SERVICE_PACKAGES}
+    assert found == SERVICE_PACKAGES
+
+
+def test_the_table_of_the_distribution_is_the_one_that_is_tested() -> None:
+    section = PAGE.read_text().partition("| package | may import |\n|---|---|\n")[2].partition("\n\n")[0]
+    found: dict[str, set[str]] = {}
+    for names, allowed in re.findall(r"^\| (.*?) \| (.*) \|$", section, re.M):
+        may = set(re.findall(r"`([\w.]+)`", allowed))
+        for name in re.findall(r"`(\w+)`", names):
+            found[name] = MAY_IMPORT.keys() - {name} if allowed == "all others" else may
+    in_export = found["skiprnn_export"] - {"skiprnn"}
+    assert in_export == NEED_TORCH | {name.partition(".")[2] for name in TORCH_FREE}
+    assert found | {"skiprnn_export": {"skiprnn"}} == MAY_IMPORT
 
 
 def test_imports_go_down_the_table() -> None:

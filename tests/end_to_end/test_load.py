@@ -93,7 +93,7 @@ def _handshake(flooding: socket.socket, port: int) -> None:
     )
     head = (
         "GET /v1/models/all/stream HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         "Upgrade: websocket",
         "Connection: Upgrade",
         *lines,
@@ -133,7 +133,7 @@ def test_a_client_that_sends_faster_than_the_engine_runs_is_slowed_down(
 
 
 def _pending(server: Running) -> int:
-    streams: list[Slot] = [session.stream for session in server.state.streams]
+    streams: list[Slot] = [session.slot for session in server.state.streams]
     return max((stream.pending for stream in streams), default=0)
 
 
@@ -193,7 +193,12 @@ async def _opened(server: Running, x: Any) -> asyncio.StreamWriter:
     updates = [update async for update in stream(server.url("all"), x)]
     assert len(updates) == len(x)
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    head = ("GET /v1/models/all/stream HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade")
+    head = (
+        "GET /v1/models/all/stream HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+    )
     lines = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "", "")
     writer.write("\r\n".join((*head, *lines)).encode())
     await asyncio.sleep(0.3)

@@ -94,7 +94,7 @@ class StreamMachine(RuleBasedStateMachine):
         self.listener = Listener()
         self.session = self.run(self.streams.open("m", self.listener, stream_id="s"))
         assert self.session.resumed == self.known
-        assert self.session.stream.next == self.next
+        assert self.session.slot.next == self.next
 
     @precondition(lambda self: self.session is not None)
     @rule()
@@ -111,7 +111,7 @@ class StreamMachine(RuleBasedStateMachine):
 
         async def ask() -> Reply | SkipRnnServiceError:
             assert self.session
-            self.session.engine.submit(self.session.stream, t, len(samples), samples.tobytes())
+            self.session.engine.submit(self.session.slot, t, len(samples), samples.tobytes())
             return await asyncio.wait_for(self.listener.answers.get(), ANSWER_SECONDS)
 
         answer: Reply | SkipRnnServiceError = self.run(ask())
@@ -128,11 +128,11 @@ class StreamMachine(RuleBasedStateMachine):
         assert isinstance(reply, Reply)
         assert reply.t == self.next - 1
 
-    @precondition(lambda self: self.session is not None and self.session.stream.wake < LONGEST)
+    @precondition(lambda self: self.session is not None and self.session.slot.wake < LONGEST)
     @rule()
     def leave_out_until_wake(self) -> None:
         assert self.session
-        assert isinstance(self.send(self.session.stream.wake, 1), Reply)
+        assert isinstance(self.send(self.session.slot.wake, 1), Reply)
 
     @precondition(lambda self: self.session is not None and self.next > 0)
     @rule(back=st.integers(1, 60), n=st.integers(1, 60))
@@ -142,27 +142,27 @@ class StreamMachine(RuleBasedStateMachine):
         assert isinstance(reply, Reply)
         assert not reply.updates
 
-    @precondition(lambda self: self.session is not None and self.session.stream.wake < LONGEST - 10)
+    @precondition(lambda self: self.session is not None and self.session.slot.wake < LONGEST - 10)
     @rule(past=st.integers(1, 5))
     def leave_a_gap(self, past: int) -> None:
         assert self.session
         before = self.next
-        assert isinstance(self.send(self.session.stream.wake + past, 1), GapError)
-        assert self.session.stream.next == before
+        assert isinstance(self.send(self.session.slot.wake + past, 1), GapError)
+        assert self.session.slot.next == before
 
     @precondition(lambda self: self.session is not None)
     @rule()
     def reset(self) -> None:
         assert self.session
         self.session.reset()
-        self.known = self.known or self.session.stream.samples > 0
+        self.known = self.known or self.session.slot.samples > 0
         self.begin_sequence()
 
     @precondition(lambda self: self.session is not None)
     @rule()
     def drop(self) -> None:
         assert self.session
-        self.known = self.session.resumed or self.session.stream.samples > 0
+        self.known = self.session.resumed or self.session.slot.samples > 0
         self.run(self.streams.park(self.session))
         self.session = None
         if not self.known:
@@ -175,7 +175,7 @@ class StreamMachine(RuleBasedStateMachine):
         assert session
 
         async def say_end() -> None:
-            session.engine.end(session.stream, lambda: self.streams.ended(session))
+            session.engine.end(session.slot, lambda: self.streams.ended(session))
             await asyncio.gather(*self.streams._tasks)
 
         self.run(say_end())
@@ -201,7 +201,7 @@ class StreamMachine(RuleBasedStateMachine):
     def outputs_are_those_of_the_offline_unroll(self) -> None:
         if not hasattr(self, "x"):
             return
-        assert self.session is None or self.session.stream.next == self.next
+        assert self.session is None or self.session.slot.next == self.next
         expected = unroll(self.served, self.x[: self.next], session=self.step)
         assert [update.t for update in self.updates] == expected.t.tolist()
         assert b"".join(update.y for update in self.updates) == expected.y.tobytes()

@@ -13,6 +13,17 @@ from skiprnn.recipe import Recipe, learning_rate_factor
     ("changes", "message"),
     [
         ({"epochs": 0}, "epochs: expected at least 1"),
+        ({"hidden_size": 0}, "hidden_size: expected at least 1, got 0"),
+        ({"num_layers": 0}, "num_layers: expected at least 1"),
+        ({"batch_size": -1}, "batch_size: expected at least 1"),
+        ({"patience": 0}, "patience: expected at least 1"),
+        ({"cell": "rnn"}, "cell: expected one of"),
+        ({"dropout": 1.0}, r"dropout: expected a number in \[0, 1\)"),
+        ({"label_smoothing": -0.1}, r"label_smoothing: expected a number in \[0, 1\)"),
+        ({"weight_decay": -1.0}, "weight_decay: expected ≥ 0"),
+        ({"dual_step_size": -1.0}, "dual_step_size: expected ≥ 0"),
+        ({"gate_bias": float("nan")}, "gate_bias: expected a number, got nan"),
+        ({"clip": float("inf")}, "clip: expected a number, got inf"),
         ({"learning_rate": 0.0}, "learning_rate: expected a positive"),
         ({"target_rate": 0.0}, "target_rate: expected a share"),
         ({"target_rate": 1.1}, "target_rate: expected a share"),
@@ -73,6 +84,14 @@ def test_old_names_set_the_new_fields_with_a_warning(old: dict[str, Any], new: d
         with pytest.warns(DeprecationWarning, match=r"Recipe\.\w+ is now Recipe\.\w+") as caught:
             assert make(old) == Recipe(**new)
         assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_a_new_name_wins_over_an_old_one() -> None:
+    uniform = Recipe(target_rate=0.5, schedule="uniform")
+    with pytest.warns(DeprecationWarning, match=r"Recipe\.rate is now Recipe\.target_rate"):
+        assert Recipe(target_rate=0.5, rate=0.2) == Recipe(target_rate=0.5)  # type: ignore[call-arg]
+    with pytest.warns(DeprecationWarning, match=r"Recipe\.cadence is now Recipe\.schedule"):
+        assert uniform.changed({"schedule": "uniform", "cadence": "random"}) == uniform
 
 
 def test_old_names_give_the_new_fields_with_a_warning() -> None:

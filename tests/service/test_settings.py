@@ -50,6 +50,15 @@ def test_a_new_name_wins_over_an_old_one(monkeypatch: pytest.MonkeyPatch) -> Non
     assert load().intra_op_threads == 3
 
 
+def test_an_old_name_in_the_environment_wins_over_the_new_one_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text("intra_op_threads = 3\n")
+    monkeypatch.setenv("SKIPRNN_THREADS", "2")
+    assert load(file).intra_op_threads == 2
+
+
 def test_every_renamed_setting_has_a_new_name_that_exists() -> None:
     assert set(RENAMED.values()) <= Settings.model_fields.keys()
     assert not RENAMED.keys() & Settings.model_fields.keys()

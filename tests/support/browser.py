@@ -65,7 +65,7 @@ class Watched:
 def visiting(
     browser: Browser, home: str, *, forgive: Sequence[str] = (), **context: Any
 ) -> Iterator[tuple[Page, Watched]]:
-    """The page at `home`, loaded.
+    """The page at `home`, loaded: it shows its models, or asks for a key.
 
     Args:
         forgive: complaints that contain one of these are none.
@@ -76,7 +76,7 @@ def visiting(
         page.set_default_timeout(40_000)
         watched = Watched(page, home, forgive)
         page.goto(home)
-        page.locator("#model option").first.wait_for(state="attached")
+        page.locator("#model option, #key-form:not([hidden])").first.wait_for(state="attached")
         yield page, watched
         assert watched.complaints == []
 

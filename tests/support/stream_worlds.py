@@ -111,7 +111,7 @@ class _Listener:
 class _LocalSession:
     def __init__(self, world: "LocalWorld", session: StreamSession, listener: _Listener) -> None:
         self._world, self._session, self._listener = world, session, listener
-        stream = session.stream
+        stream = session.slot
         recent = _pairs(stream.recent)
         self.hello = Hello(
             session.resumed, stream.sequence, stream.next, stream.wake, recent, stream.recent_from
@@ -121,7 +121,7 @@ class _LocalSession:
         return self._world.run(self._send(x, t))  # type: ignore[no-any-return]
 
     async def _send(self, x: Samples, t: int) -> Answer | str:
-        self._session.engine.submit(self._session.stream, t, len(x), x.tobytes())
+        self._session.engine.submit(self._session.slot, t, len(x), x.tobytes())
         answer = await self._listener.answers.get()
         if isinstance(answer, Reply):
             return Answer(answer.t, answer.wake, _pairs(answer.updates))
@@ -137,7 +137,7 @@ class _LocalSession:
         self._world.run(self._end())
 
     async def _end(self) -> None:
-        self._session.engine.end(self._session.stream, lambda: self._world.streams.ended(self._session))
+        self._session.engine.end(self._session.slot, lambda: self._world.streams.ended(self._session))
         await settled(self._world.streams)
 
     def drop(self) -> None:
@@ -207,7 +207,7 @@ class LocalWorld:
     def crash(self) -> None:
         """The process is gone, and another one begins with the same store: nothing is written on the way."""
         for session in self.streams:
-            session.engine.detach(session.stream)
+            session.engine.detach(session.slot)
         self.streams = self._registry()
 
     def expire(self) -> None:

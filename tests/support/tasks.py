@@ -21,7 +21,7 @@ def load(name: str, folder: Path | None = None, *, seed: int = 0, **options: Any
 
 
 def train_once(name: str, folder: Path, out: Path, **options: Any) -> dict[str, Any]:
-    """The figures of one epoch with the paper's settings on a small network."""
+    """The results of one epoch with the paper's settings on a small network."""
     task = tasks.find(name)
     recipe = task.paper.changed({"epochs": 1, "hidden_size": 4, "batch_size": 4})
     experiment = Experiment(task, recipe, folder=folder, options=options)

@@ -44,7 +44,7 @@ def short_experiment(**changes: Any) -> Experiment:
 
 
 def train(out: Path, *, resume: bool = False, **changes: Any) -> dict[str, Any]:
-    """The figures of such an experiment; `out` then holds the run."""
+    """The results of such an experiment; `out` then holds the run."""
     return fit(short_experiment(**changes), out, resume=resume, progress_bar=False)
 
 

@@ -106,8 +106,8 @@ def _update_rate(totals: "Totals") -> str:
 
 def _report(run: Run, totals: "Totals", *, json: bool) -> None:
     if json:
-        figures = totals._asdict() | {"seconds": run.seconds, "resumed": run.resumed, "out": str(run.out)}
-        typer.echo(jsonlib.dumps(figures))
+        results = totals._asdict() | {"seconds": run.seconds, "resumed": run.resumed, "out": str(run.out)}
+        typer.echo(jsonlib.dumps(results))
         return
     rate = f"{run.seconds:.2f} s ({run.samples / max(run.seconds, 1e-9):,.0f} samples/s)"
     facts = {

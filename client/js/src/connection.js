@@ -110,7 +110,7 @@ export class Connection {
       return;
     }
     if (answer.kind === "reply") ({ wake: this.wake, saved: this.saved } = answer);
-    const { kind, ...said } = answer;
-    question.resolve(said);
+    const { kind, ...fields } = answer;
+    question.resolve(fields);
   }
 }

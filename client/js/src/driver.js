@@ -42,7 +42,7 @@ export class Driver {
           pumping = true;
           this.#changed();
           yield* updates;
-          while (!this.#core.over && !this.#core.leaving) {
+          while (!this.#core.over && !this.#core.movingAway) {
             updates = this.#core.received(await this.#socket.receive());
             this.#reconnect.answered();
             this.#changed();

@@ -33,28 +33,28 @@ export function decodeReady(data) {
 /** Any later message: {kind: "reply" | "saved" | "ended" | "going" | "error" | "other", …}. */
 export function decodeAnswer(data, ready) {
   if (typeof data !== "string") return binaryReply(data, ready);
-  const said = object(data);
-  switch (said.type) {
+  const fields = object(data);
+  switch (fields.type) {
     case undefined:
     case "reply":
-      return jsonReply(said, ready, data);
+      return jsonReply(fields, ready, data);
     case "saved":
-      return { kind: "saved", saved: said.saved, sequence: said.sequence };
+      return { kind: "saved", saved: fields.saved, sequence: fields.sequence };
     case "ended":
     case "closed": // servers of the release before
-      return { kind: "ended", samples: said.samples, updates: said.updates };
+      return { kind: "ended", samples: fields.samples, updates: fields.updates };
     case "go_away":
-      return { kind: "going", timeLeftMs: said.time_left_ms };
+      return { kind: "going", timeLeftMs: fields.time_left_ms };
     case "error":
-      return { kind: "error", error: serverError(said) };
+      return { kind: "error", error: serverError(fields) };
   }
   return { kind: "other" };
 }
 
-function jsonReply(said, ready, data) {
-  if (!Array.isArray(said.updates)) throw new ProtocolError(`reply: expected updates, got ${short(data)}`);
-  const updates = said.updates.map(({ t, y }) => update(t, Float32Array.from(y), ready));
-  return { kind: "reply", t: said.t, wake: said.wake, saved: said.saved ?? 0, updates };
+function jsonReply(fields, ready, data) {
+  if (!Array.isArray(fields.updates)) throw new ProtocolError(`reply: expected updates, got ${short(data)}`);
+  const updates = fields.updates.map(({ t, y }) => update(t, Float32Array.from(y), ready));
+  return { kind: "reply", t: fields.t, wake: fields.wake, saved: fields.saved ?? 0, updates };
 }
 
 function binaryReply(data, ready) {

@@ -169,7 +169,7 @@ export class ResumableStream {
   // -- what is to be sent
 
   /** The server is about to stop, and everything sent has been answered: move to another server. */
-  get leaving() {
+  get movingAway() {
     return this.#goingAway && !this.#inFlight.length;
   }
 

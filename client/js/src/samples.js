@@ -32,8 +32,8 @@ export function checkFinite(samples, features, t) {
 
 /** Samples that a message may hold: the server limits their number and the message's bytes. */
 export function mostSamples({ features, limits }, encoding = "f32") {
-  const room = (limits.max_message_bytes ?? 1_048_576) - FRAME_BYTES;
-  const most = Math.floor(room / (features * (encoding === "f32" ? 4 : JSON_NUMBER_BYTES)));
+  const mostBytes = (limits.max_message_bytes ?? 1_048_576) - FRAME_BYTES;
+  const most = Math.floor(mostBytes / (features * (encoding === "f32" ? 4 : JSON_NUMBER_BYTES)));
   return Math.max(Math.min(limits.max_samples ?? 4096, most), 1);
 }
 

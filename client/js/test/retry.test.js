@@ -36,3 +36,9 @@ test("the names of the release before work, with a warning that says the new one
   assert.match(said[1], /firstMs is now initialBackoffMs/);
   assert.deepEqual(warned(() => retryPolicy({ resume: null }))[0], null);
 });
+
+test("where both names are given, the new one wins", () => {
+  assert.equal(warned(() => retryPolicy({ resume: {}, retry: null }))[0], null);
+  const retry = { maxBackoffMs: 7, capMs: 8 };
+  assert.deepEqual(warned(() => retryPolicy({ resume: null, retry }))[0], { ...RETRY_POLICY, maxBackoffMs: 7 });
+});

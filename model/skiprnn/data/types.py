@@ -42,7 +42,7 @@ class Data:
         epoch: a random generator → the training batches of one epoch.
         batches: how many these are.
         validation: batches for model selection and for the log.
-        test: batches for the figures that are reported; when empty, the validation batches are used.
+        test: batches for the results that are reported; when empty, the validation batches are used.
         mean, std: [F], of the training samples; None leaves samples as they are.
         samples: a few real sequences, [T, F] each, on which an export is compared with torch.
         recordings: the user's files, each with its part and digest; a run is resumed on the same ones alone.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from skiprnn.data.types import Data
+from skiprnn.lazy import lazy_names
 from skiprnn.metrics import Metric
 from skiprnn.recipe import Recipe
 
@@ -76,3 +77,8 @@ def _is_like(value: Any, default: Any) -> bool:
     if isinstance(default, str):
         return isinstance(value, str)
     return isinstance(value, Integral if isinstance(default, int) else Real)
+
+
+__getattr__ = lazy_names(
+    __name__, renamed={name: f"skiprnn.data.types.{name}" for name in ("Batch", "Signal")}
+)

@@ -1,4 +1,4 @@
-"""Training: an experiment (task, recipe, seed) → a trained network and its figures, in a run folder.
+"""Training: an experiment (task, recipe, seed) → a trained network and its results, in a run folder.
 
 Experiment     what to train
 fit            train it
@@ -24,5 +24,5 @@ __getattr__ = lazy_names(
         "build": "skiprnn.training.experiment",
         "fit": "skiprnn.training.trainer",
     },
-    {"Plan": "Experiment"},
+    renamed={"Plan": "skiprnn.training.Experiment"},
 )

@@ -33,7 +33,7 @@ class Collapse:
         self._epochs = 0
 
     def detected(self, result: Evaluation, progress: float) -> bool:
-        """Take an epoch's figures; True if more training cannot help.
+        """Take an epoch's results; True if more training cannot help.
 
         Args:
             progress: share of the training that is over.

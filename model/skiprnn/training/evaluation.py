@@ -16,7 +16,7 @@ from skiprnn.training.objective import task_loss
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Figures over a set of sequences.
+    """Results over a set of sequences.
 
     Attributes:
         metric: the task's.

@@ -57,12 +57,12 @@ def plot_front(runs: Sequence[Path], out: Path) -> Path:
         FileNotFoundError: a folder holds no finished run.
         ValueError: the runs are of different tasks.
     """
-    figures = [RunFolder(run).read_figures() for run in runs]
-    tasks = sorted({figure["task"] for figure in figures})
+    results = [RunFolder(run).read_results() for run in runs]
+    tasks = sorted({result["task"] for result in results})
     if len(tasks) > 1:
         raise ValueError(f"expected runs of one task, got {tasks}")
     out.mkdir(parents=True, exist_ok=True)
-    return _save(_front(figures, tasks[0]), out / "front.png")
+    return _save(_front(results, tasks[0]), out / "front.png")
 
 
 def _metric(history: Sequence[dict[str, Any]]) -> str:
@@ -156,19 +156,19 @@ def _signal(ax: Axes, sequence: Signal, updated: NDArray[np.bool_]) -> None:
         ax.plot(t[updated], channel[updated], ".", color=UPDATED, markersize=3)
 
 
-def _kind(figures: dict[str, Any]) -> str:
-    if figures["schedule"]:
-        return "every sample" if figures["target_rate"] == 1 else str(figures["schedule"])
-    return "lambda" if figures["target_rate"] is None else "target rate"
+def _kind(results: dict[str, Any]) -> str:
+    if results["schedule"]:
+        return "every sample" if results["target_rate"] == 1 else str(results["schedule"])
+    return "lambda" if results["target_rate"] is None else "target rate"
 
 
-def _front(figures: Sequence[dict[str, Any]], task: str) -> Figure:
+def _front(results: Sequence[dict[str, Any]], task: str) -> Figure:
     """A point a run; a thin line joins the thresholds at which a learned gate was evaluated."""
     figure = Figure(figsize=(5, 4), layout="constrained")
     ax = figure.subplots()
-    metric = figures[0]["metric"]
+    metric = results[0]["metric"]
     for kind, (label, marker, colour) in _KINDS.items():
-        runs = [entry for entry in figures if _kind(entry) == kind]
+        runs = [entry for entry in results if _kind(entry) == kind]
         if runs:
             points = [[entry[name] for entry in runs] for name in ("update_rate", metric)]
             ax.plot(*points, marker, color=colour, label=label)

@@ -18,10 +18,10 @@ from skiprnn.training.run_folder import with_current_keys
 _OPTIONS = {"fold"}  # of these a setting has all values
 
 
-def table(figures: Iterable[dict[str, Any]]) -> str:
-    """A Markdown table, a row a setting in the order of appearance. Figures of earlier releases are taken too."""
+def table(results: Iterable[dict[str, Any]]) -> str:
+    """A Markdown table, a row a setting in the order of appearance. Results of earlier releases are taken too."""
     settings: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for entry in map(with_current_keys, figures):
+    for entry in map(with_current_keys, results):
         settings[_setting(entry)].append(entry)
     rows = [_row(setting, runs) for setting, runs in settings.items()]
     head = ("task", "cell", "gate", "epochs", "metric", "value", "update rate", "updates", "solved", "runs")

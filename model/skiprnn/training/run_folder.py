@@ -6,7 +6,7 @@ history.jsonl           a line an epoch
 events.out.tfevents…    the same for TensorBoard
 checkpoints/            last.ckpt to resume from, best.ckpt
 network.safetensors, config.json    the trained network (SkipNetwork.save)
-training.json           the figures; export puts them into the bundle
+training.json           the results; export puts them into the bundle
 parity.npz              a few real sequences, on which export holds ONNX against torch
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 from skiprnn.data.types import Signal
 from skiprnn.recipe import Recipe, renamed_fields, with_current_names
 
-RENAMED_FIGURES = {"rate_target": "target_rate", "cadence": "schedule"}  # old key → new key
+RENAMED_RESULTS = {"rate_target": "target_rate", "cadence": "schedule"}  # old key → new key
 
 _IDENTITY = {"task", "seed", "options"}
 _SHOWN = 5  # recordings in a message
@@ -31,9 +31,9 @@ _MAY_CHANGE = {"epochs", "patience"}  # between a run and its resumption
 _log = logging.getLogger(__name__)
 
 
-def with_current_keys(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Figures that any release wrote, with today's keys too."""
-    return {new: figures[old] for old, new in RENAMED_FIGURES.items() if old in figures} | dict(figures)
+def with_current_keys(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Results that any release wrote, with today's keys too."""
+    return {new: results[old] for old, new in RENAMED_RESULTS.items() if old in results} | dict(results)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class RunFolder:
     def last(self) -> Path:
         return self.checkpoints / "last.ckpt"
 
-    def begin(
+    def check(
         self,
         recipe: Recipe,
         identity: Mapping[str, Any],
@@ -78,7 +78,7 @@ class RunFolder:
         resume: bool,
         recordings: Mapping[str, str] | None = None,
     ) -> bool:
-        """Make the folder and write the recipe; True if there is a checkpoint to resume from.
+        """Whether there is a checkpoint of this run to resume from. Writes nothing.
 
         Args:
             identity: what else a run is: task, seed, options.
@@ -88,19 +88,23 @@ class RunFolder:
             FileExistsError: it holds a run, and `resume` is False.
             ValueError: the run that it holds is another one; the message names the differences.
         """
-        asked = json.loads(json.dumps({**identity, **dataclasses.asdict(recipe)}))
         if self.recipe.is_file():
             if not resume:
                 raise FileExistsError(
                     f"{self.path}: expected no run in it, found one; continue it with --resume, or choose another --out"
                 )
-            self._check_same(asked)
+            self._check_same(_fields(recipe, identity))
             self._check_recordings(recordings or {})
+        return self.last.is_file()
+
+    def begin(
+        self, recipe: Recipe, identity: Mapping[str, Any], *, recordings: Mapping[str, str] | None = None
+    ) -> None:
+        """Make the folder and write what the run is; `check` first."""
         self.path.mkdir(parents=True, exist_ok=True)
-        _write(self.recipe, json.dumps(asked, indent=2, ensure_ascii=False) + "\n")
+        _write(self.recipe, json.dumps(_fields(recipe, identity), indent=2, ensure_ascii=False) + "\n")
         if recordings:
             _write(self.recordings, json.dumps(recordings, indent=2, ensure_ascii=False) + "\n")
-        return self.last.is_file()
 
     def _check_same(self, asked: Mapping[str, Any]) -> None:
         begun = self._read_fields()
@@ -140,19 +144,19 @@ class RunFolder:
         return [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines()]
 
     def finished(self, epochs: int) -> dict[str, Any] | None:
-        """The figures, if training ended after this many epochs or more, or stopped early."""
+        """The results, if training ended after this many epochs or more, or stopped early."""
         if not self.facts.is_file():
             return None
-        figures = self.read_figures()
-        return figures if figures["epochs"] >= epochs or figures["stopped"] else None
+        results = self.read_results()
+        return results if results["epochs"] >= epochs or results["stopped"] else None
 
     def finish(self, facts: Mapping[str, Any], samples: Sequence[Signal]) -> None:
-        """Write the sequences for export, and last the figures: a run that has them is whole."""
+        """Write the sequences for export, and last the results: a run that has them is whole."""
         arrays: dict[str, Any] = {f"sequence_{index}": x for index, x in enumerate(samples)}
         np.savez_compressed(self.sequences, **arrays)
         _write(self.facts, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
-    def read_figures(self) -> dict[str, Any]:
+    def read_results(self) -> dict[str, Any]:
         """What `finish` wrote, with today's keys.
 
         Raises:
@@ -183,6 +187,12 @@ class RunFolder:
                 "warning: %s: %s; the old names go in the release after this one", self.recipe, names
             )
         return with_current_names(fields)
+
+
+def _fields(recipe: Recipe, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """All of recipe.json, as JSON gives it back."""
+    fields: dict[str, Any] = json.loads(json.dumps({**identity, **dataclasses.asdict(recipe)}))
+    return fields
 
 
 def _change(name: str, begun: str | None, found: str | None) -> str:

@@ -22,9 +22,9 @@ from skiprnn.data.types import Data
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.training.experiment import Experiment, build
-from skiprnn.training.figures import figures_of
 from skiprnn.training.learner import Learner
 from skiprnn.training.run_folder import RunFolder
+from skiprnn.training.run_results import results_of
 
 
 class TrainingInterruptedError(RuntimeError):
@@ -34,7 +34,7 @@ class TrainingInterruptedError(RuntimeError):
 def fit(
     experiment: Experiment, out: Path, *, resume: bool = False, progress_bar: bool = True
 ) -> dict[str, Any]:
-    """Train, evaluate and save; return the figures, as in training.json.
+    """Train, evaluate and save; return the results, as in training.json.
 
     Args:
         out: the run's folder.
@@ -49,31 +49,30 @@ def fit(
         TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
     """
     data = experiment.load()
-    folder = RunFolder(out)
-    resumes = folder.begin(
-        experiment.recipe, experiment.identity(), resume=resume, recordings=data.recordings
-    )
-    if resumes and (figures := folder.finished(experiment.recipe.epochs)) is not None:
-        return figures
+    folder, recipe, identity = RunFolder(out), experiment.recipe, experiment.identity()
+    resumes = folder.check(recipe, identity, resume=resume, recordings=data.recordings)
+    if resumes and (results := folder.finished(recipe.epochs)) is not None:
+        return results
     if resumes:
         _check_readable(folder.last)
     lightning.seed_everything(experiment.seed, verbose=False)
-    network = build(experiment, data)
+    network = build(experiment, data)  # what cannot be built leaves no folder
+    folder.begin(recipe, identity, recordings=data.recordings)
     learner = Learner(network, experiment, data, folder)
     began = time.monotonic()
     with _quiet_lightning():
-        trainer = _trainer(experiment.recipe, data, folder, progress_bar=progress_bar)
+        trainer = _trainer(recipe, data, folder, progress_bar=progress_bar)
         _run(trainer, learner, folder, resumes=resumes)
-    _take(network, folder, experiment.recipe)
-    figures = figures_of(experiment, data, network.cpu()) | {
+    _take(network, folder, recipe)
+    results = results_of(experiment, data, network.cpu()) | {
         "epochs": trainer.current_epoch,
         "stopped": trainer.should_stop,
         "seconds": round(time.monotonic() - began, 1),
         "warning": learner.collapse.message,
     }
     network.save(out)
-    folder.finish(figures, data.samples)
-    return figures
+    folder.finish(results, data.samples)
+    return results
 
 
 def _check_readable(checkpoint: Path) -> None:

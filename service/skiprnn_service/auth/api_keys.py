@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from skiprnn_service.auth.principal import JWT_PREFIX
+
 PREFIX = "skr_"
 SCOPES = ("stream", "score", "admin")
 
@@ -55,22 +57,26 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 def read(path: Path) -> tuple[ApiKey, ...]:
     """The keys of a file. Raises OSError, and ValueError when it is not a file of keys."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_File).keys
-    except msgspec.DecodeError as error:
+        keys = msgspec.json.decode(path.read_bytes(), type=_File).keys
+        for key in keys:
+            _check_name(key.name)
+    except ValueError as error:  # msgspec's are
         raise ValueError(
             f'{path}: expected {{"keys": […]}} as `skiprnn keys add` writes it: {error}'
         ) from None
+    return keys
 
 
 def add(path: Path, name: str, scopes: tuple[str, ...]) -> NewKey:
     """Make a key and add its hash to the file, which need not exist yet.
 
     Raises:
-        ValueError: an unknown scope, or an empty name; or it is not a file of keys.
+        ValueError: an unknown scope, or a name that is empty or a token's; or it is not a file of keys.
     """
     wrong = [scope for scope in scopes if scope not in SCOPES]
-    if wrong or not scopes or not name.strip():
-        raise ValueError(f"expected a name and scopes of {SCOPES}, got {name!r} and {scopes}")
+    if wrong or not scopes:
+        raise ValueError(f"expected scopes of {SCOPES}, got {scopes}")
+    _check_name(name)
     key_id, secret = secrets.token_hex(4), secrets.token_hex(32)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     entry = ApiKey(key_id, name, scopes, _digest(secret), created)
@@ -126,6 +132,11 @@ class ApiKeys:
         except (OSError, ValueError):
             if self._stamp is None:
                 raise
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or name.startswith(JWT_PREFIX):
+        raise ValueError(f"name: expected text that does not begin with {JWT_PREFIX!r}, got {name!r:.100}")
 
 
 def _digest(secret: str) -> str:

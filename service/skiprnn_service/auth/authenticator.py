@@ -19,8 +19,8 @@ from skiprnn_service.auth.api_keys import PREFIX, ApiKeys
 from skiprnn_service.auth.jwt import Tokens
 from skiprnn_service.auth.principal import Principal
 from skiprnn_service.auth.tickets import Tickets
-from skiprnn_service.errors import AuthenticationError, ForbiddenError
-from skiprnn_service.settings import Settings
+from skiprnn_service.errors import AuthenticationError, ForbiddenError, SkipRnnServiceError
+from skiprnn_service.settings import Settings, words
 
 Scope = Literal["stream", "score", "admin"]
 
@@ -34,6 +34,7 @@ class Authenticator:
         keys, tokens: accepted credentials; both None: every client is accepted.
         tickets: for browsers.
         origins: of pages that may connect, beside the server's own; `*` is any.
+        metadata_is_public: whether clients without credentials may read what is served, and counts.
     """
 
     def __init__(
@@ -43,22 +44,29 @@ class Authenticator:
         tokens: Tokens | None = None,
         tickets: Tickets | None = None,
         origins: frozenset[str] = frozenset(),
+        metadata_is_public: bool = True,
     ) -> None:
         self._keys, self._tokens, self._tickets = keys, tokens, tickets or Tickets()
-        self._origins = origins
+        self._origins, self._metadata_is_public = origins, metadata_is_public
 
     @classmethod
     def of(cls, settings: Settings) -> "Authenticator":
-        """From settings. Raises OSError and ValueError when a file is missing or invalid."""
+        """From settings. Raises OSError and ValueError when a file is missing or invalid, or keys are missing."""
         keys = ApiKeys(settings.api_keys_file) if settings.api_keys_file else None
         tokens = None
         if settings.jwks_file:
             tokens = Tokens(settings.jwks_file, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
         secret = _secret(settings.ticket_secret_file) if settings.ticket_secret_file else None
-        origins = frozenset(
-            origin.strip() for origin in settings.allowed_origins.split(",") if origin.strip()
+        access = settings.metadata_access or ("keyed" if keys or tokens else "public")
+        if access == "keyed" and not (keys or tokens):
+            raise ValueError("metadata_access: expected api_keys_file or jwks_file for 'keyed', got neither")
+        return cls(
+            keys=keys,
+            tokens=tokens,
+            tickets=Tickets(secret),
+            origins=words(settings.allowed_origins),
+            metadata_is_public=access == "public",
         )
-        return cls(keys=keys, tokens=tokens, tickets=Tickets(secret), origins=origins)
 
     @property
     def required(self) -> bool:
@@ -75,6 +83,27 @@ class Authenticator:
         self._check_origin(connection)
         return self._known(connection, scope).name if self.required else ""
 
+    def is_admin(self, connection: HTTPConnection) -> bool:
+        """Whether the client may see details of the server, such as paths.
+
+        Where clients need not authenticate, all of them may: all of them may also load and unload models.
+        """
+        if not self.required:
+            return True
+        principal = self._find(connection)
+        return principal is not None and "admin" in principal.scopes
+
+    def message(self, error: SkipRnnServiceError, connection: HTTPConnection) -> str:
+        """What the client is told of an error: the details if it is an admin."""
+        if error.public_message is None or self.is_admin(connection):
+            return str(error)
+        return error.public_message
+
+    def check_metadata(self, connection: HTTPConnection) -> None:
+        """Raises AuthenticationError where metadata needs a credential, of any scope, and the client has none."""
+        if not self._metadata_is_public and self._find(connection) is None:
+            raise _unauthenticated()
+
     def ticket(self, connection: HTTPConnection) -> str:
         """A ticket for a client that has the scope `stream`. Errors as `principal`."""
         self._check_origin(connection)
@@ -83,8 +112,10 @@ class Authenticator:
 
     def _known(self, connection: HTTPConnection, scope: Scope) -> Principal:
         principal = self._find(connection)
-        if principal is None:
-            raise AuthenticationError("expected a valid API key, token or ticket")
+        if (
+            principal is None or not principal.name
+        ):  # no credential makes a client anonymous: it has no quotas
+            raise _unauthenticated()
         if scope not in principal.scopes:
             raise ForbiddenError(
                 f"expected the scope {scope!r}, {principal.name!r} has {sorted(principal.scopes)}"
@@ -108,6 +139,10 @@ class Authenticator:
             return
         if urlsplit(origin).netloc != connection.headers.get("host"):
             raise ForbiddenError(f"origin: {origin!r:.100} is not allowed here (allowed_origins)")
+
+
+def _unauthenticated() -> AuthenticationError:
+    return AuthenticationError("expected a valid API key, token or ticket")
 
 
 def _credential(connection: HTTPConnection) -> str:

@@ -73,29 +73,29 @@ class Batcher:
         self._scheduled = False  # the former
         self._crowded = False  # the latest batch held several streams
 
-    def add(self, stream: Slot, offset: int) -> None:
+    def add(self, slot: Slot, offset: int) -> None:
         """The sample at `offset` of the stream's message is an update."""
-        stream.offset, stream.due_at = offset, perf_counter()
-        self._due.append(stream)
+        slot.offset, slot.due_at = offset, perf_counter()
+        self._due.append(slot)
         if not self._busy:
             self._busy = True
             self._schedule(turns=2 if self._crowded else 1)
-        elif self._scheduled and stream.due_at - self._due[0].due_at > _PATIENCE:
+        elif self._scheduled and slot.due_at - self._due[0].due_at > _PATIENCE:
             self._flush()
 
-    def release(self, stream: Slot) -> None:
+    def release(self, slot: Slot) -> None:
         """A stream closed: its rows are free, one that a batch writes to as soon as it has."""
-        self._arena.release(stream.row)
-        if stream.ahead is not None and stream in self._running:
-            self._left_behind.append(stream.ahead)
+        self._arena.release(slot.row)
+        if slot.ahead is not None and slot in self._running:
+            self._left_behind.append(slot.ahead)
         else:
-            self.drop(stream)
+            self.drop(slot)
 
-    def drop(self, stream: Slot) -> None:
+    def drop(self, slot: Slot) -> None:
         """A message failed: its updates are undone."""
-        if stream.ahead is not None:
-            self._arena.release(stream.ahead)
-            stream.ahead = None
+        if slot.ahead is not None:
+            self._arena.release(slot.ahead)
+            slot.ahead = None
 
     def close(self) -> None:
         """Stop the worker thread, after the batch that it runs."""
@@ -116,7 +116,7 @@ class Batcher:
         self._scheduled = False
         limit = self._runner.max_batch
         taken, self._due = self._due[:limit], self._due[limit:]
-        batch = self._gather([stream for stream in taken if stream.open])
+        batch = self._gather([slot for slot in taken if slot.open])
         if not batch:
             self._next_turn()
             return
@@ -134,8 +134,8 @@ class Batcher:
         """Put each stream's due sample into the runner. Returns the streams whose sample is finite."""
         size, n = self._sample_bytes, len(batch)
         samples = [
-            stream.payload[(begin := stream.start + stream.offset * size) : begin + size]  # type: ignore[index]
-            for stream in batch  # a due stream has a payload
+            slot.payload[(begin := slot.start + slot.offset * size) : begin + size]  # type: ignore[index]
+            for slot in batch  # a due stream has a payload
         ]
         self._runner.x_bytes[: n * size] = b"".join(samples)
         if np.isfinite(self._runner.x[:n]).all():
@@ -145,26 +145,26 @@ class Batcher:
     def _place(self, batch: list[Slot]) -> None:
         """Set the rows to read and to write: the later updates of a message stay in the row of its first."""
         source, target = [], []
-        for stream in batch:
-            row = stream.ahead
-            source.append(stream.row if row is None else row)
+        for slot in batch:
+            row = slot.ahead
+            source.append(slot.row if row is None else row)
             if row is None:
-                row = stream.ahead = self._arena.acquire()
+                row = slot.ahead = self._arena.acquire()
             target.append(row)
         self._runner.source[: len(batch)], self._runner.target[: len(batch)] = source, target
 
     def _reject_non_finite(self, batch: list[Slot]) -> list[Slot]:
         samples = self._runner.x[: len(batch)].copy()
         good = []
-        for stream, sample in zip(batch, samples, strict=True):
+        for slot, sample in zip(batch, samples, strict=True):
             finite = np.isfinite(sample)
             if finite.all():
-                good.append(stream)
-            elif stream.open:
+                good.append(slot)
+            elif slot.open:
                 feature = finite.argmin()
                 got = f"expected a finite number, got {sample[feature]}"
-                self._answer(stream, NonFiniteError(f"sample {stream.wake}, feature {feature}: {got}"))
-        return [stream for stream in good if stream.open]
+                self._answer(slot, NonFiniteError(f"sample {slot.wake}, feature {feature}: {got}"))
+        return [slot for slot in good if slot.open]
 
     def _step(self, n: int) -> InferenceError | None:
         try:
@@ -185,13 +185,13 @@ class Batcher:
             answers = self._advance(*self._set_apart_unstable(batch))
         else:
             _log.error("%s", error)
-            answers = [(stream, error) for stream in batch]
+            answers = [(slot, error) for slot in batch]
         self._running = []
         while self._left_behind:
             self._arena.release(self._left_behind.pop())
-        for stream, answer in answers:
-            if stream.open:
-                self._answer(stream, answer)
+        for slot, answer in answers:
+            if slot.open:
+                self._answer(slot, answer)
         self._next_turn()
 
     def _advance(self, batch: list[Slot], answers: list[Answer]) -> list[Answer]:
@@ -201,18 +201,18 @@ class Batcher:
         skips: list[int] = self._table(update_prob).tolist()
         outputs, now = runner.y[:n].tobytes(), perf_counter()
         ys = [outputs[begin : begin + width] for begin in range(0, n * width, width)]
-        for i, stream, skip, y in zip(range(n), batch, skips, ys, strict=True):
-            if not stream.open:
+        for i, slot, skip, y in zip(range(n), batch, skips, ys, strict=True):
+            if not slot.open:
                 continue
-            own = skip if stream.table is None else stream.table.one(float(update_prob[i]))
-            offset = stream.advance(own, y)
+            own = skip if slot.table is None else slot.table.one(float(update_prob[i]))
+            offset = slot.advance(own, y)
             if offset is None:
-                self._arena.release(stream.row)
-                stream.row, stream.ahead = stream.ahead, None  # type: ignore[assignment]  # `_place` gave one
-                answers.append((stream, self._finish(stream)))
+                self._arena.release(slot.row)
+                slot.row, slot.ahead = slot.ahead, None  # type: ignore[assignment]  # `_place` gave one
+                answers.append((slot, self._finish(slot)))
             else:
-                stream.offset, stream.due_at = offset, now
-                self._due.append(stream)
+                slot.offset, slot.due_at = offset, now
+                self._due.append(slot)
         return answers
 
     def _set_apart_unstable(self, batch: list[Slot]) -> tuple[list[Slot], list[Answer]]:

@@ -152,9 +152,7 @@ class Engine:
         except ValueError as error:
             raise ThresholdError(str(error)) from error
 
-    def submit(
-        self, stream: Slot, t: int | None, n: int, payload: bytes | memoryview, start: int = 0
-    ) -> None:
+    def submit(self, slot: Slot, t: int | None, n: int, payload: bytes | memoryview, start: int = 0) -> None:
         """Take a message of n samples. Exactly one callback answers it, in order, perhaps before this returns:
         `on_reply`, or `on_error` (ShapeError, GapError, NonFiniteError, InferenceError), and then nothing changed.
 
@@ -162,54 +160,54 @@ class Engine:
             t: index of the first sample; None is the next one (`Stream.begin`).
             payload: from byte `start` on n·F little-endian float32. Held until the answer, not copied.
         """
-        if stream.payload is None and not stream.waiting and stream.open:
-            self._begin(stream, t, n, payload, start)
+        if slot.payload is None and not slot.waiting and slot.open:
+            self._begin(slot, t, n, payload, start)
         else:
-            self._wait(stream, "submit", (t, n, payload, start))
+            self._wait(slot, "submit", (t, n, payload, start))
 
-    def reject(self, stream: Slot, error: ClientError) -> None:
+    def reject(self, slot: Slot, error: ClientError) -> None:
         """Answer a message that holds no samples, in its turn."""
-        self._wait(stream, "reject", partial(self._reject, stream, error))
+        self._wait(slot, "reject", partial(self._reject, slot, error))
 
-    def after(self, stream: Slot, action: Callable[[], None]) -> None:
+    def after(self, slot: Slot, action: Callable[[], None]) -> None:
         """Call `action` when everything submitted so far has been answered: now, if it has."""
-        self._wait(stream, "after", action)
+        self._wait(slot, "after", action)
 
-    def reset(self, stream: Slot) -> None:
+    def reset(self, slot: Slot) -> None:
         """Start a new sequence, after everything submitted so far."""
-        self._wait(stream, "reset", partial(self._reset, stream))
+        self._wait(slot, "reset", partial(self._reset, slot))
 
-    def end(self, stream: Slot, on_ended: Callable[[], None]) -> None:
+    def end(self, slot: Slot, on_ended: Callable[[], None]) -> None:
         """After everything submitted so far: free the stream, then call `on_ended`. Its counts stay readable."""
-        self._wait(stream, "end", partial(self._end, stream, on_ended))
+        self._wait(slot, "end", partial(self._end, slot, on_ended))
 
-    def snapshot(self, stream: Slot) -> Snapshot:
+    def snapshot(self, slot: Slot) -> Snapshot:
         """The stream as it stood after the last message that was answered."""
-        return self.snapshots([stream])[0]
+        return self.snapshots([slot])[0]
 
-    def snapshots(self, streams: Sequence[Slot]) -> list[Snapshot]:
+    def snapshots(self, slots: Sequence[Slot]) -> list[Snapshot]:
         """The same of many: their states are fetched together, which matters where they are on a GPU."""
-        if not all(stream.open for stream in streams):
+        if not all(slot.open for slot in slots):
             raise StreamStateError("snapshot", "closed")
-        states = self._arena.read([stream.row for stream in streams]).astype("<f4")
-        return [self._snapshot(stream, state) for stream, state in zip(streams, states, strict=True)]
+        states = self._arena.read([slot.row for slot in slots]).astype("<f4")
+        return [self._snapshot(slot, state) for slot, state in zip(slots, states, strict=True)]
 
-    def _snapshot(self, stream: Slot, state: NDArray[np.float32]) -> Snapshot:
+    def _snapshot(self, slot: Slot, state: NDArray[np.float32]) -> Snapshot:
         return Snapshot(
             model=self.model,
             version=self.version,
             bundle_sha256=self.runner.bundle.sha256,
-            stream_id=stream.id,
-            threshold=stream.threshold,
-            position=stream.position,
+            stream_id=slot.id,
+            threshold=slot.threshold,
+            position=slot.position,
             state=state.tobytes(),
-            principal=stream.principal,
+            principal=slot.principal,
         )
 
-    def detach(self, stream: Slot) -> Snapshot:
+    def detach(self, slot: Slot) -> Snapshot:
         """Free the stream at once and return its snapshot. What is not answered yet never will be."""
-        snapshot = self.snapshot(stream)
-        self._close(stream)
+        snapshot = self.snapshot(slot)
+        self._close(slot)
         return snapshot
 
     def close(self) -> None:
@@ -218,118 +216,118 @@ class Engine:
 
     # -- one message after the other
 
-    def _wait(self, stream: Slot, event: str, action: Message | Callable[[], None]) -> None:
+    def _wait(self, slot: Slot, event: str, action: Message | Callable[[], None]) -> None:
         """Act when everything submitted before has been answered: now, if it has."""
-        if not stream.open:
+        if not slot.open:
             raise StreamStateError(event, "closed")
-        if stream.payload is None and not stream.waiting:
-            self._act(stream, action)
-        elif stream.waiting is None:
-            stream.waiting = deque((action,))
+        if slot.payload is None and not slot.waiting:
+            self._act(slot, action)
+        elif slot.waiting is None:
+            slot.waiting = deque((action,))
         else:
-            stream.waiting.append(action)
+            slot.waiting.append(action)
 
-    def _act(self, stream: Slot, action: Message | Callable[[], None]) -> None:
+    def _act(self, slot: Slot, action: Message | Callable[[], None]) -> None:
         if isinstance(action, tuple):
-            self._begin(stream, *action)
+            self._begin(slot, *action)
             return
         try:
             action()
         except Exception as raised:
-            self._report(stream, raised)
+            self._report(slot, raised)
 
-    def _begin(self, stream: Slot, t: int | None, n: int, payload: bytes | memoryview, start: int) -> None:
-        before = stream.next
+    def _begin(self, slot: Slot, t: int | None, n: int, payload: bytes | memoryview, start: int) -> None:
+        before = slot.next
         try:
             if len(payload) - start != n * self._sample_bytes:
                 expected = f"{n} samples of {self._sample_bytes} bytes"
                 raise ShapeError(f"payload: expected {expected}, got {len(payload) - start} bytes")
-            if stream.on_skipped and stream.skip(t, n):
-                self._skipped(stream, before)
+            if slot.on_skipped and slot.skip(t, n):
+                self._skipped(slot, before)
                 return
-            offset = stream.begin(t, n)
+            offset = slot.begin(t, n)
         except ClientError as error:
-            self._reject(stream, error)
+            self._reject(slot, error)
             return
         if offset is None:
-            self._reply(stream, self._finish(stream))
+            self._reply(slot, self._finish(slot))
         else:
-            stream.payload, stream.start = payload, start
-            self._batcher.add(stream, offset)
+            slot.payload, slot.start = payload, start
+            self._batcher.add(slot, offset)
 
-    def _skipped(self, stream: Slot, before: int) -> None:
+    def _skipped(self, slot: Slot, before: int) -> None:
         """Count and answer a message without an update."""
         stats = self.stats
         stats.messages += 1
-        stats.samples += stream.next - before
+        stats.samples += slot.next - before
         try:
-            stream.on_skipped()  # type: ignore[misc]  # there is one
+            slot.on_skipped()  # type: ignore[misc]  # there is one
         except Exception as raised:
-            self._report(stream, raised)
+            self._report(slot, raised)
 
-    def _finish(self, stream: Slot) -> Reply:
+    def _finish(self, slot: Slot) -> Reply:
         """Commit the message and count it."""
-        before, stats = stream.next, self.stats
-        reply = stream.finish()
+        before, stats = slot.next, self.stats
+        reply = slot.finish()
         stats.messages += 1
-        stats.samples += stream.next - before
+        stats.samples += slot.next - before
         stats.updates += len(reply.updates)
         return reply
 
-    def _reject(self, stream: Slot, error: SkipRnnServiceError) -> None:
+    def _reject(self, slot: Slot, error: SkipRnnServiceError) -> None:
         """Answer a message, begun or not, with an error; the stream is as the message found it."""
-        if stream.payload is not None:
-            stream.abort()
-            stream.payload = None
-            self._batcher.drop(stream)
+        if slot.payload is not None:
+            slot.abort()
+            slot.payload = None
+            self._batcher.drop(slot)
         self.stats.rejected[error.code] += 1
         try:
-            stream.on_error(error)
+            slot.on_error(error)
         except Exception as raised:
-            self._report(stream, raised)
+            self._report(slot, raised)
 
-    def _reply(self, stream: Slot, reply: Reply) -> None:
+    def _reply(self, slot: Slot, reply: Reply) -> None:
         try:
-            stream.on_reply(reply)
+            slot.on_reply(reply)
         except Exception as raised:
-            self._report(stream, raised)
+            self._report(slot, raised)
 
-    def _report(self, stream: Slot, raised: Exception) -> None:
+    def _report(self, slot: Slot, raised: Exception) -> None:
         """One stream's callback that raises must not cost the other streams of the batch their answers."""
-        message = f"model {self.model!r}, stream {stream.id!r}: a callback raised"
+        message = f"model {self.model!r}, stream {slot.id!r}: a callback raised"
         asyncio.get_running_loop().call_exception_handler({"message": message, "exception": raised})
 
-    def _answer(self, stream: Slot, answer: Reply | SkipRnnServiceError) -> None:
+    def _answer(self, slot: Slot, answer: Reply | SkipRnnServiceError) -> None:
         """The updates of a message are done, or failed."""
         if isinstance(answer, Reply):
-            stream.payload = None
-            self._reply(stream, answer)
+            slot.payload = None
+            self._reply(slot, answer)
         else:
-            self._reject(stream, answer)
-        if stream.waiting:
-            self._go_on(stream)
+            self._reject(slot, answer)
+        if slot.waiting:
+            self._go_on(slot)
 
-    def _go_on(self, stream: Slot) -> None:
+    def _go_on(self, slot: Slot) -> None:
         """Take what waits behind the message that was just answered, up to the next one with an update."""
-        while stream.waiting and stream.payload is None:
-            self._act(stream, stream.waiting.popleft())
-        if not stream.waiting:
-            stream.waiting = None  # an empty deque is 600 bytes
+        while slot.waiting and slot.payload is None:
+            self._act(slot, slot.waiting.popleft())
+        if not slot.waiting:
+            slot.waiting = None  # an empty deque is 600 bytes
 
-    def _reset(self, stream: Slot) -> None:
-        stream.reset()
-        self._arena.release(stream.row)
-        stream.row = INITIAL
+    def _reset(self, slot: Slot) -> None:
+        slot.reset()
+        self._arena.release(slot.row)
+        slot.row = INITIAL
 
-    def _end(self, stream: Slot, on_ended: Callable[[], None]) -> None:
-        self._close(stream)
+    def _end(self, slot: Slot, on_ended: Callable[[], None]) -> None:
+        self._close(slot)
         on_ended()
 
-    def _close(self, stream: Slot) -> None:
-        stream.open = False
-        stream.payload = stream.waiting = None
+    def _close(self, slot: Slot) -> None:
+        slot.open = False
+        slot.payload = slot.waiting = None
         self.live -= 1
-        self._batcher.release(stream)
+        self._batcher.release(slot)
 
     def _row_of(self, snapshot: Snapshot) -> int:
         row = self._arena.acquire()

@@ -252,18 +252,18 @@ def _options(onnxruntime: Any, threads: int) -> Any:
     return options
 
 
-def _check(provider: str, wanted: Sequence[str]) -> None:
+def _check(provider: str, requested: Sequence[str]) -> None:
     """ONNX Runtime falls back to the CPU by itself, with a line in its log."""
-    if provider not in wanted:
-        raise ModelError(_missing(wanted, (), got=provider))
-    if provider != wanted[0]:
-        _log.warning("update steps run on %s: %s is not available", provider, wanted[0])
+    if provider not in requested:
+        raise ModelError(_missing(requested, (), got=provider))
+    if provider != requested[0]:
+        _log.warning("update steps run on %s: %s is not available", provider, requested[0])
 
 
-def _missing(wanted: Sequence[str], available: Sequence[str], *, got: str = "") -> str:
-    text = f"providers: expected {' or '.join(wanted)}, " + (
+def _missing(requested: Sequence[str], available: Sequence[str], *, got: str = "") -> str:
+    text = f"providers: expected {' or '.join(requested)}, " + (
         f"which did not start (see ONNX Runtime's log), got {got}" if got else f"got {list(available)}"
     )
-    if set(wanted) & set(CUDA):
-        text += "; install skiprnn[gpu] in place of skiprnn[serve], or set device to auto or cpu"
+    if set(requested) & set(CUDA):
+        text += "; install the extra gpu in place of serve, or set device to auto or cpu"
     return text

@@ -1,0 +1,1 @@
+"""What requests pass through: ids and security headers. Imports telemetry, errors, settings and stats."""

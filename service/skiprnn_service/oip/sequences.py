@@ -117,7 +117,7 @@ class Sequences:
         if not request.start and not session.resumed:
             self._end(sequence)
             raise SequenceError(NO_START.format(id=request.id, model=request.model))
-        sequence.y = session.stream.last_y
+        sequence.y = session.slot.last_y
         sequence.may_restart = session.resumed
         self._live[request.key] = sequence
         sequence.forget = lambda: self._forget(request.key, sequence)
@@ -141,7 +141,7 @@ class Sequences:
         return sequence.last() if chunk is None else sequence.submit(chunk)
 
     def _restart(self, request: SequenceRequest, sequence: "_Sequence") -> None:
-        stream = sequence.session.stream
+        stream = sequence.session.slot
         if not stream.next and not stream.pending:  # it has just been opened
             return
         if not request.restart and not sequence.may_restart:
@@ -154,14 +154,14 @@ class Sequences:
 
     def _undo_open(self, request: SequenceRequest, sequence: "_Sequence") -> None:
         """A sequence whose first request is rejected does not exist."""
-        stream = sequence.session.stream
+        stream = sequence.session.slot
         if request.start and sequence.session.live and not stream.next and not stream.pending:
             self._end(sequence)
 
     def _end(self, sequence: "_Sequence") -> None:
         session = sequence.session
         sequence.forget()
-        session.engine.end(session.stream, lambda: self._streams.ended(session))
+        session.engine.end(session.slot, lambda: self._streams.ended(session))
 
     def _forget(self, key: tuple[str, str, str], sequence: "_Sequence") -> None:
         if self._live.get(key) is sequence:
@@ -175,7 +175,7 @@ class Sequences:
             raise ShapeError(f"x: expected [1, {F}] or [1, n, {F}] of a sequence, got shape {list(x.shape)}")
         if len(chunk) > limits.max_samples:
             raise MessageError(f"x: expected {limits.max_samples} samples at most, got {len(chunk)}")
-        if sequence.session.stream.pending >= limits.max_pending_messages:
+        if sequence.session.slot.pending >= limits.max_pending_messages:
             raise OverloadError(f"sequence: {limits.max_pending_messages} requests of it wait already")
         return chunk
 
@@ -207,14 +207,14 @@ class _Sequence:
         """Hand samples [n, F] to the engine; the future is their result."""
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((len(chunk), answer))
-        self.session.quiet = 0
+        self.session.idle_sweeps = 0
         payload = chunk.astype("<f4", copy=False).tobytes()
-        self.session.engine.submit(self.session.stream, None, len(chunk), payload)
+        self.session.engine.submit(self.session.slot, None, len(chunk), payload)
         return answer
 
     def last(self) -> asyncio.Future[InferResult]:
         """The result that holds when everything submitted so far has been answered."""
-        answer, stream = asyncio.get_running_loop().create_future(), self.session.stream
+        answer, stream = asyncio.get_running_loop().create_future(), self.session.slot
 
         def set_result() -> None:
             if not answer.done():
@@ -230,7 +230,7 @@ class _Sequence:
     def on_reply(self, reply: Reply) -> None:
         steps, answer = self._waiting.popleft()
         result = self._result(steps, reply)
-        self.y = self.session.stream.last_y
+        self.y = self.session.slot.last_y
         if not answer.done():  # the client may have gone
             answer.set_result(result)
 

@@ -7,7 +7,7 @@ const LEAST_PX = 1.6; // a sample
 const FUTURE = 0.08; // of the width, for the samples that are known to be skipped next
 const MOST_LANES = 4;
 const MOST_TRACES = 3; // in a lane
-const DOT_SPACING_PX = 8; // between reads, on average, where dots can be told apart
+const DOT_SPACING_PX = 8; // between updates, on average, where dots can be told apart
 const RASTER_PX = 30;
 const SAID_PX = 26;
 const AXIS_PX = 20;
@@ -81,7 +81,7 @@ export class Scope {
     const view = new View(width, player.head, player.source.length, until);
     const signalPx = this.#signalPx(height);
     const laneHeight = (signalPx - GAP_PX * (this.lanes.length - 1)) / this.lanes.length;
-    this.dots = this.#reads(context, view, player, signalPx) * DOT_SPACING_PX < view.past;
+    this.dots = this.#updates(context, view, player, signalPx) * DOT_SPACING_PX < view.past;
     this.lanes.forEach((lane, index) => {
       const top = index * (laneHeight + GAP_PX);
       this.#lane(context, view, player, lane, index, top, laneHeight);
@@ -104,16 +104,16 @@ export class Scope {
     context.globalAlpha = 1;
   }
 
-  /** A hair for every sample that was read, through all lanes; returns how many. */
-  #reads(context, view, player, height) {
+  /** A hair for every update, through all lanes; returns how many. */
+  #updates(context, view, player, height) {
     context.fillStyle = this.#colors["read-faint"];
-    let reads = 0;
+    let updates = 0;
     for (let t = view.first; t < Math.min(view.end, player.head); t++) {
       if (player.mark(t) !== READ) continue;
       context.fillRect(view.x(t + 0.5) - 0.5, 0, 1, height);
-      reads++;
+      updates++;
     }
-    return reads;
+    return updates;
   }
 
   #lane(context, view, player, lane, index, top, height) {

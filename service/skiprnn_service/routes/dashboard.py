@@ -2,13 +2,13 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Request
 
 from skiprnn_service.engine.stream import Snapshot
 from skiprnn_service.errors import StoreError
+from skiprnn_service.routes import answers
 from skiprnn_service.state import ServerState
 from skiprnn_service.streams.session import StreamSession
 
@@ -30,7 +30,7 @@ _ID_SHOWN = 8  # characters: a client that knows the id of a stream can take it 
 
 
 @router.get("/v1/counters")
-async def counters(request: Request) -> dict[str, Any]:
+async def counters(request: Request) -> answers.Counters:
     """Counts since the server started, model by model; `parked` is null while the store does not answer."""
     server: ServerState = request.app.state.server
     server.auth.principal(request, "stream")
@@ -54,38 +54,49 @@ async def counters(request: Request) -> dict[str, Any]:
 
 
 @router.get("/v1/streams")
-async def streams(request: Request) -> dict[str, Any]:
+async def streams(request: Request) -> answers.Streams:
     """For an admin: the live streams, the longest first, then the parked ones, the latest first."""
     server: ServerState = request.app.state.server
     server.auth.principal(request, "admin")
-    live = sorted(server.streams, key=lambda session: -session.stream.samples)
+    live = sorted(server.streams, key=lambda session: -session.slot.samples)
     rows = [_live(session) for session in live[:MOST_STREAMS]]
     with suppress(StoreError):  # then show the live ones
         rows += [_parked_row(snapshot) for snapshot in await server.store.parked(MOST_STREAMS - len(rows))]
     return {"streams": rows, "live": len(live), "parked": await _parked(server)}
 
 
-def _live(session: StreamSession) -> dict[str, Any]:
-    stream = session.stream
-    row = {
+def _live(session: StreamSession) -> answers.StreamRow:
+    stream, model = session.slot, session.model
+    return {
         "state": "live",
-        "model": session.model.name,
-        "version": session.model.version,
+        "model": model.name,
+        "version": model.version,
         "wake": stream.wake,
+        "samples": stream.samples,
+        "updates": stream.updates,
+        "next": stream.next,
+        **_owned(stream.id),
     }
-    return row | _counts(stream.id, stream.samples, stream.updates, stream.next)
 
 
-def _parked_row(snapshot: Snapshot) -> dict[str, Any]:
-    row = {"state": "parked", "model": snapshot.model, "version": snapshot.version}
+def _parked_row(snapshot: Snapshot) -> answers.StreamRow:
     at = snapshot.position
-    return row | {"wake": at.wake} | _counts(snapshot.stream_id, at.samples, at.updates, at.next)
+    return {
+        "state": "parked",
+        "model": snapshot.model,
+        "version": snapshot.version,
+        "wake": at.wake,
+        "samples": at.samples,
+        "updates": at.updates,
+        "next": at.next,
+        **_owned(snapshot.stream_id),
+    }
 
 
-def _counts(stream_id: str, samples: int, updates: int, next: int) -> dict[str, Any]:
+def _owned(stream_id: str) -> answers.Owned:
     owner, _, own_id = stream_id.rpartition("/")  # as in the store
     shown = own_id if len(own_id) <= _ID_SHOWN else f"{own_id[:_ID_SHOWN]}…"
-    return {"id": shown, "owner": unquote(owner), "samples": samples, "updates": updates, "next": next}
+    return {"id": shown, "owner": unquote(owner)}
 
 
 async def _parked(server: ServerState) -> int | None:

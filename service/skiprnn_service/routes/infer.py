@@ -8,7 +8,7 @@ import asyncio
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -26,10 +26,14 @@ from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.oip import outputs as oip_outputs
 from skiprnn_service.oip.outputs import OUTPUTS, InferResult
 from skiprnn_service.oip.sequences import SequenceRequest
-from skiprnn_service.oip.tensors import LENGTH_HEADER, Array, InferRequest, decode, encode, json_length
-from skiprnn_service.routes import negotiation, request_body
+from skiprnn_service.oip.statistics import Phases
+from skiprnn_service.oip.tensors import LENGTH_HEADER as LENGTH_HEADER
+from skiprnn_service.oip.tensors import Array, InferRequest, decode, encode, json_length
+from skiprnn_service.routes import answers, negotiation, request_body
+from skiprnn_service.routes.parameters import Version
 from skiprnn_service.scoring.scheduler import Stop
 from skiprnn_service.scoring.score import score_padded
+from skiprnn_service.settings import Settings
 from skiprnn_service.state import ServerState
 
 _WORTH_COMPRESSING = 1024  # bytes
@@ -63,15 +67,36 @@ _BODY = {
 }
 
 
-@router.post("/v2/models/{model}/infer", openapi_extra={"requestBody": _BODY})
-@router.post("/v2/models/{model}/versions/{version}/infer", openapi_extra={"requestBody": _BODY})
-async def infer(request: Request, model: str, version: str | None = None) -> Response:
+_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_DOCUMENTED: Any = {
+    "openapi_extra": {"requestBody": _BODY},
+    "responses": {200: {"model": answers.Inference, "content": _BYTES}},
+}
+
+
+class _Answer(NamedTuple):
+    """An answer: bytes, how many of them are JSON (None: all), nanoseconds in the queue and in encoding."""
+
+    body: bytes
+    json_length: int | None
+    output_ns: int
+    queue_ns: int = 0
+
+
+@router.post("/v2/models/{model}/infer", **_DOCUMENTED)
+@router.post("/v2/models/{model}/versions/{version}/infer", **_DOCUMENTED)
+async def infer(request: Request, model: str, version: Version = None) -> Response:
     """Score a batch of whole sequences, or take the next chunk of a live sequence."""
     server: ServerState = request.app.state.server
     _check_known(request, server)
-    infer_request = await _decoded(request, server)
-    sequence = _sequence(infer_request, model, version)
+    settings, admit = server.settings, server.scoring.small.place
+    body = await request_body.read(
+        request, limit=settings.max_request_bytes, setting="max_request_bytes", admit=admit
+    )
     started = time.perf_counter_ns()
+    infer_request = _decoded(request, body, settings)
+    sequence = _sequence(infer_request, model, version)
+    input_ns = time.perf_counter_ns() - started
     try:
         if sequence is None:
             served, answer = await _batch(request, server, infer_request, model, version)
@@ -80,8 +105,10 @@ async def infer(request: Request, model: str, version: str | None = None) -> Res
     except SkipRnnServiceError:
         server.oip_stats.of(server.models.get(model, version)).failed += 1
         raise
-    server.oip_stats.add(served, rows=_rows(infer_request), nanoseconds=time.perf_counter_ns() - started)
-    return await _respond(request, *answer)
+    infer_ns = time.perf_counter_ns() - started - input_ns - answer.queue_ns - answer.output_ns
+    phases = Phases(answer.queue_ns, input_ns, infer_ns, answer.output_ns)
+    server.oip_stats.add(served, rows=_rows(infer_request), phases=phases)
+    return await _respond(request, answer.body, answer.json_length)
 
 
 def _check_known(request: Request, server: ServerState) -> None:
@@ -92,11 +119,7 @@ def _check_known(request: Request, server: ServerState) -> None:
         server.auth.principal(request, "stream")
 
 
-async def _decoded(request: Request, server: ServerState) -> InferRequest:
-    settings, admit = server.settings, server.scoring.small.place
-    body = await request_body.read(
-        request, limit=settings.max_request_bytes, setting="max_request_bytes", admit=admit
-    )
+def _decoded(request: Request, body: bytes, settings: Settings) -> InferRequest:
     length = json_length(request.headers.get(LENGTH_HEADER), body)
     if length > settings.max_json_bytes:
         expected = f"{settings.max_json_bytes} bytes of JSON at most (max_json_bytes)"
@@ -146,7 +169,7 @@ def _threshold(parameters: Mapping[str, Any]) -> float | None:
 
 async def _batch(
     request: Request, server: ServerState, infer_request: InferRequest, model: str, version: str | None
-) -> tuple[LoadedModel, tuple[bytes, int | None]]:
+) -> tuple[LoadedModel, _Answer]:
     server.auth.principal(request, "score")
     served = server.models.get(model, version)
     x, lengths = _input(infer_request, "x", np.float32), infer_request.inputs.get("lengths")
@@ -162,14 +185,16 @@ async def _batch(
         oip_outputs.check_size(names, sequences=N, steps=T, outputs=K, limit=limit)
 
     stop = Stop(server.settings.scoring_cpu_seconds)
+    queued = time.perf_counter_ns()
 
-    def work() -> tuple[bytes, int | None]:
+    def work() -> _Answer:
+        queue_ns = time.perf_counter_ns() - queued
         threshold = _threshold(infer_request.parameters)
         scores = score_padded(served.runner.fork(), x, lengths, threshold=threshold, check=stop)
         columns = zip(*scores, strict=True)
         _, t, y, wake = (list(column) for column in columns)
         result = InferResult(first=0, steps=x.shape[1], t=t, y=y, before=None, wake=np.array(wake, np.int64))
-        return _answer(served, infer_request, result, names)
+        return _answer(served, infer_request, result, names)._replace(queue_ns=queue_ns)
 
     return served, await request_body.while_connected(request, server.scoring.run(work, stop=stop))
 
@@ -186,7 +211,7 @@ def _input(infer_request: InferRequest, name: str, dtype: type[np.generic]) -> N
 
 async def _chunk(
     request: Request, server: ServerState, infer_request: InferRequest, sequence: SequenceRequest
-) -> tuple[LoadedModel, tuple[bytes, int | None]]:
+) -> tuple[LoadedModel, _Answer]:
     sequence = sequence._replace(principal=server.auth.principal(request, "stream"))
     if "lengths" in infer_request.inputs:
         raise ShapeError("inputs: expected x alone in a sequence, got lengths")
@@ -200,7 +225,8 @@ async def _chunk(
 
 def _answer(
     served: LoadedModel, infer_request: InferRequest, result: InferResult, names: Sequence[str]
-) -> tuple[bytes, int | None]:
+) -> _Answer:
+    started = time.perf_counter_ns()
     head = {"model_name": served.name, "model_version": served.version}
     if infer_request.id:
         head["id"] = infer_request.id
@@ -209,7 +235,8 @@ def _answer(
         binary = [output.name for output in infer_request.outputs if output.binary]
     else:
         binary = list(names) if infer_request.binary else []
-    return encode(head, outputs, binary)
+    body, json_length = encode(head, outputs, binary)
+    return _Answer(body, json_length, time.perf_counter_ns() - started)
 
 
 async def _respond(request: Request, body: bytes, length: int | None) -> Response:

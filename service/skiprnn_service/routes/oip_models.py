@@ -10,10 +10,10 @@ from fastapi.responses import Response
 from skiprnn_service.errors import MessageError, SkipRnnServiceError
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.oip.outputs import OUTPUTS
-from skiprnn_service.routes import request_body
+from skiprnn_service.routes import answers, request_body
+from skiprnn_service.routes.parameters import Model, Version
 from skiprnn_service.settings import Settings
 from skiprnn_service.state import ServerState
-from skiprnn_service.stats import Histogram
 
 EXTENSIONS = (
     "binary_tensor_data",
@@ -33,17 +33,18 @@ router = APIRouter()
 
 
 @router.get("/v2")
-async def server() -> dict[str, Any]:
+async def server() -> answers.Server:
     """The server, and the extensions of the protocol that it supports."""
-    return {"name": "skiprnn", "version": version_of("skiprnn"), "extensions": EXTENSIONS}
+    return {"name": "skiprnn", "version": version_of("skiprnn"), "extensions": list(EXTENSIONS)}
 
 
 @router.get("/v2/models/stats")
 @router.get("/v2/models/{model}/stats")
 @router.get("/v2/models/{model}/versions/{version}/stats")
-async def stats(request: Request, model: str | None = None, version: str | None = None) -> dict[str, Any]:
+async def stats(request: Request, model: Model = None, version: Version = None) -> answers.Statistics:
     """Statistics since the start: of one version, of all versions of a model, or of all models."""
     server: ServerState = request.app.state.server
+    server.auth.check_metadata(request)
     if model is None:
         models = list(server.models)
     elif version is None:
@@ -56,15 +57,17 @@ async def stats(request: Request, model: str | None = None, version: str | None 
 
 @router.get("/v2/models/{model}")
 @router.get("/v2/models/{model}/versions/{version}")
-async def metadata(request: Request, model: str, version: str | None = None) -> dict[str, Any]:
-    """Inputs and outputs of a model."""
+async def metadata(request: Request, model: str, version: Version = None) -> answers.ModelMetadata:
+    """Inputs and outputs of a model. The protocol has no optional inputs here, so `lengths` is left out."""
     server: ServerState = request.app.state.server
+    server.auth.check_metadata(request)
     served = server.models.get(model, version)
-    inputs = [
-        {"name": "x", "datatype": "FP32", "shape": [-1, -1, served.bundle.info.input_size]},
-        {"name": "lengths", "datatype": "INT64", "shape": [-1]},
-    ]
-    outputs = [
+    x: answers.TensorMetadata = {
+        "name": "x",
+        "datatype": "FP32",
+        "shape": [-1, -1, served.bundle.info.input_size],
+    }
+    outputs: list[answers.TensorMetadata] = [
         {"name": name, "datatype": output.datatype, "shape": _dims(output.dims, served)}
         for name, output in OUTPUTS.items()
     ]
@@ -72,30 +75,38 @@ async def metadata(request: Request, model: str, version: str | None = None) -> 
         "name": served.name,
         "versions": list(server.models.models.get(served.name, {})),
         "platform": "skiprnn",
-        "inputs": inputs,
+        "inputs": [x],
         "outputs": outputs,
     }
 
 
-@router.get("/v2/models/{model}/ready")
-@router.get("/v2/models/{model}/versions/{version}/ready")
-async def ready(request: Request, model: str, version: str | None = None) -> Response:
+@router.get("/v2/models/{model}/ready", response_class=Response)
+@router.get("/v2/models/{model}/versions/{version}/ready", response_class=Response)
+async def ready(request: Request, model: str, version: Version = None) -> Response:
     """200 if the model takes requests; else an error."""
     server: ServerState = request.app.state.server
+    server.auth.check_metadata(request)
     server.models.get(model, version)
     return Response()
 
 
 @router.get("/v2/models/{model}/config")
 @router.get("/v2/models/{model}/versions/{version}/config")
-async def config(request: Request, model: str, version: str | None = None) -> dict[str, Any]:
-    """A model's configuration in Triton's terms; load generators see there that it takes sequences."""
+async def config(request: Request, model: str, version: Version = None) -> answers.ModelConfig:
+    """A model's configuration in Triton's terms; load generators see there that it takes sequences.
+
+    `lengths` is left out: perf_analyzer sends every input that it finds here, which no sequence takes.
+    """
     server: ServerState = request.app.state.server
+    server.auth.check_metadata(request)
     served = server.models.get(model, version)
     idle = round(server.settings.idle_timeout_seconds * 1e6)
-    x = {"name": "x", "data_type": "TYPE_FP32", "dims": [-1, served.bundle.info.input_size]}
-    lengths = {"name": "lengths", "data_type": "TYPE_INT64", "dims": [1], "optional": True}
-    outputs = [
+    x: answers.TensorConfig = {
+        "name": "x",
+        "data_type": "TYPE_FP32",
+        "dims": [-1, served.bundle.info.input_size],
+    }
+    outputs: list[answers.TensorConfig] = [
         {"name": name, "data_type": _TYPES[output.datatype], "dims": _dims(output.dims, served)[1:] or [1]}
         for name, output in OUTPUTS.items()
     ]
@@ -104,13 +115,13 @@ async def config(request: Request, model: str, version: str | None = None) -> di
         "platform": "",
         "backend": "skiprnn",
         "max_batch_size": server.settings.max_batch,
-        "input": [x, lengths],
+        "input": [x],
         "output": outputs,
         "sequence_batching": {"max_sequence_idle_microseconds": idle, "oldest": _oldest(server.settings)},
     }
 
 
-def _oldest(settings: Settings) -> dict[str, int]:
+def _oldest(settings: Settings) -> answers.OldestFirst:
     """A turn takes one due sample of each stream, oldest first, and waits for none (`engine/batcher.py`)."""
     return {"max_candidate_sequences": settings.max_streams, "max_queue_delay_microseconds": 0}
 
@@ -122,31 +133,32 @@ def _dims(dims: tuple[int | str, ...], served: LoadedModel) -> list[int]:
 # -- statistics
 
 
-def _stats(server: ServerState, served: LoadedModel) -> dict[str, Any]:
-    counts, engine = server.oip_stats.of(served), served.engine.stats
-    nothing = {"count": 0, "ns": 0}
+def _stats(server: ServerState, served: LoadedModel) -> answers.ModelStatistics:
+    counts = server.oip_stats.of(served)
+    nothing: answers.Duration = {"count": 0, "ns": 0}
+
+    def each(nanoseconds: int) -> answers.Duration:
+        """Every request that was answered went through every phase: load generators count on it."""
+        return {"count": counts.requests, "ns": nanoseconds}
+
     return {
         "name": served.name,
         "version": served.version,
         "last_inference": counts.last,
         "inference_count": counts.rows,
-        "execution_count": sum(engine.batch_size.counts),
+        "execution_count": sum(served.engine.stats.batch_size.counts),
         "inference_stats": {
-            "success": {"count": counts.requests, "ns": counts.nanoseconds},
+            "success": each(sum(counts.phases)),
             "fail": {"count": counts.failed, "ns": 0},
-            "queue": _durations(engine.queue_delay),
-            "compute_input": nothing,
-            "compute_infer": _durations(engine.update_time),
-            "compute_output": nothing,
+            "queue": each(counts.phases.queue),
+            "compute_input": each(counts.phases.input),
+            "compute_infer": each(counts.phases.infer),
+            "compute_output": each(counts.phases.output),
             "cache_hit": nothing,
             "cache_miss": nothing,
         },
         "batch_stats": [],
     }
-
-
-def _durations(histogram: Histogram) -> dict[str, int]:
-    return {"count": sum(histogram.counts), "ns": round(histogram.total * 1e9)}
 
 
 # -- the repository
@@ -178,7 +190,7 @@ def _body_of(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
     openapi_extra=_body_of(_READY, {"ready": True}),
     responses={200: {"content": {"application/json": {"example": _FOUND}}}},
 )
-async def index(request: Request) -> list[dict[str, str]]:
+async def index(request: Request) -> list[answers.IndexEntry]:
     """All models in the folder; with `{"ready": true}` those that are served."""
     server: ServerState = request.app.state.server
     server.auth.principal(request, "admin")
@@ -193,11 +205,15 @@ async def index(request: Request) -> list[dict[str, str]]:
         unloaded = {(name, ""): ("UNAVAILABLE", "unloaded") for name in models.unloaded}
         failed = {key: ("UNAVAILABLE", why) for key, why in models.failures.items()}
         states = failed | draining | unloaded | states
-    fields = ("name", "version", "state", "reason")
-    return [dict(zip(fields, (*key, *state), strict=True)) for key, state in states.items()]
+    return [
+        {"name": name, "version": version, "state": state, "reason": reason}
+        for (name, version), (state, reason) in states.items()
+    ]
 
 
-@router.post("/v2/repository/models/{model}/load", openapi_extra=_body_of(_NOTHING, {}))
+@router.post(
+    "/v2/repository/models/{model}/load", openapi_extra=_body_of(_NOTHING, {}), response_class=Response
+)
 async def load(request: Request, model: str) -> Response:
     """Load a model from the folder: new versions are added, changed files replace old ones."""
     server: ServerState = request.app.state.server
@@ -212,7 +228,9 @@ async def load(request: Request, model: str) -> Response:
     return Response()
 
 
-@router.post("/v2/repository/models/{model}/unload", openapi_extra=_body_of(_NOTHING, {}))
+@router.post(
+    "/v2/repository/models/{model}/unload", openapi_extra=_body_of(_NOTHING, {}), response_class=Response
+)
 async def unload(request: Request, model: str) -> Response:
     """Stop serving a model: its live streams go on until they end, new ones are rejected."""
     server: ServerState = request.app.state.server

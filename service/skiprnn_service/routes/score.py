@@ -15,7 +15,8 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from skiprnn_service.models.repository import LoadedModel
-from skiprnn_service.routes import negotiation, request_body
+from skiprnn_service.routes import answers, negotiation, request_body
+from skiprnn_service.routes.parameters import Version
 from skiprnn_service.scoring.disk_space import enough_disk_space
 from skiprnn_service.scoring.formats.registry import FORMATS, needs_pyarrow
 from skiprnn_service.scoring.formats.tables import require_pyarrow
@@ -62,11 +63,15 @@ _BODY = {
 }
 
 
-@router.post("/v1/models/{model}/score", openapi_extra={"requestBody": _BODY})
+@router.post(
+    "/v1/models/{model}/score",
+    openapi_extra={"requestBody": _BODY},
+    responses={200: {"model": answers.Scores}},
+)
 async def score_sequences(
     request: Request,
     model: str,
-    version: str | None = None,
+    version: Version = None,
     threshold: float | None = None,
     updates: bool = True,
 ) -> Response:

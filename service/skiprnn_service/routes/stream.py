@@ -55,7 +55,7 @@ async def stream(websocket: WebSocket) -> None:
         code = await transport.run(connection.on_message)
     finally:
         connection.stop()
-        counts = {"samples": session.stream.samples, "updates": session.stream.updates}
+        counts = {"samples": session.slot.samples, "updates": session.slot.updates}
         _log.info("connection closed", extra=names | counts | {"close_code": code})
         await server.streams.park(session)
 
@@ -108,5 +108,6 @@ def _only_updates(websocket: WebSocket) -> bool:
 
 async def _reject(websocket: WebSocket, error: SkipRnnServiceError) -> None:
     """Answer the handshake with a status and a reason."""
-    response = JSONResponse({"error": str(error), "code": error.code}, error.status, error.headers)
+    message = websocket.app.state.server.auth.message(error, websocket)
+    response = JSONResponse({"error": message, "code": error.code}, error.status, error.headers)
     await websocket.send_denial_response(response)

@@ -15,7 +15,7 @@ from skiprnn_service.settings import Settings
 
 MAX_HEAD_BYTES = 65_536
 _ERRORS = {  # status → code and message of the body; these are answered before there is an application
-    400: ("http", "expected an HTTP/1.1 request"),
+    400: ("http", "expected an HTTP/1.1 request, and no body with a websocket handshake"),
     408: ("timeout", "the request was not complete within read_timeout_seconds"),
     431: ("too_large", f"headers: expected {MAX_HEAD_BYTES} bytes at most"),
     503: ("overloaded", "all connections are in use (max_connections)"),
@@ -76,8 +76,15 @@ class _HttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._stop_waiting()
+        if self._has_body():  # which uvicorn does not answer
+            self._reject(400)
+            return
         super().handle_websocket_upgrade()
         self.parser = None  # type: ignore[assignment]  # a reference cycle: it would stay until the garbage collector runs
+
+    def _has_body(self) -> bool:
+        headers = dict(self.headers)
+        return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

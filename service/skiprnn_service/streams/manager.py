@@ -176,8 +176,8 @@ class StreamManager:
         """The client disconnected: save the stream for its return."""
         if not session.live:
             return
-        if not session.stream.samples and not session.resumed:  # there is nothing to return to
-            session.engine.end(session.stream, lambda: self.ended(session))
+        if not session.slot.samples and not session.resumed:  # there is nothing to return to
+            session.engine.end(session.slot, lambda: self.ended(session))
             return
         async with self._locked(session.key):
             if session.live:
@@ -229,7 +229,7 @@ class StreamManager:
         return True
 
     def _saved(self, session: StreamSession, progress: tuple[int, int]) -> None:
-        if self.store.durable and progress[0] == session.stream.sequence:
+        if self.store.durable and progress[0] == session.slot.sequence:
             session.saved = progress[1]
             _notify(session, session.listener.on_saved)
 
@@ -357,7 +357,7 @@ class StreamManager:
             raise _draining()
         key, epoch, snapshot, written = owned
         model = self._models.get(key[0], version) if snapshot is None else self._model_of(snapshot, version)
-        stream = model.engine.open(
+        slot = model.engine.open(
             key[1],
             on_reply=listener.on_reply,
             on_error=listener.on_error,
@@ -365,9 +365,7 @@ class StreamManager:
             threshold=threshold,
             principal=principal,
         )
-        session = StreamSession(
-            model=model, stream=stream, epoch=epoch, listener=listener, principal=principal
-        )
+        session = StreamSession(model=model, slot=slot, epoch=epoch, listener=listener, principal=principal)
         if snapshot is not None:
             self._resumed(session, written=written)
         self._unsaved.pop(key, None)
@@ -379,7 +377,7 @@ class StreamManager:
         session.resumed = True
         if written:
             session.written = session.progress
-            session.saved = session.stream.next if self.store.durable else 0
+            session.saved = session.slot.next if self.store.durable else 0
         self._stats.resumed += 1
 
     def _model_of(self, snapshot: Snapshot, version: str | None) -> LoadedModel:
@@ -400,7 +398,7 @@ class StreamManager:
 
     def _detach(self, session: StreamSession) -> Record:
         """Take a stream off its engine."""
-        record = Record(session.epoch, True, session.engine.detach(session.stream))
+        record = Record(session.epoch, True, session.engine.detach(session.slot))
         self._let_go(session)
         return record
 
@@ -427,8 +425,8 @@ class StreamManager:
         while True:
             await asyncio.sleep(self._idle / _SWEEPS)
             for session in self:
-                session.quiet += 1
-                if session.quiet > _SWEEPS and session.live:
+                session.idle_sweeps += 1
+                if session.idle_sweeps > _SWEEPS and session.live:
                     self._stats.idle += 1
                     self._in_background(self.park(session))
                     _lost(session, IDLE, f"no message for {self._idle:g} s")
@@ -458,7 +456,7 @@ def _records(sessions: list[StreamSession]) -> list[Record]:
         Record(session.epoch, False, snapshot)
         for engine, of_it in by_engine.items()
         for session, snapshot in zip(
-            of_it, engine.snapshots([session.stream for session in of_it]), strict=True
+            of_it, engine.snapshots([session.slot for session in of_it]), strict=True
         )
     ]
 

@@ -32,38 +32,38 @@ class StreamSession:
     Attributes:
         id: as its client knows it.
         model: the version that it runs on.
-        stream: in the model's engine.
+        slot: the stream in the model's engine.
         epoch: of this ownership, in the store; 0: its id was never claimed there.
         principal: whose stream it is; "" without authentication.
         resumed: it was known and goes on.
         saved: samples before this index are durable.
-        quiet: sweeps since the latest message of the client, which sets it to 0.
+        idle_sweeps: sweeps since the latest message of the client, which sets it to 0.
         written: `progress` as the store last had it; None: to be written in any case.
     """
 
     __slots__ = (
         "epoch",
         "id",
+        "idle_sweeps",
         "key",
         "listener",
         "model",
         "principal",
-        "quiet",
         "resumed",
         "saved",
-        "stream",
+        "slot",
         "written",
     )
 
     def __init__(
-        self, *, model: LoadedModel, stream: Slot, epoch: int, listener: Listener, principal: str
+        self, *, model: LoadedModel, slot: Slot, epoch: int, listener: Listener, principal: str
     ) -> None:
-        self.model, self.stream, self.epoch = model, stream, epoch
+        self.model, self.slot, self.epoch = model, slot, epoch
         self.listener, self.principal = listener, principal
-        self.key: Key = (model.name, stream.id)
-        self.id = stream.id.rpartition("/")[2]  # the key has the principal before it
+        self.key: Key = (model.name, slot.id)
+        self.id = slot.id.rpartition("/")[2]  # the key has the principal before it
         self.resumed = False
-        self.saved = self.quiet = 0
+        self.saved = self.idle_sweeps = 0
         self.written: tuple[int, int] | None = None
 
     @property
@@ -74,12 +74,12 @@ class StreamSession:
     @property
     def live(self) -> bool:
         """False once the stream was ended, parked or lost."""
-        return self.stream.open
+        return self.slot.open
 
     def reset(self) -> None:
         """Start a new sequence, after everything submitted so far."""
-        self.engine.reset(self.stream)
-        self.engine.after(self.stream, self._nothing_saved)
+        self.engine.reset(self.slot)
+        self.engine.after(self.slot, self._nothing_saved)
 
     def _nothing_saved(self) -> None:
         self.saved = 0
@@ -87,4 +87,4 @@ class StreamSession:
     @property
     def progress(self) -> tuple[int, int]:
         """The number of the sequence, and its next sample."""
-        return self.stream.sequence, self.stream.next
+        return self.slot.sequence, self.slot.next

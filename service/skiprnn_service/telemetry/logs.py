@@ -3,10 +3,12 @@
 Fields beside the message are given as `extra=`: `log.info("stream opened", extra={"stream_id": …})`.
 """
 
+import json
 import logging
 import re
 import sys
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Literal, TextIO
 
@@ -62,24 +64,43 @@ class JsonFormatter(logging.Formatter):
         fields |= _extra(record)
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return _without_secrets(_encode(fields).decode())
+        try:
+            line = _encode(fields).decode()
+        except UnicodeEncodeError:  # a file name that is not UTF-8: half a surrogate pair for each wrong byte
+            line = json.dumps(fields, default=str)
+        return _without_secrets(_printable(line, _in_json))
 
 
 class TextFormatter(logging.Formatter):
-    """`LEVEL logger: message  key=value …`"""
+    """`LEVEL logger: message  key=value …`, and below it an exception, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = "".join(f"  {name}={value}" for name, value in _extra(record).items())
-        lines = f"{record.levelname:<8} {record.name}: {record.getMessage()}{fields}"
+        lines = [f"{record.levelname:<8} {record.name}: {record.getMessage()}{fields}"]
         if record.exc_info:
-            lines += "\n" + self.formatException(record.exc_info)
-        return _without_secrets(lines)
+            lines += [f"  {line}" for line in self.formatException(record.exc_info).split("\n")]
+        return _without_secrets("\n".join(_printable(line, _in_text) for line in lines))
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
     given = {name: value for name, value in record.__dict__.items() if name not in _OWN}
     current = request_id.get()
     return given if current is None else {"request_id": current} | given
+
+
+def _printable(line: str, escape: Callable[[str], str]) -> str:
+    """Else a name in a request, or of a file, could forge a line or control a terminal."""
+    if line.isprintable():
+        return line
+    return "".join(each if each.isprintable() else escape(each) for each in line)
+
+
+def _in_text(character: str) -> str:
+    return ascii(character)[1:-1]
+
+
+def _in_json(character: str) -> str:
+    return f"\\u{ord(character):04x}" if character.isascii() else json.dumps(character)[1:-1]
 
 
 def _without_secrets(line: str) -> str:

@@ -1,0 +1,1 @@
+"""One connection: messages, transport and flow control. Imports streams, engine, settings and errors."""

@@ -68,7 +68,7 @@ class StreamConnection:
     def start(self, transport: Transport, session: StreamSession, codec: messages.Codec) -> None:
         """The handshake is done: send `ready`."""
         self._transport, self._session, self._codec, self.over = transport, session, codec, False
-        self._stream, self._engine = session.stream, session.engine
+        self._stream, self._engine = session.slot, session.engine
         info = session.model.bundle.info
         self._features, self._sample_bytes = info.input_size, 4 * info.input_size
         self._max_samples = self._settings.max_samples
@@ -92,7 +92,7 @@ class StreamConnection:
         """Take a message. It is answered exactly once, in its turn; control messages are not."""
         if self.over or not self._stream.open:  # parked: the close frame with the reason follows
             return
-        self._session.quiet = 0
+        self._session.idle_sweeps = 0
         try:
             if is_text:
                 message = messages.decode_text(payload, self._features)
@@ -217,7 +217,7 @@ class StreamConnection:
 
 
 def _ready(session: StreamSession, settings: Settings, *, durable: bool) -> str:
-    info, stream = session.model.bundle.info, session.stream
+    info, stream = session.model.bundle.info, session.slot
     codec = messages.JsonCodec(info.outputs)
     return messages.control_message(
         "ready",

@@ -23,9 +23,9 @@ class FlowControl:
     """
 
     __slots__ = (
-        "_crowded",
         "_on_slow",
         "_paused",
+        "_queue_full",
         "_settings",
         "_timer",
         "_transport",
@@ -36,7 +36,7 @@ class FlowControl:
     def __init__(self, transport: Transport, settings: Settings, *, on_slow: Callable[[], None]) -> None:
         self._transport, self._settings, self._on_slow = transport, settings, on_slow
         self.queued_bytes = 0
-        self._crowded = self._unsent = self._paused = False
+        self._queue_full = self._unsent = self._paused = False
         self._timer: asyncio.TimerHandle | None = None
         transport.limit(settings.write_high_water_bytes, self._on_full)
 
@@ -45,13 +45,13 @@ class FlowControl:
         self.queued_bytes += size
         limits = self._settings
         if pending >= limits.max_pending_messages or self.queued_bytes > limits.max_queued_bytes:
-            self._crowded = True
+            self._queue_full = True
             self._update()
 
     def all_answered(self) -> None:
         """No message waits for its answer any more."""
         self.queued_bytes = 0
-        self._crowded = False
+        self._queue_full = False
         self._update()
 
     def stop(self) -> None:
@@ -69,7 +69,7 @@ class FlowControl:
         self._update()
 
     def _update(self) -> None:
-        paused = self._crowded or self._unsent
+        paused = self._queue_full or self._unsent
         if paused == self._paused:
             return
         self._paused = paused

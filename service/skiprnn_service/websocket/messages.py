@@ -142,8 +142,9 @@ class JsonCodec:
 
 
 def error(problem: SkipRnnServiceError, *, fatal: bool, next: int) -> str:
-    """Why a message was rejected; `next` is that of the stream."""
-    fields = {"code": problem.code, "message": str(problem), "fatal": fatal, "next": next}
+    """Why a message was rejected, without details of the server; `next` is that of the stream."""
+    text = problem.public_message or str(problem)
+    fields = {"code": problem.code, "message": text, "fatal": fatal, "next": next}
     if isinstance(problem, GapError):
         fields["wake"] = problem.wake
     return control_message("error", **fields)

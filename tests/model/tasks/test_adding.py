@@ -36,7 +36,7 @@ def test_a_rate_of_the_adding_task_is_not_met_at_the_expense_of_solving_it() -> 
 def test_adding_is_learned_in_less_than_a_minute_and_samples_are_skipped(tmp_path: Path) -> None:
     task = tasks.find("adding")
     recipe = task.recipe.changed({"cell": "gru", "hidden_size": 32, "learning_rate": 5e-3, "epochs": 14})
-    figures = fit(Experiment(task, recipe), tmp_path, progress_bar=False)
+    results = fit(Experiment(task, recipe), tmp_path, progress_bar=False)
     guessing = 1 / 6  # the variance of the sums
-    assert figures["mean_squared_error"] < guessing / 10
-    assert figures["update_rate"] < 0.9
+    assert results["mean_squared_error"] < guessing / 10
+    assert results["update_rate"] < 0.9

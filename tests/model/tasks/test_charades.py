@@ -44,8 +44,8 @@ def test_charades_reads_features_and_actions_of_every_frame(tmp_path: Path, text
 
 
 def test_charades_trains_on_steps_and_reports_mean_average_precision(tmp_path: Path) -> None:
-    figures = train_once("charades", charades(tmp_path / "charades"), tmp_path / "run")
-    assert 0 < figures["mean_average_precision"] <= 1
+    results = train_once("charades", charades(tmp_path / "charades"), tmp_path / "run")
+    assert 0 < results["mean_average_precision"] <= 1
 
 
 def test_frames_that_are_evaluated_are_evenly_spaced_and_real() -> None:

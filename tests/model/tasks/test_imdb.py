@@ -45,6 +45,6 @@ def test_imdb_takes_the_users_vectors(tmp_path: Path) -> None:
 
 
 def test_imdb_trains_with_the_papers_settings(tmp_path: Path) -> None:
-    figures = train_once("imdb", reviews(tmp_path / "aclImdb"), tmp_path / "run")
-    assert 0 <= figures["accuracy"] <= 1
+    results = train_once("imdb", reviews(tmp_path / "aclImdb"), tmp_path / "run")
+    assert 0 <= results["accuracy"] <= 1
     assert (tasks.find("imdb").paper.hidden_size, tasks.find("imdb").paper.dropout) == (128, 0.2)

@@ -36,8 +36,8 @@ def test_ucf101_reads_features_by_the_published_lists(tmp_path: Path) -> None:
 
 
 def test_ucf101_trains_two_layers_under_one_gate(tmp_path: Path) -> None:
-    figures = train_once("ucf101", videos(tmp_path / "ucf"), tmp_path / "run")
-    assert figures["samples"] == 7
+    results = train_once("ucf101", videos(tmp_path / "ucf"), tmp_path / "run")
+    assert results["samples"] == 7
     assert tasks.find("ucf101").paper.num_layers == 2
 
 

@@ -1,4 +1,4 @@
-"""Figures over a set of sequences."""
+"""Results over a set of sequences."""
 
 import pytest
 import torch

@@ -9,9 +9,9 @@ from support.training import train, weights
 
 
 def test_a_target_rate_is_met_within_three_points(tmp_path: Path) -> None:
-    figures = train(tmp_path, epochs=8, target_rate=0.4, ramp=0.5)
-    assert figures["update_rate"] == pytest.approx(0.4, abs=0.03)
-    assert figures["accuracy"] > 0.95
+    results = train(tmp_path, epochs=8, target_rate=0.4, ramp=0.5)
+    assert results["update_rate"] == pytest.approx(0.4, abs=0.03)
+    assert results["accuracy"] > 0.95
 
 
 def test_a_cost_per_update_makes_it_update_less(tmp_path: Path) -> None:

@@ -27,9 +27,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return figures
 
 
-def finished(folder: Path, **figures: Any) -> Path:
+def finished(folder: Path, **results: Any) -> Path:
     folder.mkdir()
-    (folder / "training.json").write_text(json.dumps({"task": "digits", "metric": "accuracy"} | figures))
+    (folder / "training.json").write_text(json.dumps({"task": "digits", "metric": "accuracy"} | results))
     return folder
 
 

@@ -54,16 +54,17 @@ FILES = {"a.csv": "trained on 11", "b.csv": "held out 22", "c.csv": "trained on 
 )
 def test_a_run_is_not_resumed_on_other_recordings(tmp_path: Path, now: dict[str, str], message: str) -> None:
     folder = RunFolder(tmp_path)
-    folder.begin(Recipe(), {}, resume=False, recordings=FILES)
-    folder.begin(Recipe(), {}, resume=True, recordings=FILES)
+    folder.begin(Recipe(), {}, recordings=FILES)
+    folder.check(Recipe(), {}, resume=True, recordings=FILES)
     with pytest.raises(ValueError, match=rf"expected the recordings that the run began with, .*{message}"):
-        folder.begin(Recipe(), {}, resume=True, recordings=now)
+        folder.check(Recipe(), {}, resume=True, recordings=now)
 
 
 def test_a_run_of_a_release_that_noted_no_recordings_resumes_and_notes_them(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.begin(Recipe(), {}, resume=False)
-    folder.begin(Recipe(), {}, resume=True, recordings=FILES)
+    folder.begin(Recipe(), {})
+    folder.check(Recipe(), {}, resume=True, recordings=FILES)
+    folder.begin(Recipe(), {}, recordings=FILES)
     assert json.loads((tmp_path / "recordings.json").read_text()) == FILES
 
 

@@ -18,10 +18,10 @@ def same_weights(run: Path, other: Path) -> bool:
 
 
 def test_it_learns_what_it_is_shown(tmp_path: Path) -> None:
-    figures = train(tmp_path / "run", epochs=4)
-    assert figures["accuracy"] > 0.95
-    assert figures["solved"] is True
-    assert figures["warning"] is None
+    results = train(tmp_path / "run", epochs=4)
+    assert results["accuracy"] > 0.95
+    assert results["solved"] is True
+    assert results["warning"] is None
 
 
 def test_a_run_repeats_itself_and_another_seed_does_not(tmp_path: Path) -> None:
@@ -60,15 +60,15 @@ def test_the_best_network_is_saved_where_the_recipe_says_so(tmp_path: Path) -> N
 
 
 def test_it_stops_when_nothing_gets_better(tmp_path: Path) -> None:
-    figures = train(tmp_path, epochs=9, patience=1, learning_rate=1e-12)
-    assert figures["epochs"] < 9
+    results = train(tmp_path, epochs=9, patience=1, learning_rate=1e-12)
+    assert results["epochs"] < 9
 
 
 @pytest.mark.parametrize("schedule", ["uniform", "random"])
 def test_a_baseline_updates_at_its_rate(tmp_path: Path, schedule: str) -> None:
-    figures = train(tmp_path, schedule=schedule, target_rate=0.5, epochs=1)
-    assert figures["update_rate"] == pytest.approx(0.5, abs=0.06)  # the first sample always updates
-    assert "thresholds" not in figures
+    results = train(tmp_path, schedule=schedule, target_rate=0.5, epochs=1)
+    assert results["update_rate"] == pytest.approx(0.5, abs=0.06)  # the first sample always updates
+    assert "thresholds" not in results
 
 
 @pytest.mark.parametrize("size", [0, 100, -500])

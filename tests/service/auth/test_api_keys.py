@@ -57,3 +57,13 @@ def test_what_is_no_file_of_keys_or_no_key_is_said(tmp_path: Path) -> None:
     api_keys.add(tmp_path / "new", "alice", ("stream",))
     with pytest.raises(ValueError, match="'none'"):
         api_keys.revoke(tmp_path / "new", "none")
+
+
+@pytest.mark.parametrize("name", ["", " ", "jwt:alice"])
+def test_no_key_is_anonymous_or_has_the_name_of_a_token(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="name: expected"):
+        api_keys.add(tmp_path / "new", name, ("stream",))
+    api_keys.add(tmp_path / "k", "alice", ("stream",))
+    (tmp_path / "k").write_text((tmp_path / "k").read_text().replace("alice", name))
+    with pytest.raises(ValueError, match="name: expected"):
+        ApiKeys(tmp_path / "k")

@@ -10,11 +10,16 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from starlette.requests import HTTPConnection
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from skiprnn_service.auth import api_keys
+from skiprnn_service.auth.api_keys import ApiKeys
+from skiprnn_service.auth.authenticator import Authenticator
+from skiprnn_service.errors import DiskFullError, InferenceError, ModelError, ShapeError, StoreError
+from skiprnn_service.settings import load
 from support.bundles import write_random_bundle
 from support.servers import Running, serving
 
@@ -67,12 +72,16 @@ def status(server: Running, query: str = "", **options: Any) -> int:
         return refused.response.status_code
 
 
+def token(sub: str, scope: str) -> str:
+    claims = {"sub": sub, "exp": time.time() + 60, "scope": scope}
+    return jwt.encode(claims, jwt.utils.base64url_decode(SHARED), "HS256")
+
+
 def test_a_stream_needs_a_key_or_a_token_with_its_scope(server: Running, keys: dict[str, str]) -> None:
-    claims = {"sub": "alice", "exp": time.time() + 60, "scope": "stream admin"}
-    token = jwt.encode(claims, jwt.utils.base64url_decode(SHARED), "HS256")
     for text, expected in (
         (keys["alice"], 101),
-        (token, 101),
+        (token("alice", "stream admin"), 101),
+        (token("", "stream"), 401),  # else anonymous, without quotas
         (keys["root"], 403),
         ("skr_0_0", 401),
         ("x", 401),
@@ -116,6 +125,112 @@ def test_streams_belong_to_their_principal(server: Running, keys: dict[str, str]
             assert json.loads(bob.recv())["resumed"] is False
             alice.send('{"x": [0, 0, 0]}')
             assert json.loads(alice.recv())["t"] == 1, "it is still hers"
+
+
+def test_a_token_and_a_key_of_one_name_are_two_principals(server: Running, keys: dict[str, str]) -> None:
+    query = "?stream_id=of-two"
+    with opened(server, query, additional_headers=bearer(keys["alice"])) as by_key:
+        by_key.recv()
+        by_key.send('{"x": [0, 0, 0]}')
+        by_key.recv()
+        headers = bearer(token("alice", "stream"))
+        with opened(server, query, additional_headers=headers) as by_token:
+            assert json.loads(by_token.recv())["resumed"] is False
+            owners = {session.principal for session in server.state.streams}
+            assert {"alice", "jwt:alice"} <= owners
+
+
+def test_metadata_is_for_clients_with_a_credential_of_any_scope(
+    server: Running, keys: dict[str, str]
+) -> None:
+    paths = ["/metrics", "/v1/models", "/v1/models/watch", "/v2/models/watch", "/v2/models/stats"]
+    paths += [f"/v2/models/watch/{name}" for name in ("stats", "config", "ready")]
+    for path in paths:
+        stranger = httpx.get(server.http + path)
+        assert (stranger.status_code, stranger.headers["WWW-Authenticate"]) == (401, "Bearer"), path
+        assert "watch" not in stranger.text
+        for text in (keys["alice"], keys["root"], token("prometheus", "")):
+            assert httpx.get(server.http + path, headers=bearer(text)).status_code == 200, path
+    for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/openapi.json", "/"):
+        assert httpx.get(server.http + path).status_code == 200, path
+
+
+def test_metadata_is_public_where_the_setting_says_so_and_where_there_are_no_keys(
+    files: Path,
+    keys: dict[str, str],  # noqa: ARG001 - the file
+) -> None:
+    for settings in ({"api_keys_file": files / "keys", "metadata_access": "public"}, {}):
+        with serving(files / "models", **settings) as server:
+            for path in ("/metrics", "/v1/models", "/v2/models/watch"):
+                assert httpx.get(server.http + path).status_code == 200
+    with pytest.raises(ValueError, match="metadata_access: expected api_keys_file"):
+        Authenticator.of(load(metadata_access="keyed"))
+
+
+def test_a_ticket_of_a_replica_without_keys_opens_nothing_at_one_with_keys(
+    files: Path, keys: dict[str, str], tmp_path: Path
+) -> None:
+    """They share the secret of tickets; nameless clients have no quotas."""
+    (tmp_path / "secret").write_bytes(b"s" * 32)
+    with (
+        serving(files / "models", ticket_secret_file=tmp_path / "secret") as open_to_all,
+        serving(
+            files / "models", ticket_secret_file=tmp_path / "secret", api_keys_file=files / "keys"
+        ) as keyed,
+    ):
+        ticket = httpx.post(f"{open_to_all.http}/v1/tickets").json()["ticket"]
+        assert status(keyed, f"?ticket={ticket}") == 401
+        given = httpx.post(f"{keyed.http}/v1/tickets", headers=bearer(keys["alice"])).json()["ticket"]
+        assert status(keyed, f"?ticket={given}") == 101
+
+
+STORE_ERROR = StoreError("redis://10.0.0.7:6379/0: NOSCRIPT f5b5d3a8c1 in /var/lib/redis")
+
+
+def test_admins_are_told_the_details_of_an_error_and_strangers_its_kind(
+    files: Path, keys: dict[str, str]
+) -> None:
+    keyed, unkeyed = Authenticator(keys=ApiKeys(files / "keys")), Authenticator()
+
+    def connection(text: str = "") -> HTTPConnection:
+        header = (b"authorization", f"Bearer {text}".encode())
+        return HTTPConnection({"type": "http", "headers": [header], "query_string": b""})
+
+    assert keyed.message(STORE_ERROR, connection(keys["root"])) == str(STORE_ERROR)
+    assert unkeyed.message(STORE_ERROR, connection()) == str(STORE_ERROR)
+    for error in (STORE_ERROR, ModelError("/models/x.onnx"), InferenceError("/x"), DiskFullError("/tmp")):
+        for text in ("", keys["alice"]):
+            said = keyed.message(error, connection(text))
+            assert said
+            assert "/" not in said
+            assert "10.0.0.7" not in said
+    assert keyed.message(ShapeError("x: expected …"), connection()) == "x: expected …"
+
+
+def test_what_is_wrong_with_files_and_store_is_for_admins_and_the_log(
+    files: Path, keys: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_random_bundle(tmp_path / "watch.onnx", name="watch")
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    (tmp_path / "link.onnx").symlink_to("/etc/hostname")
+    with serving(tmp_path, api_keys_file=files / "keys") as server:
+        server.state.streams.store_problem = str(STORE_ERROR)
+        said = {}
+        for name in ("alice", "root"):
+            headers = bearer(keys[name])
+            paths = ["/v1/models", "/v2/health/ready", "/v1/models/broken", "/v1/models/link"]
+            answers = [httpx.get(server.http + path, headers=headers) for path in paths]
+            assert [answer.status_code for answer in answers[2:]] == [503, 503]
+            said[name] = "".join(answer.text for answer in answers)
+        said["nobody"] = httpx.get(f"{server.http}/v2/health/ready").text
+        with pytest.raises(InvalidStatus) as caught:
+            connect(server.url("link"), additional_headers=bearer(keys["alice"]))
+        said["alice"] += (caught.value.response.body or b"").decode()
+    for detail in ("/etc", ".onnx", "10.0.0.7", "f5b5d3a8c1"):
+        assert detail in said["root"] or detail == "/etc"
+        assert detail not in said["alice"] + said["nobody"], detail
+    assert '"broken/1"' in said["nobody"], "which file, not why"
+    assert "link.onnx" in caplog.text
 
 
 def test_a_page_of_a_foreign_origin_is_refused_whoever_its_visitor_is(

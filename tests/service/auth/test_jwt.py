@@ -41,7 +41,7 @@ def test_tokens_of_every_kind_of_key_are_taken(tmp_path: Path, kid: str, algorit
     tokens = Tokens(jwks(tmp_path / "jwks"))
     for headers in ({"kid": kid}, {}):
         text = jwt.encode(claims(), key, algorithm, headers)
-        assert tokens.principal(text) == Principal("alice", frozenset({"stream", "admin"}))
+        assert tokens.principal(text) == Principal("jwt:alice", frozenset({"stream", "admin"}))
 
 
 def test_tokens_that_are_not_valid_are_not_taken(tmp_path: Path) -> None:
@@ -57,6 +57,8 @@ def test_tokens_that_are_not_valid_are_not_taken(tmp_path: Path) -> None:
         jwt.encode(claims(**good, exp=time.time() - 120), EC, "ES256"),
         jwt.encode(claims(**good, exp=None), EC, "ES256"),
         jwt.encode(claims(**good, sub=None), EC, "ES256"),
+        jwt.encode(claims(**good, sub=""), EC, "ES256"),
+        jwt.encode(claims(**good, sub=" "), EC, "ES256"),
         jwt.encode(claims(**good | {"iss": "them"}), EC, "ES256"),
         jwt.encode(claims(**good | {"aud": "else"}), EC, "ES256"),
         jwt.encode(claims(**good), stranger, "ES256", {"kid": "ec"}),

@@ -106,7 +106,7 @@ async def test_streams_get_the_bits_of_the_offline_unroll(bundle: Bundle) -> Non
 
 def test_asking_for_cuda_without_it_says_what_to_do(bundle: Bundle) -> None:
     with pytest.raises(
-        ModelError, match=r"expected CUDAExecutionProvider, .*skiprnn\[gpu\].*device to auto or cpu"
+        ModelError, match=r"expected CUDAExecutionProvider, .*install the extra gpu.*device to auto or cpu"
     ):
         Runtime(bundle.model, state_size=1, threads=1, providers=PROVIDERS["cuda"])
 

@@ -183,7 +183,7 @@ class Heard:
     def on_lost(self, code: int, reason: str) -> None: ...
 
     async def send(self, session: StreamSession, samples: np.ndarray) -> Reply:
-        session.engine.submit(session.stream, None, len(samples), samples.tobytes())
+        session.engine.submit(session.slot, None, len(samples), samples.tobytes())
         answer = await self.replies.get()
         assert isinstance(answer, Reply), answer
         return answer
@@ -271,7 +271,7 @@ async def test_unload_refuses_new_streams_and_frees_the_engine_with_its_last_one
     folder.forget_drained()
     assert [model.name for model in folder.draining] == ["m"]
     assert folder.engines() == [session.engine]
-    session.engine.end(session.stream, partial(streams.ended, session))
+    session.engine.end(session.slot, partial(streams.ended, session))
     await asyncio.sleep(0)
     folder.forget_drained()
     del session, heard
@@ -345,7 +345,7 @@ async def test_it_knows_models_that_are_or_were_in_the_folder(tmp_path: Path) ->
     session = await streams.open("m", Heard())
     await folder.unload("m")
     assert folder.knows("m")
-    session.engine.detach(session.stream)
+    session.engine.detach(session.slot)
     with session.engine.room():
         folder.forget_drained()
         assert folder.draining

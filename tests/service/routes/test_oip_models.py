@@ -56,6 +56,40 @@ def test_server_and_models_describe_themselves(client: triton.InferenceServerCli
     assert [output["dims"] for output in config["output"]][:2] == [[2], [1]]
 
 
+@pytest.mark.parametrize("binary", [True, False])
+def test_perf_analyzer_finds_all_that_it_sends(client: triton.InferenceServerClient, binary: bool) -> None:
+    """What it does with `--shape x:5,3`: every input of the configuration, each in its shape and never another one.
+
+    It sends sequences, since the configuration has sequence_batching; of length 1 they are single requests.
+    """
+    metadata, config = client.get_model_metadata("watch"), client.get_model_config("watch")
+    for described, configured in zip(metadata["inputs"], config["input"], strict=True):
+        assert described["name"] == configured["name"]
+        assert described["shape"] == [-1, *configured["dims"]], "the batch comes before the dimensions"
+    inputs = []
+    for configured in config["input"]:
+        shape = [1, *({"x": (5, 3)}.get(configured["name"], configured["dims"]))]
+        datatype = configured["data_type"].removeprefix("TYPE_")
+        values = np.zeros(shape, np.float32 if datatype == "FP32" else np.int64)
+        made = triton.InferInput(configured["name"], shape, datatype)
+        inputs.append(made.set_data_from_numpy(values, binary_data=binary))
+    outputs = [
+        triton.InferRequestedOutput(output["name"], binary_data=binary) for output in metadata["outputs"]
+    ]
+    for sequence, length in ((101, 20), (102, 1)):
+        for n in range(length):
+            flags = {"sequence_start": n == 0, "sequence_end": n == length - 1}
+            result = client.infer("watch", inputs, outputs=outputs, sequence_id=sequence, **flags)
+            assert result.as_numpy("y_steps").shape == (1, 5, 2)
+    assert client.infer("watch", inputs, outputs=outputs).as_numpy("y").shape == (1, 2)
+    (stats,) = client.get_inference_statistics("watch")["model_stats"]
+    phases = ("queue", "compute_input", "compute_infer", "compute_output")
+    durations = [stats["inference_stats"][name] for name in ("success", *phases)]
+    assert len({duration["count"] for duration in durations}) == 1
+    assert durations[0]["ns"] == sum(duration["ns"] for duration in durations[1:])
+    assert all(stats["inference_stats"][name]["ns"] for name in phases[1:])
+
+
 def test_an_unknown_model_is_not_found(client: triton.InferenceServerClient) -> None:
     for ask in (client.get_model_metadata, client.get_model_config, client.get_inference_statistics):
         with pytest.raises(InferenceServerException, match="expected one of") as raised:

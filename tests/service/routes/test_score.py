@@ -349,7 +349,7 @@ def temporary_files() -> set[str]:
 
 def request_with(body: bytes) -> bytes:
     head = (
-        f"POST /v1/models/watch/score HTTP/1.1\r\nHost: h\r\nContent-Type: {NDJSON}\r\n"
+        f"POST /v1/models/watch/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: {NDJSON}\r\n"
         f"Accept: {NDJSON}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -15,7 +15,7 @@ from skiprnn_service.scoring import scheduler as scoring_work
 from support.bundles import write_random_bundle
 from support.servers import Running, serving
 
-REQUEST = b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n\r\n"
+REQUEST = b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,8 @@ def test_what_is_no_http_is_answered_as_every_error_is(server: Running) -> None:
         response = HTTPResponse(stranger)
         response.begin()
         assert (response.status, response.headers["Content-Type"]) == (400, "application/json")
-        assert json.loads(response.read()) == {"error": "expected an HTTP/1.1 request", "code": "http"}
+        body = json.loads(response.read())
+        assert (body["code"], body["error"][:28]) == ("http", "expected an HTTP/1.1 request")
 
 
 def test_a_head_that_trickles_in_is_given_up(server: Running) -> None:
@@ -83,7 +84,7 @@ def test_a_head_that_trickles_in_is_given_up(server: Running) -> None:
 
 
 def test_a_body_that_stops_coming_is_given_up(server: Running) -> None:
-    head = b"POST /v1/models/watch/score HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
+    head = b"POST /v1/models/watch/score HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
     with plain(server) as slow:
         slow.sendall(head + b'{"sequences"')
         assert b" 408 " in all_of(slow)
@@ -142,3 +143,22 @@ def test_a_websocket_is_not_hurried(server: Running) -> None:
         time.sleep(0.5)
         client.send('{"x": [0, 0, 0]}')
         assert client.recv(5)
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")],
+)
+def test_a_handshake_with_a_body_is_answered(server: Running, head: str, body: str) -> None:
+    lines = (
+        "GET /v1/models/watch/stream HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+    )
+    key = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
+    with plain(server) as client:
+        client.sendall("\r\n".join((*lines, *key, head, "", body)).encode())
+        answer = all_of(client)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "http"

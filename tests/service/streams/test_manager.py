@@ -85,7 +85,7 @@ class Client:
         self.lost = code, reason
 
     async def send(self, samples: "np.ndarray[Any, np.dtype[np.float32]]", t: int | None = None) -> Reply:
-        self.session.engine.submit(self.session.stream, t, len(samples), samples.tobytes())
+        self.session.engine.submit(self.session.slot, t, len(samples), samples.tobytes())
         answer = await self.answers.get()
         assert isinstance(answer, Reply), answer
         return answer
@@ -191,7 +191,7 @@ async def test_a_write_of_an_owner_that_was_replaced_elsewhere_loses_it_the_stre
         await old.send(random_sequence(bundle_of(old), 20))
         await here.flush()
         new = await opened(there)
-        assert (new.session.resumed, new.session.stream.next) == (True, 20)
+        assert (new.session.resumed, new.session.slot.next) == (True, 20)
         await old.send(random_sequence(bundle_of(old), 5))
         await here.flush()
         assert old.lost is not None
@@ -282,7 +282,7 @@ async def test_a_stream_parked_while_the_store_is_down_is_written_later(
         store.down = False
         await streams.flush()
         assert await store.count() == 1
-        assert (await opened(streams)).session.stream.next == 20
+        assert (await opened(streams)).session.slot.next == 20
 
 
 async def test_new_streams_open_while_the_store_is_down_and_named_ones_do_not(
@@ -317,14 +317,14 @@ async def test_a_stream_that_is_here_is_handed_over_while_the_store_is_down(
             await streams.park(old.session)
         new = await opened(streams, version="2")
         assert (old.lost is None) == parked
-        assert (new.session.resumed, new.session.stream.next, new.session.saved) == (True, 20, 0)
+        assert (new.session.resumed, new.session.slot.next, new.session.saved) == (True, 20, 0)
         await new.send(x[20:])
         assert [u.t for u in old.updates + new.updates] == unroll(bundle_of(new), x).t.tolist()
         store.down = False
         await streams.flush()
         assert (new.lost, new.session.saved) == (None, 60)
         await streams.park(new.session)
-        assert (await opened(streams)).session.stream.next == 60
+        assert (await opened(streams)).session.slot.next == 60
 
 
 @pytest.mark.parametrize("parked", [False, True])
@@ -346,7 +346,7 @@ async def test_a_stream_that_a_replica_claimed_in_an_outage_is_its_own_when_the_
         newer = await opened(there, first.session.id)
         await newer.send(random_sequence(bundle_of(newer), 7))
         second = await opened(here, first.session.id)
-        assert second.session.stream.next == 20, "what a replica did is not visible from here"
+        assert second.session.slot.next == 20, "what a replica did is not visible from here"
         await second.send(random_sequence(bundle_of(second), 5))
         store.down = False
         await here.flush()
@@ -356,7 +356,7 @@ async def test_a_stream_that_a_replica_claimed_in_an_outage_is_its_own_when_the_
         await there.flush()
         assert newer.lost is None
         third = await opened(here, first.session.id)
-        assert third.session.stream.next == 7
+        assert third.session.slot.next == 7
 
 
 async def test_a_handover_under_a_store_that_answers_finds_what_a_replica_did(
@@ -369,7 +369,7 @@ async def test_a_handover_under_a_store_that_answers_finds_what_a_replica_did(
         await newer.send(random_sequence(bundle_of(newer), 7))
         await there.flush()
         again = await opened(here)
-        assert again.session.stream.next == 7
+        assert again.session.slot.next == 7
         await again.send(random_sequence(bundle_of(again), 2))
         await here.flush()
         assert (again.lost, again.session.saved) == (None, 9)
@@ -403,7 +403,7 @@ async def test_a_stream_opened_in_an_outage_and_ended_is_forgotten(folder: Path,
         store.down = False
         await streams.flush()
         session = client.session
-        session.engine.end(session.stream, lambda: streams.ended(session))
+        session.engine.end(session.slot, lambda: streams.ended(session))
         await asyncio.gather(*streams._tasks)
         assert not (await opened(streams, session.id)).session.resumed
 
@@ -418,7 +418,7 @@ async def test_an_opening_that_is_cancelled_loses_nothing(folder: Path, store: D
         await asyncio.gather(opening, return_exceptions=True)
         assert list(streams) == []
         assert not streams._quotas._live
-        assert (await opened(streams, principal="alice")).session.stream.next == 20
+        assert (await opened(streams, principal="alice")).session.slot.next == 20
 
 
 # -- many at once, and what changes while the store answers
@@ -452,9 +452,9 @@ async def test_a_stream_that_ended_is_not_found_by_an_opening_that_follows_at_on
         first = await opened(streams)
         await first.send(random_sequence(bundle_of(first), 3))
         await streams.flush()
-        first.session.engine.end(first.session.stream, partial(streams.ended, first.session))
+        first.session.engine.end(first.session.slot, partial(streams.ended, first.session))
         second = await opened(streams)
-        assert (second.session.resumed, second.session.stream.next) == (False, 0)
+        assert (second.session.resumed, second.session.slot.next) == (False, 0)
 
 
 async def outcomes(streams: StreamManager, count: int, **options: Any) -> list[Any]:
@@ -516,7 +516,7 @@ async def test_a_drain_that_begins_during_an_opening_ends_it(folder: Path, store
         assert list(streams) == []
         assert await store.count() == 1
         streams.draining = False
-        assert (await opened(streams, "s0")).session.stream.next == 20
+        assert (await opened(streams, "s0")).session.slot.next == 20
 
 
 async def test_a_version_that_goes_while_a_stream_is_opened_gets_no_new_stream(
@@ -621,11 +621,11 @@ async def test_a_silent_stream_is_parked_and_one_that_is_heard_is_not(
         silent, heard = await opened(streams, "silent"), await opened(streams, "heard")
         await silent.send(random_sequence(bundle_of(silent), 3))
         while silent.lost is None:
-            heard.session.quiet = 0
+            heard.session.idle_sweeps = 0
             await asyncio.sleep(0.01)
         assert silent.lost[0] == IDLE
         assert heard.lost is None
-        assert (await opened(streams, "silent")).session.stream.next == 3
+        assert (await opened(streams, "silent")).session.slot.next == 3
 
 
 async def test_what_is_live_but_stands_still_does_not_expire(folder: Path) -> None:
@@ -635,7 +635,7 @@ async def test_what_is_live_but_stands_still_does_not_expire(folder: Path) -> No
         await client.send(random_sequence(bundle_of(client), 20))
         await asyncio.sleep(2.2)
         async with registry(folder, store) as elsewhere:
-            assert (await opened(elsewhere)).session.stream.next == 20
+            assert (await opened(elsewhere)).session.slot.next == 20
 
 
 async def test_a_stream_stays_on_the_version_it_began_with(folder: Path, store: DurableStore) -> None:
@@ -675,7 +675,7 @@ async def test_a_stream_goes_on_with_a_draining_version_that_its_client_names(
         if parked:
             await streams.park(client.session)
         again = await opened(streams, version="1")
-        assert (again.session.model.version, again.session.stream.next) == ("1", 20)
+        assert (again.session.model.version, again.session.slot.next) == ("1", 20)
         for stream_id in (None, "new"):
             with pytest.raises(UnknownModelError):
                 await opened(streams, stream_id, version="1")
@@ -696,7 +696,7 @@ async def test_the_last_stream_of_a_draining_version_is_handed_over_during_an_ou
         opening = asyncio.create_task(opened(streams, version="1"))
         await asyncio.sleep(0)
         streams._models.forget_drained()  # while it is live nowhere
-        assert (await opening).session.stream.next == 20
+        assert (await opening).session.slot.next == 20
 
 
 async def test_a_stream_whose_version_is_gone_is_told_so_and_kept(folder: Path, store: DurableStore) -> None:
@@ -708,7 +708,7 @@ async def test_a_stream_whose_version_is_gone_is_told_so_and_kept(folder: Path, 
         with pytest.raises(SnapshotError, match=r"version 1 .* is gone"):
             await opened(streams)
         streams._models.models["m"]["1"] = version_1
-        assert (await opened(streams)).session.stream.next == 20
+        assert (await opened(streams)).session.slot.next == 20
 
 
 async def test_what_cannot_be_opened_is_refused_with_the_reason(folder: Path, store: DurableStore) -> None:
@@ -733,4 +733,4 @@ async def test_a_full_engine_takes_no_stream_away_from_its_owner(folder: Path, s
         with pytest.raises(OverloadError):
             await opened(streams)
         engine.capacity = kept
-        assert (await opened(streams)).session.stream.next == 20
+        assert (await opened(streams)).session.slot.next == 20

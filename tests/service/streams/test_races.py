@@ -107,7 +107,7 @@ class World:
         client = Client(self.answered)
         session = await self.streams.open("m", client, stream_id=stream_id, principal=principal)
         client.stream = principal, session.id
-        assert session.stream.next == self.answered.get(client.stream, 0)
+        assert session.slot.next == self.answered.get(client.stream, 0)
         assert self.engine.live <= self.engine.capacity
         return client, session
 
@@ -122,7 +122,7 @@ class World:
                 continue
             for _ in range(self.rng.randrange(4)):
                 if session.live:
-                    session.engine.submit(session.stream, None, 1, np.zeros(3, "<f4").tobytes())
+                    session.engine.submit(session.slot, None, 1, np.zeros(3, "<f4").tobytes())
                     await client.heard.get()
             if self.rng.random() < 0.75:
                 await self.streams.park(session)

@@ -25,16 +25,16 @@ async def test_a_session_knows_its_id_its_progress_and_when_it_is_over(tmp_path:
     models = ModelRepository(tmp_path)
     models.load()
     model, listener = models.get("m"), Silent()
-    stream = model.engine.open("alice%2F/s", on_reply=listener.on_reply, on_error=listener.on_error)
-    session = StreamSession(model=model, stream=stream, epoch=7, listener=listener, principal="alice/")
+    slot = model.engine.open("alice%2F/s", on_reply=listener.on_reply, on_error=listener.on_error)
+    session = StreamSession(model=model, slot=slot, epoch=7, listener=listener, principal="alice/")
     assert (session.id, session.key, session.principal) == ("s", ("m", "alice%2F/s"), "alice/")
     session.saved = 1
-    session.engine.submit(stream, 0, 1, np.zeros(3, "<f4").tobytes())
+    session.engine.submit(slot, 0, 1, np.zeros(3, "<f4").tobytes())
     session.reset()
     while session.progress != (1, 0):
         await asyncio.sleep(0)
     assert session.saved == 0
     assert session.live
-    session.engine.detach(stream)
+    session.engine.detach(slot)
     assert not session.live
     models.close()

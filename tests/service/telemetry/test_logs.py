@@ -3,7 +3,11 @@
 import io
 import json
 import logging
+import os
 import re
+import signal
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +61,58 @@ def test_a_line_that_is_no_line_stays_one_in_json() -> None:
     line = formatted(JsonFormatter(), "a\nb", path=Path("x"))
     assert line.count("\n") == 1
     assert json.loads(line)["path"] == "x"
+
+
+FORGED = "x\r\nINFO     skiprnn: forged\x1b[2J\x9b1m\x07\x7f\u2028\u202e\udcff"
+
+
+def test_text_escapes_what_cannot_be_printed_wherever_it_stands() -> None:
+    line = formatted(TextFormatter(), "of %s", FORGED, model=FORGED, stream_id=FORGED)
+    assert line.count("\n") == 1
+    assert line[:-1].isprintable()
+    assert line.count(r"x\r\nINFO     skiprnn: forged\x1b[2J\x9b1m\x07\x7f\u2028\u202e\udcff") == 3
+
+
+def test_no_exception_can_forge_a_line_of_text() -> None:
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        record = logging.makeLogRecord({"levelname": "ERROR", "exc_info": sys.exc_info()})
+    _, *below = TextFormatter().format(record).split("\n")
+    assert all(line.startswith("  ") and line.isprintable() for line in below)
+
+
+def test_json_takes_every_character_and_stays_a_line() -> None:
+    line = formatted(JsonFormatter(), "of %s", FORGED, model=FORGED, other="\x7f\x9b\U000e0001")
+    assert line.count("\n") == 1
+    assert line[:-1].isprintable()
+    fields = json.loads(line)
+    assert (fields["message"], fields["model"]) == (f"of {FORGED}", FORGED)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_stranger_and_no_file_name_can_forge_a_line_of_the_log(tmp_path: Path, log_format: str) -> None:
+    write_random_bundle(tmp_path / "watch.onnx", name="watch")
+    process = start("--models-dir", str(tmp_path), "--port", "0", "--log-format", log_format)
+    try:
+        http = address(process)
+        for name in (b"new\nINFO     line: forged", b"\x1b[2J\xc2\x9bclear"):
+            Path(os.fsdecode(bytes(tmp_path) + b"/" + name + b".onnx")).write_bytes(b"no model")
+        process.send_signal(signal.SIGHUP)
+        while len(httpx.get(f"{http}/v1/models").json()["failed"]) < 2:
+            time.sleep(0.02)
+        url = (
+            http.replace("http", "ws") + "/v1/models/a%0D%0AINFO%20%20%20%20%20model:%20forged%1B%5B2J/stream"
+        )
+        _try(f"{url}?stream_id=%0Aforged&version=%0Aforged%C2%9B", [])
+        httpx.get(f"{http}/v1/models/%0Aforged%1B%5B2J", headers={"X-Request-ID": "a forged\t\x7f"})
+    finally:
+        process.terminate()
+        output = process.communicate(timeout=20)[0]
+    lines = [line for line in output.splitlines() if "forged" in line]
+    assert len(lines) >= 2, "the file and the handshake"
+    assert not re.search(r"^(INFO\s+(line|model): )?forged", output, re.M)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", output)
 
 
 def test_text_has_fields_behind_the_message() -> None:

@@ -115,7 +115,7 @@ def deaf(server: Running, query: str = "") -> Iterator[socket.socket]:
     """A websocket whose client sends and never reads."""
     lines = (
         f"GET /v1/models/watch/stream{query} HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         "Upgrade: websocket",
         "Connection: Upgrade",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",

@@ -1,4 +1,4 @@
-"""The figures of a run: what training.json and a results file say about it."""
+"""The results of a run: what training.json and a results file say about it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from skiprnn.data.types import Batch, Data
 from skiprnn.network import SkipNetwork
 from skiprnn.training.evaluation import evaluate
 from skiprnn.training.experiment import Experiment
-from skiprnn.training.run_folder import RENAMED_FIGURES
+from skiprnn.training.run_folder import RENAMED_RESULTS
 
 _THRESHOLDS = (
     0.5,
@@ -21,15 +21,15 @@ _THRESHOLDS = (
 )  # of the gate at run time, at which a trained network is evaluated
 
 
-def figures_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict[str, Any]:
-    """A trained network's figures on the test batches (the validation batches where there are none).
+def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict[str, Any]:
+    """A trained network's results on the test batches (the validation batches where there are none).
 
     `update_rate` is in [0, 1]; `updates` and `samples` are means over the sequences.
     """
     recipe, metric = experiment.recipe, experiment.task.metric
     batches = data.test or data.validation
     found = evaluate(network, batches, metric, recipe)
-    figures = experiment.identity() | {
+    results = experiment.identity() | {
         "metric": metric.name,
         metric.name: found.metric,
         "update_rate": found.update_rate,
@@ -44,10 +44,10 @@ def figures_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict
         "torch": torch.__version__,
     }
     if metric.solved is not None:
-        figures["solved"] = metric.is_solved(found.metric)
+        results["solved"] = metric.is_solved(found.metric)
     if recipe.schedule is None:
-        figures["thresholds"] = list(_thresholds(experiment, network, batches))
-    return figures | {old: figures[new] for old, new in RENAMED_FIGURES.items()}  # for this release
+        results["thresholds"] = list(_thresholds(experiment, network, batches))
+    return results | {old: results[new] for old, new in RENAMED_RESULTS.items()}  # for this release
 
 
 def _thresholds(

@@ -1,4 +1,4 @@
-"""The figures of a run."""
+"""The results of a run."""
 
 import json
 from pathlib import Path
@@ -11,14 +11,14 @@ from support.training import short_experiment, train
 
 
 def test_the_figures_are_those_of_the_saved_network(tmp_path: Path) -> None:
-    figures = train(tmp_path)
+    results = train(tmp_path)
     experiment = short_experiment()
     found = evaluate(
         SkipNetwork.load(tmp_path), experiment.load().test, experiment.task.metric, experiment.recipe
     )
-    assert figures["accuracy"] == pytest.approx(found.metric)
-    assert figures["update_rate"] == pytest.approx(found.update_rate)
-    assert json.loads((tmp_path / "training.json").read_text()) == figures
+    assert results["accuracy"] == pytest.approx(found.metric)
+    assert results["update_rate"] == pytest.approx(found.update_rate)
+    assert json.loads((tmp_path / "training.json").read_text()) == results
 
 
 def test_a_higher_threshold_updates_less_without_training(tmp_path: Path) -> None:
