@@ -13,13 +13,15 @@ from support.server_process import ServerProcess
 FEW = Namespace(rounds=1, samples=40, pause_seconds=0)
 
 
-@pytest.mark.parametrize("name", ["offsets added", "damaged parquet", "long sequences, and the client leaves"])
+@pytest.mark.parametrize(
+    "name", ["offsets added", "damaged parquet", "long sequences, and the client leaves"]
+)
 def test_a_stream_is_right_beside_an_attack(name: str, tmp_path: Path) -> None:
     bundle = models(tmp_path)
     with ServerProcess(tmp_path) as server:
         found = measure(name, server, bundle, FEW)
     assert found.answers
-    assert "500" not in found.answers or name == "damaged parquet"  # the process died, and the request with it
+    assert ("500" in found.answers) <= (name == "damaged parquet")  # which may end the process
 
 
 def test_attacks_take_the_bodies_that_the_tests_take() -> None:
