@@ -1,17 +1,19 @@
 """`skiprnn serve`: the server, with a flag for every setting."""
 
 import inspect
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from skiprnn_cli.console import fail
+from skiprnn_cli.console import fail, log_lines, warn
 from skiprnn_service import settings
 
 
@@ -69,18 +71,19 @@ def _serve(config: Path | None, **flags: Any) -> None:
 
     with errors_in_one_line():
         found = settings.load(config, **_with_current_values(flags))
-        server.serve(found, on_started=lambda port: _print_address(found.host, port))
+        server.serve(found, on_started=partial(_print_address, found))
 
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Settings and models that cannot be served end the command with the reason."""
+    """Warnings of the settings are printed; what cannot be served ends the command with the reason."""
     from pydantic import ValidationError
 
     from skiprnn_service.errors import ModelError
 
     try:
-        yield
+        with log_lines(settings.__name__, warn, level=logging.WARNING):
+            yield
     except ValidationError as error:
         fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()))
     except (OSError, ValueError, ModelError) as error:
@@ -93,11 +96,31 @@ def _with_current_values(flags: dict[str, Any]) -> dict[str, Any]:
     return {name: renamed.get((name, value), value) for name, value in flags.items()}
 
 
-def _print_address(host: str, port: int) -> None:
-    address = f"{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # nosec B104 - compared, not bound
-    stream = f"{_program()} stream ws://{address}/v1/models/watch/stream --sample-rate 50"
-    typer.echo(f"\n  page    http://{address}/")
-    typer.echo(f"  stream  curl -s http://{address}/page/exercise.csv | {stream}\n")
+def http_address(found: settings.Settings, port: int) -> str:
+    """Where this machine reaches the server: http://HOST:PORT, or https."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(found.host, found.host)  # nosec B104 - looked up, not bound
+    scheme = "https" if found.ssl_certfile else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _print_address(found: settings.Settings, port: int, models: Sequence[str]) -> None:
+    address = http_address(found, port)
+    typer.echo(f"\n  dashboard  {address}/")
+    typer.echo(f"  stream     {_example(address, models) or _no_model(found)}\n")
+
+
+def _example(address: str, models: Sequence[str]) -> str:
+    """A command that streams to a served model; empty: there is none. `watch` has a recording on the dashboard."""
+    name = "watch" if "watch" in models else next(iter(models), "")
+    stream = f"{_program()} stream {address.replace('http', 'ws', 1)}/v1/models/{name}/stream"
+    if name == "watch":
+        return f"curl -s {address}/page/exercise.csv | {stream} --sample-rate 50"
+    return f"{stream} --input RECORDING.csv" if name else ""
+
+
+def _no_model(found: settings.Settings) -> str:
+    folder = found.models_dir
+    return f"no bundle in {folder}: {_program()} export RUN --out {folder / 'NAME.onnx'}"
 
 
 def _program() -> str:

@@ -7,6 +7,8 @@ docs/reference/settings.md lists them; a test holds the page, the flags of `skip
 """
 
 import logging
+import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +44,19 @@ RENAMED = {
     "websocket": "websocket_impl",
 }
 RENAMED_VALUES = {("websocket", "direct"): "fast"}
+_PREFIX = "SKIPRNN_"
+# Variables of other parts: the command line, the tests and the deployment.
+_OTHERS = {
+    *(
+        "SKIPRNN_API_KEY",
+        "SKIPRNN_REQUIRE_ALL",
+        "SKIPRNN_MODELS_FOLDER",
+        "SKIPRNN_PUBLISH",
+        "SKIPRNN_PUBLISH_HA",
+    ),
+    *("SKIPRNN_CPUS", "SKIPRNN_MEMORY", "SKIPRNN_OPEN_FILES", "SKIPRNN_STAND_IN_ENGINE"),
+    *("SKIPRNN_ENGINE_FOLDER", "SKIPRNN_KEEP_ENGINE"),
+}
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +69,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="SKIPRNN_",
+        env_prefix=_PREFIX,
         extra="forbid",
         frozen=True,
         secrets_dir=_SECRETS if _SECRETS.is_dir() else None,  # pydantic warns of a folder that is not there
@@ -274,16 +289,16 @@ class Settings(BaseSettings):
         env = EnvSettingsSource(_OldSettings)() | env_settings()
         files = SecretsSettingsSource(_OldSettings, secrets)() | file_secret_settings()
         return (
-            InitSettingsSource(settings_cls, _renamed(init_settings())),
-            InitSettingsSource(settings_cls, _renamed(env)),
+            InitSettingsSource(settings_cls, _renamed(init_settings(), "{}")),
+            InitSettingsSource(settings_cls, _renamed(env, _PREFIX + "{}")),
             _TomlSource(settings_cls),
-            InitSettingsSource(settings_cls, _renamed(files)),
+            InitSettingsSource(settings_cls, _renamed(files, "skiprnn_{}")),
         )
 
 
 class _TomlSource(TomlConfigSettingsSource):
     def __call__(self) -> dict[str, Any]:
-        return _renamed(super().__call__())
+        return _renamed(super().__call__(), "{}")
 
 
 _OldSettings = create_model(  # type: ignore[call-overload]  # the fields are RENAMED's
@@ -292,13 +307,13 @@ _OldSettings = create_model(  # type: ignore[call-overload]  # the fields are RE
 _OldSettings.model_config["env_prefix"] = Settings.model_config["env_prefix"]
 
 
-def _renamed(given: dict[str, Any]) -> dict[str, Any]:
-    """Settings under their names of today; a new name wins over an old one."""
+def _renamed(given: dict[str, Any], written: str) -> dict[str, Any]:
+    """Settings under their names of today; a new name wins over an old one. `written`: how the source has a name."""
     old = {name: value for name, value in given.items() if name in RENAMED}
     for name in old:
-        _log.warning(
-            "setting %s is now %s; the old name goes in the release after this one", name, RENAMED[name]
-        )
+        before, now = _as_written(name, written), _as_written(RENAMED[name], written)
+        both = f"; both are given, and {now} wins" if RENAMED[name] in given else ""
+        _log.warning("%s is now %s; %s will be removed in the next release%s", before, now, before, both)
     moved = {RENAMED[name]: RENAMED_VALUES.get((name, str(value)), value) for name, value in old.items()}
     return moved | {name: value for name, value in given.items() if name not in RENAMED}
 
@@ -306,6 +321,19 @@ def _renamed(given: dict[str, Any]) -> dict[str, Any]:
 def words(setting: str) -> frozenset[str]:
     """Those of a setting that separates them by commas."""
     return frozenset(word.strip() for word in setting.split(",") if word.strip())
+
+
+def _as_written(name: str, source: str) -> str:
+    return source.format(name.upper() if source.isupper() else name)
+
+
+def _warn_of_unknown_variables() -> None:
+    known = {f"{_PREFIX}{name.upper()}" for name in (*Settings.model_fields, *RENAMED)}
+    for name in sorted(os.environ):
+        if name.startswith(_PREFIX) and name not in known | _OTHERS:
+            close = get_close_matches(name, known, n=1, cutoff=0.8)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            _log.warning("the variable %s is not a setting%s", name, meant)
 
 
 def load(config: Path | None = None, **flags: Any) -> Settings:
@@ -320,6 +348,7 @@ def load(config: Path | None = None, **flags: Any) -> Settings:
         FileNotFoundError: there is no such file.
         tomllib.TOMLDecodeError: it is not TOML.
     """
+    _warn_of_unknown_variables()
     given = {name: value for name, value in flags.items() if value is not None}
     if config is None:
         return Settings(**given)

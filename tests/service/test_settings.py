@@ -40,14 +40,53 @@ def test_names_of_version_0_1_work_wherever_they_stand_and_the_new_one_is_named(
     assert (settings.models_dir, settings.websocket_impl) == (Path("bundles"), "fast")
     assert (settings.store_url, settings.intra_op_threads) == ("sqlite:///of-the-file", 2)
     assert (settings.inline_step_below_us, settings.api_keys_file) == (7, Path("keys.json"))
-    assert "setting models is now models_dir" in caplog.text
-    assert "setting threads is now intra_op_threads" in caplog.text
+    removed = "will be removed in the next release"
+    for old, new in (
+        ("models", "models_dir"),
+        ("store", "store_url"),
+        ("SKIPRNN_THREADS", "SKIPRNN_INTRA_OP_THREADS"),
+        ("SKIPRNN_INLINE_BELOW_US", "SKIPRNN_INLINE_STEP_BELOW_US"),
+        ("skiprnn_api_keys", "skiprnn_api_keys_file"),
+    ):
+        assert f"{old} is now {new}; {old} {removed}" in caplog.messages
 
 
-def test_a_new_name_wins_over_an_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelt_variable_is_named_with_the_setting_that_is_meant(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("SKIPRNN_MAX_BACH", "SKIPRNN_WEATHER", "SKIPRNN_PORT", "SKIPRNN_THREADS", "SKIPRNN_API_KEY"):
+        monkeypatch.setenv(name, "7")
+    load()
+    assert [message for message in caplog.messages if "is not a setting" in message] == [
+        "the variable SKIPRNN_MAX_BACH is not a setting; did you mean SKIPRNN_MAX_BATCH?",
+        "the variable SKIPRNN_WEATHER is not a setting",
+    ]
+
+
+def test_variables_of_the_deployment_are_none_of_the_servers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = Path(__file__).parents[2]
+    files = [
+        root / "docker-compose.yml",
+        *(root / "deploy").rglob("*.y*ml"),
+        *(root / "deploy").rglob("*.py"),
+    ]
+    used = {name for file in files for name in re.findall(r"SKIPRNN_[A-Z_]*[A-Z]\b", file.read_text())}
+    assert "SKIPRNN_CPUS" in used
+    for name in used - {f"SKIPRNN_{name.upper()}" for name in Settings.model_fields}:
+        monkeypatch.setenv(name, "7")
+    load()
+    assert caplog.messages == []
+
+
+def test_a_new_name_wins_over_an_old_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("SKIPRNN_THREADS", "2")
     monkeypatch.setenv("SKIPRNN_INTRA_OP_THREADS", "3")
     assert load().intra_op_threads == 3
+    assert caplog.messages[0].endswith("; both are given, and SKIPRNN_INTRA_OP_THREADS wins")
 
 
 def test_an_old_name_in_the_environment_wins_over_the_new_one_in_the_file(

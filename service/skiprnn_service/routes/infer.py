@@ -89,12 +89,9 @@ async def infer(request: Request, model: str, version: Version = None) -> Respon
     """Score a batch of whole sequences, or take the next chunk of a live sequence."""
     server: ServerState = request.app.state.server
     _check_known(request, server)
-    settings, admit = server.settings, server.scoring.small.place
-    body = await request_body.read(
-        request, limit=settings.max_request_bytes, setting="max_request_bytes", admit=admit
-    )
+    body = await _body(request, server)
     started = time.perf_counter_ns()
-    infer_request = _decoded(request, body, settings)
+    infer_request = _decoded(request, body, server.settings)
     sequence = _sequence(infer_request, model, version)
     input_ns = time.perf_counter_ns() - started
     try:
@@ -117,6 +114,11 @@ def _check_known(request: Request, server: ServerState) -> None:
         server.auth.principal(request, "score")
     except ForbiddenError:
         server.auth.principal(request, "stream")
+
+
+async def _body(request: Request, server: ServerState) -> bytes:
+    limit, admit = server.settings.max_request_bytes, server.scoring.small.place
+    return await request_body.read(request, limit=limit, setting="max_request_bytes", admit=admit)
 
 
 def _decoded(request: Request, body: bytes, settings: Settings) -> InferRequest:
@@ -184,8 +186,7 @@ async def _batch(
         limit = server.settings.max_request_bytes
         oip_outputs.check_size(names, sequences=N, steps=T, outputs=K, limit=limit)
 
-    stop = Stop(server.settings.scoring_cpu_seconds)
-    queued = time.perf_counter_ns()
+    queued, stop = time.perf_counter_ns(), Stop(server.settings.scoring_cpu_seconds)
 
     def work() -> _Answer:
         queue_ns = time.perf_counter_ns() - queued

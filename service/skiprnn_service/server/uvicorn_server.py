@@ -1,12 +1,13 @@
 """uvicorn, set up for streams: our websocket protocol class, no access log, and a drain before the end."""
 
+import errno
 import gc
 import ipaddress
 import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,6 +22,8 @@ from skiprnn_service.state import ServerState
 from skiprnn_service.stores import open_store
 from skiprnn_service.telemetry import logs
 
+OnStarted = Callable[[int, Sequence[str]], None]
+
 _log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 5  # for connections that are left after the drain
@@ -34,16 +37,17 @@ class Server(uvicorn.Server):
     Args:
         app: from `create_app`.
         config: with that application.
-        on_started: called with the port, once it listens.
+        on_started: called with the port and the names of the served models, once it listens.
     """
 
-    def __init__(self, app: FastAPI, config: uvicorn.Config, *, on_started: Callable[[int], None]) -> None:
+    def __init__(self, app: FastAPI, config: uvicorn.Config, *, on_started: OnStarted) -> None:
         super().__init__(config)
         self._app, self._on_started = app, on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._on_started(self.servers[0].sockets[0].getsockname()[1])
+        state: ServerState = self._app.state.server
+        self._on_started(self.servers[0].sockets[0].getsockname()[1], sorted(state.models.models))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -54,20 +58,23 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(settings: Settings, *, on_started: Callable[[int], None] = lambda _: None) -> None:
+def serve(settings: Settings, *, on_started: OnStarted = lambda *_: None) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Blocking.
 
     Raises:
-        SystemExit: the port is taken, or the application could not start; the log has the reason.
+        OSError: the port is taken.
+        SystemExit: the application could not start; the log has the reason.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default, and read at import
     logs.configure(settings.log_level, settings.log_format)
 
-    def started(port: int) -> None:
+    def started(port: int, models: Sequence[str]) -> None:
         _settle_process()
-        on_started(port)
+        on_started(port, models)
 
-    make_server(settings, on_started=started).run()
+    server = make_server(settings, on_started=started)
+    _check_port(settings.host, settings.port)
+    server.run()
 
 
 def _settle_process() -> None:
@@ -78,7 +85,7 @@ def _settle_process() -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
 
 
-def make_server(settings: Settings, *, on_started: Callable[[int], None] = lambda _: None) -> Server:
+def make_server(settings: Settings, *, on_started: OnStarted = lambda *_: None) -> Server:
     """A server that does not run yet.
 
     Raises:
@@ -132,6 +139,19 @@ def _check_what_will_be_opened(settings: Settings) -> None:
     if settings.device == "cuda":
         check_device(settings.device)
     open_store(settings.store_url, ttl_seconds=settings.stream_ttl_seconds)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raise before the models are loaded what uvicorn would log afterwards."""
+    try:
+        for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as asyncio does
+                probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            free = f"--port {port + 1 if port < 65535 else 8000}, or --port 0 for a free one"
+            raise OSError(f"port {port} of {host} is taken: {free}") from None
 
 
 def _is_loopback(host: str) -> bool:
