@@ -1,10 +1,11 @@
 """Options under their old names: accepted for one release, hidden from the help, with a warning that names the new one.
 
-A command's module names them: `RENAMED = {"--old": "--new"}`.
+A command's module names them: `RENAMED = {"--old": "--new"}`, and `RENAMED_VALUES = {("--old", "value"): "new"}`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from typer.core import TyperCommand, TyperOption
@@ -12,8 +13,10 @@ from typer.core import TyperCommand, TyperOption
 from skiprnn_cli.console import warn
 
 
-def command_class(renamed: Mapping[str, str]) -> type[TyperCommand]:
-    """A command that takes the old options for the new ones. Where both are given the new one wins."""
+def command_class(
+    renamed: Mapping[str, str], values: Mapping[tuple[str, str], str] = MappingProxyType({})
+) -> type[TyperCommand]:
+    """A command that takes old options and their old values for the new ones. The new one wins."""
 
     class Command(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -21,9 +24,8 @@ def command_class(renamed: Mapping[str, str]) -> type[TyperCommand]:
             parts = list(_parts(args, renamed, {name for o in options if not o.is_flag for name in o.opts}))
             given = {part[0].partition("=")[0] for part in parts}
             winners = {name for o in options if not o.multiple and given & {*o.opts} for name in o.opts}
-            return super().parse_args(
-                ctx, [arg for part in parts for arg in _current(part, renamed, winners)]
-            )
+            current = [arg for part in parts for arg in _current(part, renamed, values, winners)]
+            return super().parse_args(ctx, current)
 
     return Command
 
@@ -47,11 +49,18 @@ def _parts(args: Sequence[str], renamed: Mapping[str, str], with_value: set[str]
             yield [arg]
 
 
-def _current(part: list[str], renamed: Mapping[str, str], winners: set[str]) -> list[str]:
-    """The same with its new name; nothing where the new name is given too."""
+def _current(
+    part: list[str],
+    renamed: Mapping[str, str],
+    values: Mapping[tuple[str, str], str],
+    winners: set[str],
+) -> list[str]:
+    """The same with its new name and value; nothing where the new name is given too."""
     name, equals, value = part[0].partition("=")
     if name not in renamed:
         return part
     new = renamed[name]
     warn_renamed(name, new, wins=new in winners)
-    return [] if new in winners else [new + equals + value, *part[1:]]
+    if new in winners:
+        return []
+    return [new + equals + values.get((name, value), value), *(values.get((name, v), v) for v in part[1:])]

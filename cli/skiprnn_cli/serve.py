@@ -22,6 +22,7 @@ def _flag(setting: str) -> str:
 
 
 RENAMED = {_flag(old): _flag(new) for old, new in settings.RENAMED.items()}
+RENAMED_VALUES = {(_flag(old), value): new for (old, value), new in settings.RENAMED_VALUES.items()}
 
 _DOC = """Serve the bundles of a folder: websocket streams, whole-sequence scoring, metrics, a dashboard.
 
@@ -70,7 +71,7 @@ def _serve(config: Path | None, **flags: Any) -> None:
     from skiprnn_service.server import uvicorn_server as server
 
     with errors_in_one_line():
-        found = settings.load(config, **_with_current_values(flags))
+        found = settings.load(config, **flags)
         server.serve(found, on_started=partial(_print_address, found))
 
 
@@ -85,15 +86,14 @@ def errors_in_one_line() -> Iterator[None]:
         with log_lines(settings.__name__, warn, level=logging.WARNING):
             yield
     except ValidationError as error:
-        fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()))
+        fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {_reason(wrong)}" for wrong in error.errors()))
     except (OSError, ValueError, ModelError) as error:
         fail(error)
 
 
-def _with_current_values(flags: dict[str, Any]) -> dict[str, Any]:
-    """The same flags; values of the old release, such as --websocket direct, replaced by those of this one."""
-    renamed = {(settings.RENAMED[old], value): new for (old, value), new in settings.RENAMED_VALUES.items()}
-    return {name: renamed.get((name, value), value) for name, value in flags.items()}
+def _reason(wrong: Any) -> str:
+    message: str = wrong["msg"]
+    return message.removeprefix("Value error, ")
 
 
 def http_address(found: settings.Settings, port: int) -> str:

@@ -8,11 +8,14 @@ docs/reference/settings.md lists them; a test holds the page, the flags of `skip
 
 import logging
 import os
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import Field, ValidationInfo, create_model, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -25,6 +28,7 @@ from pydantic_settings import (
 
 SHIPPED_MODELS = Path(__file__).parent / "bundles"
 _SECRETS = Path("/run/secrets")
+_LONGEST_SECONDS = 1e9  # 30 years: timers and Redis count in ms or µs, and overflow at far more
 
 # Names of version 0.1, which work in this release alone.
 RENAMED = {
@@ -72,6 +76,7 @@ class Settings(BaseSettings):
         env_prefix=_PREFIX,
         extra="forbid",
         frozen=True,
+        allow_inf_nan=False,
         secrets_dir=_SECRETS if _SECRETS.is_dir() else None,  # pydantic warns of a folder that is not there
     )
 
@@ -85,6 +90,7 @@ class Settings(BaseSettings):
     model_poll_seconds: float = Field(
         0,
         ge=0,
+        le=_LONGEST_SECONDS,
         description="Interval between checks for changed bundles; 0 checks on SIGHUP and request only.",
     )
     strict_readiness: bool = Field(
@@ -140,11 +146,16 @@ class Settings(BaseSettings):
         20_000, ge=1, description="Connections of all kinds; more are rejected with 503."
     )
     read_timeout_seconds: float = Field(
-        10, gt=0, description="Limit for the head of a request, and between two chunks of its body."
+        10,
+        gt=0,
+        le=_LONGEST_SECONDS,
+        description="Limit for the head of a request, and between two chunks of its body.",
     )
 
     # the engine
-    max_streams: int = Field(10_000, ge=1, description="Live streams of a model; more are rejected with 503.")
+    max_streams: int = Field(
+        10_000, ge=1, le=10_000_000, description="Live streams of a model; more are rejected with 503."
+    )
     max_batch: int = Field(256, ge=1, le=4096, description="Rows of one update step.")
     max_step_bytes: int = Field(
         1_073_741_824,
@@ -156,11 +167,12 @@ class Settings(BaseSettings):
         description="Device of update steps. cuda needs the gpu extra and a GPU; auto falls back to the CPU.",
     )
     intra_op_threads: int = Field(
-        1, ge=1, description="Threads of one update step; two pay off from H = 256 on."
+        1, ge=1, le=256, description="Threads of one update step; two pay off from H = 256 on."
     )
     inline_step_below_us: float | None = Field(
         None,
         ge=0,
+        le=1e9,
         description="Update steps predicted to take less run on the event loop, others on a thread. "
         "None: 200, or all on the loop where there is one core.",
     )
@@ -189,17 +201,21 @@ class Settings(BaseSettings):
         description="Bytes of replies that wait to be sent; at more the server stops reading from the connection.",
     )
     slow_client_timeout_seconds: float = Field(
-        30, gt=0, description="Time a client may take to read waiting replies before it is closed with 4410."
+        30,
+        gt=0,
+        le=_LONGEST_SECONDS,
+        description="Time a client may take to read waiting replies before it is closed with 4410.",
     )
     idle_timeout_seconds: float = Field(
         300,
         gt=0,
+        le=_LONGEST_SECONDS,
         description="Time without a message after which a stream is parked and its connection closed.",
     )
     ping_interval_seconds: float = Field(
-        30, gt=0, description="Interval between pings, which detect vanished clients."
+        30, gt=0, le=_LONGEST_SECONDS, description="Interval between pings, which detect vanished clients."
     )
-    ping_timeout_seconds: float = Field(60, gt=0, description="Time a pong may take.")
+    ping_timeout_seconds: float = Field(60, gt=0, le=_LONGEST_SECONDS, description="Time a pong may take.")
 
     # whole sequences
     max_json_bytes: int = Field(
@@ -224,6 +240,7 @@ class Settings(BaseSettings):
     max_scoring: int = Field(
         1,
         ge=1,
+        le=64,
         description="Requests scored at the same time, small ones and large ones (over 1 MiB) each; "
         "one uses a core when streams leave one free.",
     )
@@ -254,16 +271,33 @@ class Settings(BaseSettings):
         "memory", description="Store of parked streams: memory, sqlite:///PATH or redis://HOST:PORT/DB."
     )
     snapshot_interval_seconds: float = Field(
-        1, gt=0, description="Interval between two writes of changed streams to a durable store."
+        1,
+        gt=0,
+        le=_LONGEST_SECONDS,
+        description="Interval between two writes of changed streams to a durable store.",
     )
     stream_ttl_seconds: float = Field(
-        600, gt=0, description="Time a parked stream waits for its client before it expires."
+        600,
+        gt=0,
+        le=_LONGEST_SECONDS,
+        description="Time a parked stream waits for its client before it expires.",
     )
     max_parked_streams: int = Field(
-        100_000, ge=1, description="Streams parked in memory or SQLite; beyond it the oldest are dropped."
+        100_000,
+        ge=1,
+        description="Streams parked in memory or SQLite; beyond it the oldest of the principal "
+        "with most are dropped.",
+    )
+    max_parked_streams_per_principal: int = Field(
+        10_000,
+        ge=1,
+        description="Streams of one principal parked in memory or SQLite; beyond it their oldest are dropped.",
     )
     drain_seconds: float = Field(
-        2, ge=0, description="Time between the notice (go_away) and the close of connections at shutdown."
+        2,
+        ge=0,
+        le=_LONGEST_SECONDS,
+        description="Time between the notice (go_away) and the close of connections at shutdown.",
     )
 
     # observability
@@ -274,6 +308,15 @@ class Settings(BaseSettings):
     otlp_endpoint: str | None = Field(
         None, description="Collector of traces, such as http://127.0.0.1:4318 (OpenTelemetry over HTTP)."
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_empty_path(cls, value: Any, info: ValidationInfo) -> Any:
+        """An empty value, such as of a variable that is not set, would be the current folder."""
+        of_path = cls.model_fields[str(info.field_name)].annotation in (Path, Path | None)
+        if of_path and str(value) == "":
+            raise ValueError("expected a path, got an empty value")
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -286,6 +329,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then environment, then file, then secrets; each with the names of version 0.1."""
         secrets = getattr(file_secret_settings, "secrets_dir", None)
+        _check_secrets(secrets)
         env = EnvSettingsSource(_OldSettings)() | env_settings()
         files = SecretsSettingsSource(_OldSettings, secrets)() | file_secret_settings()
         return (
@@ -298,7 +342,21 @@ class Settings(BaseSettings):
 
 class _TomlSource(TomlConfigSettingsSource):
     def __call__(self) -> dict[str, Any]:
+        """pydantic would take names in any case. A name of none is its error."""
+        names = self.settings_cls.model_fields.keys() | RENAMED
+        for name in self.toml_data:
+            if name not in names and name.lower() in names:
+                raise ValueError(f"{name}: expected the name of a setting in lower case, {name.lower()}")
         return _renamed(super().__call__(), "{}")
+
+
+def _check_secrets(folder: Any) -> None:
+    """Container engines make a folder where the file that they were told to mount is missing."""
+    for file in Path(folder).iterdir() if folder is not None else ():
+        setting = file.name.lower().removeprefix("skiprnn_")
+        is_named = setting != file.name.lower() and (setting in Settings.model_fields or setting in RENAMED)
+        if is_named and not file.is_file():
+            raise ValueError(f"{setting}: expected a file that holds its value, {file} is none")
 
 
 _OldSettings = create_model(  # type: ignore[call-overload]  # the fields are RENAMED's
@@ -346,7 +404,7 @@ def load(config: Path | None = None, **flags: Any) -> Settings:
     Raises:
         pydantic.ValidationError: see `Settings`.
         FileNotFoundError: there is no such file.
-        tomllib.TOMLDecodeError: it is not TOML.
+        ValueError: it is not TOML, or has a name in capitals; or a secret is no file.
     """
     _warn_of_unknown_variables()
     given = {name: value for name, value in flags.items() if value is not None}
@@ -358,4 +416,18 @@ def load(config: Path | None = None, **flags: Any) -> Settings:
     class FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=config)
 
-    return FromFile(**given)
+    try:
+        return FromFile(**given)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"--config: expected TOML in {config}: {error}") from None
+
+
+@contextmanager
+def readable_file(setting: str) -> Iterator[None]:
+    """Errors of the block that do not name the setting, do."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, f"{setting}: {error.strerror}", error.filename) from None
+    except ValueError as error:
+        raise ValueError(f"{setting}: {error}") from None

@@ -124,6 +124,26 @@ def test_a_value_that_cannot_be_is_named(name: str, value: Any) -> None:
         load(**{name: value})
 
 
+FLOATS = [name for name, field in Settings.model_fields.items() if field.annotation in (float, float | None)]
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e300"])
+@pytest.mark.parametrize("name", FLOATS)
+def test_a_number_that_no_timer_can_count_to_is_named(name: str, value: str) -> None:
+    given: dict[str, Any] = {name: value}
+    with pytest.raises(ValidationError, match=name):
+        load(**given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_streams", 10**9), ("intra_op_threads", 257), ("max_scoring", 65)]
+)
+def test_a_limit_that_no_machine_has_is_named(name: str, value: int) -> None:
+    given: dict[str, Any] = {name: value}
+    with pytest.raises(ValidationError, match=name):
+        load(**given)
+
+
 def test_the_page_lists_every_setting_with_its_default_and_what_it_is_for() -> None:
     rows = re.findall(
         r"^\| `(--[a-z-]+)` \| `([A-Z_]+)` \| (.*?) \| (.*) \|$", PAGE.read_text(), re.MULTILINE

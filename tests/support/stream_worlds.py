@@ -158,6 +158,7 @@ class _Down:
     """A store that does not answer."""
 
     durable = shared = True
+    generation = 0
 
     async def claim(self, *_: object) -> Any:
         raise StoreError("down on purpose")

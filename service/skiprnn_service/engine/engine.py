@@ -27,6 +27,7 @@ from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.engine.stream import START, Reply, Snapshot
 from skiprnn_service.errors import (
     ClientError,
+    ModelError,
     OverloadError,
     ShapeError,
     SkipRnnServiceError,
@@ -35,6 +36,8 @@ from skiprnn_service.errors import (
     ThresholdError,
 )
 from skiprnn_service.stats import EngineStats
+
+_ACTIONS_A_TURN = 64  # of what waits in one stream: rejecting a message takes about 20 µs
 
 
 class Engine:
@@ -45,6 +48,9 @@ class Engine:
         model, version: in snapshots.
         capacity: live streams, at most.
         inline_step_below_us: a batch predicted to take less runs on the loop, others on a worker thread.
+
+    Raises:
+        ModelError: there is no room for the states of so many streams.
 
     Attributes:
         stats: counts, for metrics.
@@ -66,8 +72,7 @@ class Engine:
         self.stats = EngineStats()
         self.live = self.opening = 0
         self._sample_bytes = runner.x[0].nbytes
-        # Two rows a stream with a message in progress, and those that the current batch writes for closed ones.
-        runner.reserve(2 * capacity + runner.max_batch)
+        _reserve(runner, capacity)
         self._arena = runner.arena
         self._batcher = Batcher(
             runner,
@@ -309,8 +314,13 @@ class Engine:
 
     def _go_on(self, slot: Slot) -> None:
         """Take what waits behind the message that was just answered, up to the next one with an update."""
-        while slot.waiting and slot.payload is None:
+        for _ in range(_ACTIONS_A_TURN):
+            if not slot.waiting or slot.payload is not None:
+                break
             self._act(slot, slot.waiting.popleft())
+        else:
+            if slot.waiting and slot.payload is None:
+                asyncio.get_running_loop().call_soon(self._go_on, slot)
         if not slot.waiting:
             slot.waiting = None  # an empty deque is 600 bytes
 
@@ -339,3 +349,16 @@ class Engine:
         theirs = (snapshot.model, snapshot.version, snapshot.bundle_sha256)
         if ours != theirs:
             raise SnapshotError(f"stream {snapshot.stream_id!r}: expected one of {ours}, got {theirs}")
+
+
+def _reserve(runner: StepRunner, streams: int) -> None:
+    """Two rows a stream with a message in progress, and those that the current batch writes for closed ones."""
+    rows = 2 * streams + runner.max_batch
+    try:
+        runner.reserve(rows)
+    except MemoryError:
+        size = rows * runner.bundle.info.initial_state.nbytes
+        raise ModelError(
+            f"max_streams: the states of {streams:,} streams take {size:,} bytes, which this machine does not have; "
+            "lower max_streams"
+        ) from None

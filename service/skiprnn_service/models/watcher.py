@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from skiprnn_service.background import every
 from skiprnn_service.errors import SkipRnnServiceError
 from skiprnn_service.models.repository import ModelRepository
 
@@ -19,9 +20,12 @@ _log = logging.getLogger(__name__)
 async def watching(models: ModelRepository, *, poll_seconds: float) -> AsyncIterator[None]:
     """Reload on SIGHUP, and every `poll_seconds` if files changed (0: never), while the block runs."""
     hangup = asyncio.Event()
-    tasks = [asyncio.create_task(_sweep(models)), asyncio.create_task(_reload_on(hangup, models))]
+    tasks = [
+        asyncio.create_task(every(_SWEEP_SECONDS, _sweep, models)),
+        asyncio.create_task(_reload_on(hangup, models)),
+    ]
     if poll_seconds:
-        tasks.append(asyncio.create_task(_poll(models, poll_seconds)))
+        tasks.append(asyncio.create_task(every(poll_seconds, _poll, models)))
     try:
         with _signalled(hangup):
             yield
@@ -53,18 +57,14 @@ async def _reload_on(hangup: asyncio.Event, models: ModelRepository) -> None:
             await models.reload()
 
 
-async def _poll(models: ModelRepository, seconds: float) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        with _logged():
-            if await models.reload_if_changed():
-                _log.info("the model folder changed: serving %s", sorted(models.models))
+async def _poll(models: ModelRepository) -> None:
+    with _logged():
+        if await models.reload_if_changed():
+            _log.info("the model folder changed: serving %s", sorted(models.models))
 
 
 async def _sweep(models: ModelRepository) -> None:
-    while True:
-        await asyncio.sleep(_SWEEP_SECONDS)
-        models.forget_drained()
+    models.forget_drained()
 
 
 @contextmanager

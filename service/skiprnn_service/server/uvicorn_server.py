@@ -17,7 +17,7 @@ from skiprnn_service.auth.authenticator import Authenticator
 from skiprnn_service.engine.onnx_runtime import check_device
 from skiprnn_service.models.repository import read_digests
 from skiprnn_service.server.http_protocol import http_protocol
-from skiprnn_service.settings import Settings
+from skiprnn_service.settings import Settings, readable_file
 from skiprnn_service.state import ServerState
 from skiprnn_service.stores import open_store
 from skiprnn_service.telemetry import logs
@@ -115,7 +115,19 @@ def make_server(settings: Settings, *, on_started: OnStarted = lambda *_: None) 
         ssl_keyfile=settings.ssl_keyfile,
         timeout_graceful_shutdown=_CLOSE_SECONDS,
     )
+    _load_certificate(config)
     return Server(app, config, on_started=on_started)
+
+
+def _load_certificate(config: uvicorn.Config) -> None:
+    """Here rather than at the start: an error of OpenSSL names no file."""
+    try:
+        config.load()
+    except OSError as error:
+        files = f"{config.ssl_certfile} and {config.ssl_keyfile or config.ssl_certfile}"
+        raise ValueError(
+            f"ssl_certfile, ssl_keyfile: expected a certificate and its key (PEM) in {files}: {error}"
+        ) from None
 
 
 def _check_exposure(settings: Settings) -> None:
@@ -133,9 +145,16 @@ def _check_what_will_be_opened(settings: Settings) -> None:
     """Raise before the start what the application would raise during it."""
     if not settings.models_dir.is_dir():
         raise ValueError(f"models_dir: expected a folder, found none at {settings.models_dir}")
+    if settings.ssl_keyfile and not settings.ssl_certfile:
+        raise ValueError("ssl_keyfile: expected a certificate too (ssl_certfile), got none")
+    for name in ("ssl_certfile", "ssl_keyfile"):
+        path = getattr(settings, name)
+        if path and not path.is_file():
+            raise ValueError(f"{name}: expected a PEM file, found none at {path}")
     Authenticator.of(settings)
     if settings.allowed_digests:
-        read_digests(settings.allowed_digests)
+        with readable_file("allowed_digests"):
+            read_digests(settings.allowed_digests)
     if settings.device == "cuda":
         check_device(settings.device)
     open_store(settings.store_url, ttl_seconds=settings.stream_ttl_seconds)
@@ -161,9 +180,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _websocket_class(settings: Settings) -> "type | str":
-    if settings.websocket_impl == "asgi":
-        return "websockets-sansio"
-    from skiprnn_service.server.websocket_protocol import StreamProtocol
+def _websocket_class(settings: Settings) -> type:
+    from skiprnn_service.server.websocket_protocol import AsgiProtocol, StreamProtocol
 
-    return StreamProtocol
+    return AsgiProtocol if settings.websocket_impl == "asgi" else StreamProtocol

@@ -54,12 +54,16 @@ class Store(Protocol):
         shared: several processes may own streams in it.
         expired: snapshots that this process deleted after their time or for lack of room.
         damaged: snapshots that this process rejected: altered, or of another format.
+        generation: another value after the store lost what it had, where it can tell.
     """
 
     durable: bool
     shared: bool
     expired: int
     damaged: int
+
+    @property
+    def generation(self) -> object: ...
 
     async def claim(self, model: str, stream_id: str) -> Claim:
         """Become the owner of a stream, known or not. Writes of earlier owners are fenced from now on.

@@ -29,6 +29,7 @@ class MemoryStore:
 
     durable = False
     shared = False
+    generation = 0
 
     def __init__(
         self,

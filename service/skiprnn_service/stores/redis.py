@@ -106,6 +106,7 @@ class RedisStore:
 
     durable = True
     shared = True
+    generation = 0  # it does not tell whether it lost anything
 
     def __init__(self, url: str, *, ttl_seconds: float, timeout_seconds: float = 5.0) -> None:
         self.expired = self.damaged = 0

@@ -95,7 +95,12 @@ class SqliteStore:
         self._closed = False
         self._connection: sqlite3.Connection | None = None  # the thread's alone
         self._inode: int | None = None  # of the file that is connected
+        self._vanished = 0  # times that it was another file than the one that was connected
         self._swept_at = 0.0
+
+    @property
+    def generation(self) -> object:
+        return self._vanished, _inode(self._path)
 
     async def claim(self, model: str, stream_id: str) -> Claim:
         return await self._do(partial(self._claim, model, stream_id))
@@ -147,6 +152,8 @@ class SqliteStore:
             while self._jobs:
                 jobs = [job for job in self._jobs if not job.future.done()]  # the others timed out
                 self._jobs = []
+                if not jobs:
+                    break
                 actions = [job.action for job in jobs]
                 outcomes = await loop.run_in_executor(self._thread, self._transact, actions)
                 for job, outcome in zip(jobs, outcomes, strict=True):
@@ -158,6 +165,7 @@ class SqliteStore:
         """Results of the actions, or what they raised. What the file itself raised undoes all of them."""
         try:
             if self._connection and self._inode != _inode(self._path):
+                self._vanished += 1
                 self._disconnect()  # the file was removed: writes to it would be lost
             connection = self._connection or self._connect()
             connection.execute("BEGIN IMMEDIATE")
@@ -275,7 +283,7 @@ class SqliteStore:
 def _inode(path: Path) -> int | None:
     try:
         return path.stat().st_ino
-    except FileNotFoundError:
+    except OSError:
         return None
 
 

@@ -30,6 +30,7 @@ import itertools
 import logging
 import re
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -37,6 +38,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
+from skiprnn_service.background import every, log_failure
 from skiprnn_service.engine.engine import Engine
 from skiprnn_service.engine.stream import Snapshot
 from skiprnn_service.errors import (
@@ -59,6 +61,7 @@ IDLE, OWNED_ELSEWHERE, RESTART = 4408, 4409, 1012  # close codes (docs/reference
 _ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _BATCH = 256  # snapshots a turn of the loop: taking one costs a few microseconds
 _SWEEPS = 4  # checks of a stream within idle_timeout_seconds
+_DRAIN_SECONDS = 2.0  # for each of two attempts to save while the server stops
 
 _log = logging.getLogger(__name__)
 
@@ -99,6 +102,8 @@ class StreamManager:
         self._locks = WeakValueDictionary[Key, asyncio.Lock]()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending: dict[Key, asyncio.Task[None]] = {}  # streams that ended and that the store still has
+        self._refreshed_at = time.monotonic()
+        self._store_generation: object = None
         self.store_problem: str | None = None
         self.draining = False
 
@@ -112,16 +117,17 @@ class StreamManager:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Save and sweep in the background while the block runs; at its end park every stream."""
-        tasks = [asyncio.create_task(self._sweep_forever())]
+        tasks = [asyncio.create_task(every(self._idle / _SWEEPS, self._sweep))]
         if self.store.durable:
-            tasks.append(asyncio.create_task(self._flush_forever()))
+            tasks.append(asyncio.create_task(every(self._interval, self._flush_or_refresh)))
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self.drain(0)
+            if self._live or not self.draining:
+                await self.drain(0)
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # -- a stream's life
@@ -195,9 +201,15 @@ class StreamManager:
             _notify(session, session.listener.on_go_away, seconds)
         if self._live and seconds:
             await asyncio.sleep(seconds)
+        saving = True
         while self._live:
             batch = list(itertools.islice(self._live.values(), _BATCH))
-            await self._save_parked([self._detach(session) for session in batch])
+            records = [self._detach(session) for session in batch]
+            if saving:
+                saving = await self._save_parked(records)
+            else:  # their clients wait for nothing that is likely to happen
+                self._unsaved |= {record.key: record for record in records}
+                await asyncio.sleep(0)
             for session in batch:
                 _lost(session, RESTART, "the server restarts; connect again with the same stream_id")
         await self._save_parked([])  # a last attempt for what the store did not accept
@@ -206,14 +218,37 @@ class StreamManager:
 
     async def flush(self) -> None:
         """Write what changed. After a failure the next call tries again; meanwhile `saved` does not move."""
+        self._notice_loss()
         if self._unsaved and not await self._save_parked([]):
             return
         changed = [session for session in self if session.written != session.progress]
+        if not changed and self.store_problem is not None:
+            await self._ask_store()
         for start in range(0, len(changed), _BATCH):
             batch = [session for session in changed[start : start + _BATCH] if session.live]
             if not await self._save_live(batch):
                 return
             await asyncio.sleep(0)
+
+    def _notice_loss(self) -> None:
+        """What the store lost is written again, as far as it is here."""
+        generation = self.store.generation
+        if generation != self._store_generation:
+            self._store_generation = generation
+            self._write_all_again()
+
+    def _write_all_again(self) -> None:
+        for session in self:
+            session.written = None
+
+    async def _ask_store(self) -> None:
+        """Nothing is to be written that would show whether the store is back."""
+        try:
+            await self.store.check()
+        except StoreError as error:
+            self._store_failed(error)
+        else:
+            self.store_problem = None
 
     async def _save_live(self, batch: list[StreamSession]) -> bool:
         states = [(session, session.progress) for session in batch]
@@ -249,7 +284,11 @@ class StreamManager:
     async def _save(self, records: list[Record]) -> set[Key] | None:
         """The keys that are fenced; None: the store is down."""
         try:
-            fenced = await self.store.save(records)
+            async with asyncio.timeout(_DRAIN_SECONDS if self.draining else None):
+                fenced = await self.store.save(records)
+        except TimeoutError:
+            self._store_failed(StoreError(f"no answer within {_DRAIN_SECONDS:g} s"))
+            return None
         except StoreError as error:
             self._store_failed(error)
             return None
@@ -262,17 +301,13 @@ class StreamManager:
         self.store_problem = str(error)
         self._stats.store_failures += 1
 
-    async def _flush_forever(self) -> None:
-        rounds_to_refresh = max(int(self._ttl / self._interval / 2), 1)
-        for number in itertools.count(1):
-            await asyncio.sleep(self._interval)
-            if number % rounds_to_refresh == 0:  # records of streams that do not move must not expire
-                for session in self:
-                    session.written = None
-            try:
-                await self.flush()
-            except Exception:
-                _log.exception("a round of saving streams failed")
+    async def _flush_or_refresh(self) -> None:
+        """One round; before they expire, records of streams that do not move are written again too."""
+        now = time.monotonic()
+        if now + self._interval > self._refreshed_at + self._ttl / 2:
+            self._refreshed_at = now
+            self._write_all_again()
+        await self.flush()
 
     # -- opening
 
@@ -331,6 +366,8 @@ class StreamManager:
         return _Owned(waiting.key, waiting.epoch, waiting.snapshot, written=fenced is not None)
 
     async def _claim(self, key: Key, *, known: bool) -> "_Owned":
+        if not known and self.store_problem is not None:  # a new id is in no store: do not wait for this one
+            return _Owned(key, 0, None, written=False)
         try:
             epoch, snapshot = await self.store.claim(*key)
         except StoreError as error:
@@ -421,20 +458,19 @@ class StreamManager:
         finally:
             del self._ending[key]
 
-    async def _sweep_forever(self) -> None:
-        while True:
-            await asyncio.sleep(self._idle / _SWEEPS)
-            for session in self:
-                session.idle_sweeps += 1
-                if session.idle_sweeps > _SWEEPS and session.live:
-                    self._stats.idle += 1
-                    self._in_background(self.park(session))
-                    _lost(session, IDLE, f"no message for {self._idle:g} s")
+    async def _sweep(self) -> None:
+        for session in self:
+            session.idle_sweeps += 1
+            if session.idle_sweeps > _SWEEPS and session.live:
+                self._stats.idle += 1
+                self._in_background(self.park(session))
+                _lost(session, IDLE, f"no message for {self._idle:g} s")
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(log_failure)
         return task
 
 

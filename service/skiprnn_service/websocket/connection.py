@@ -98,11 +98,13 @@ class StreamConnection:
                 message = messages.decode_text(payload, self._features)
                 if isinstance(message, str):
                     self._control(message)
+                    self._count(payload)
                     return
             else:
                 message = messages.decode_binary(payload, self._sample_bytes)
         except ClientError as error:
             self._engine.reject(self._stream, error)
+            self._count(payload)
             return
         self._submit(message)
 
@@ -111,9 +113,15 @@ class StreamConnection:
         if n > self._max_samples:
             error = MessageError(f"expected {self._max_samples} samples at most, got {n}")
             self._engine.reject(self._stream, error)
+            self._count(payload)
             return
         self._engine.submit(self._stream, t, n, payload, start)
-        if self._stream.payload is not None:
+        if self._stream.payload is not None or self._stream.waiting:
+            self._flow.queued(len(payload), self._stream.pending)
+
+    def _count(self, payload: bytes) -> None:
+        """A message without samples waits too if one before it does."""
+        if self._stream.pending:
             self._flow.queued(len(payload), self._stream.pending)
 
     def _control(self, control: messages.Control) -> None:
@@ -131,7 +139,7 @@ class StreamConnection:
             self._hold_back(reply)
         else:
             self._send_reply(reply)
-        if self._flow.queued_bytes and not self._stream.pending:
+        if self._flow.waiting and not self._stream.pending:
             self._flow.all_answered()
 
     def _on_skipped(self) -> None:
@@ -139,13 +147,13 @@ class StreamConnection:
         stream, self._silent = self._stream, False
         self._notified = saved = self._session.saved
         self._transport.send(self._codec.skipped(stream.next - 1, stream.wake, saved))
-        if self._flow.queued_bytes and not stream.pending:
+        if self._flow.waiting and not stream.pending:
             self._flow.all_answered()
 
     def on_error(self, error: SkipRnnServiceError) -> None:
         """A message was rejected; the stream is where it was."""
         self._transport.send(messages.error(error, fatal=False, next=self._stream.next))
-        if self._flow.queued_bytes and not self._stream.pending:
+        if self._flow.waiting and not self._stream.pending:
             self._flow.all_answered()
 
     def on_saved(self) -> None:
@@ -177,6 +185,8 @@ class StreamConnection:
 
     def _on_reset(self) -> None:
         self._notified = -1
+        if self._flow.waiting and not self._stream.pending:
+            self._flow.all_answered()
 
     def _on_ended(self) -> None:
         self._streams.ended(self._session)

@@ -19,39 +19,41 @@ class FlowControl:
         on_slow: called when the client is given up.
 
     Attributes:
-        queued_bytes: of messages, since none waited for its answer.
+        waiting: messages were queued since none waited for its answer.
     """
 
     __slots__ = (
         "_on_slow",
         "_paused",
         "_queue_full",
+        "_queued_bytes",
         "_settings",
         "_timer",
         "_transport",
         "_unsent",
-        "queued_bytes",
+        "waiting",
     )
 
     def __init__(self, transport: Transport, settings: Settings, *, on_slow: Callable[[], None]) -> None:
         self._transport, self._settings, self._on_slow = transport, settings, on_slow
-        self.queued_bytes = 0
-        self._queue_full = self._unsent = self._paused = False
+        self._queued_bytes = 0
+        self.waiting = self._queue_full = self._unsent = self._paused = False
         self._timer: asyncio.TimerHandle | None = None
         transport.limit(settings.write_high_water_bytes, self._on_full)
 
     def queued(self, size: int, pending: int) -> None:
         """A message of `size` bytes waits for its answer, as one of `pending`."""
-        self.queued_bytes += size
+        self.waiting = True
+        self._queued_bytes += size
         limits = self._settings
-        if pending >= limits.max_pending_messages or self.queued_bytes > limits.max_queued_bytes:
+        if pending >= limits.max_pending_messages or self._queued_bytes > limits.max_queued_bytes:
             self._queue_full = True
             self._update()
 
     def all_answered(self) -> None:
         """No message waits for its answer any more."""
-        self.queued_bytes = 0
-        self._queue_full = False
+        self._queued_bytes = 0
+        self.waiting = self._queue_full = False
         self._update()
 
     def stop(self) -> None:

@@ -271,13 +271,13 @@ def test_a_pipe_that_resumes_a_stream_is_told_which_samples_to_give() -> None:
 
 def test_a_stream_that_the_server_no_longer_has_names_the_ways_out(recording: Path) -> None:
     def forget(stream: FakeStream) -> None:
-        if len(server.streams) == 1:
+        if len(fake.streams) == 1:
             stream.ready |= {"limits": {"replay_updates": 32, "durable": True}}
         stream.answer(stream.hear())
         stream.socket.close(1012, "restarting")
 
-    with fake_server(forget, every=1, resumed=False, limits={"replay_updates": 0}, next=4, wake=4) as server:
-        result = run(server.url, "--input", recording)
+    with fake_server(forget, every=1, resumed=False, limits={"replay_updates": 0}, next=4, wake=4) as fake:
+        result = run(fake.url, "--input", recording)
     assert result.exit_code == 1
     assert "start again without --stream-id" in result.stderr
     assert "--store-url sqlite:///" in result.stderr

@@ -17,6 +17,7 @@ from skiprnn_service.engine.stream import RECENT_UPDATES, Reply
 from skiprnn_service.errors import (
     GapError,
     InferenceError,
+    ModelError,
     NonFiniteError,
     OverloadError,
     ShapeError,
@@ -312,6 +313,36 @@ async def test_what_waits_behind_a_refused_message_still_gets_its_answer(
     assert client.equals(unroll(bundle, x))
 
 
+async def test_what_waits_is_worked_off_in_many_turns_and_in_its_order(
+    bundle: Bundle, engine: Engine
+) -> None:
+    client, x, most, seen = Client(engine), random_sequence(bundle, 2), 0, 0
+    client.submit(x[:1])
+    for number in range(1000):
+        engine.reject(client.stream, ShapeError(str(number)))
+    client.submit(x[1:])
+    while client.answers.qsize() < 1002:
+        await asyncio.sleep(0)
+        most, seen = max(most, client.answers.qsize() - seen), client.answers.qsize()
+    assert most < 100
+    answers = [client.answers.get_nowait() for _ in range(1002)]
+    assert isinstance(answers[0], Reply)
+    assert [str(answer) for answer in answers[1:-1]] == [str(number) for number in range(1000)]
+    assert isinstance(answers[-1], Reply)
+    assert client.equals(unroll(bundle, x))
+
+
+async def test_a_stream_may_go_while_its_queue_is_worked_off(bundle: Bundle, engine: Engine) -> None:
+    client, x = Client(engine), random_sequence(bundle, 1)
+    client.submit(x)
+    for number in range(1000):
+        engine.reject(client.stream, ShapeError(str(number)))
+    await client.answers.get()
+    engine.detach(client.stream)
+    await asyncio.sleep(0.01)
+    assert client.answers.qsize() < 100
+
+
 # -- opening and closing
 
 
@@ -324,6 +355,13 @@ async def test_refuses_at_the_door_when_full_and_has_room_again_later(bundle: Bu
     late, x = Client(engine, "late"), random_sequence(bundle, 40)
     await late.ask(x)
     assert late.equals(unroll(bundle, x))  # nothing is left of the row's last owner
+
+
+def test_more_states_than_memory_say_which_limit_to_lower(bundle: Bundle) -> None:
+    with pytest.raises(
+        ModelError, match=r"take [\d,]+ bytes, which this machine does not have; lower max_streams"
+    ):
+        Engine(StepRunner(bundle), model="m", version="1", capacity=10**12)
 
 
 async def test_refuses_a_threshold_out_of_range(engine: Engine) -> None:

@@ -1,8 +1,9 @@
 """The live streams of a process: owners, saving, and a store that fails."""
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from skiprnn_service.errors import (
 )
 from skiprnn_service.models.repository import ModelRepository
 from skiprnn_service.stats import ServiceStats
-from skiprnn_service.stores.base import Claim, Key, Record
+from skiprnn_service.stores.base import Claim, Key, Record, Store
 from skiprnn_service.stores.memory import MemoryStore
+from skiprnn_service.stores.sqlite import SqliteStore
+from skiprnn_service.streams import manager
 from skiprnn_service.streams.manager import IDLE, OWNED_ELSEWHERE, RESTART, StreamManager
 from skiprnn_service.streams.quotas import Quotas
 from skiprnn_service.streams.session import StreamSession
@@ -56,6 +59,9 @@ class DurableStore(MemoryStore):
     async def delete(self, model: str, stream_id: str, epoch: int) -> None:
         await self._answer()
         await super().delete(model, stream_id, epoch)
+
+    async def check(self) -> None:
+        await self._answer()
 
 
 class Client:
@@ -106,7 +112,7 @@ def store() -> DurableStore:
 
 
 @asynccontextmanager
-async def registry(folder: Path, store: MemoryStore, **settings: float) -> Any:
+async def registry(folder: Path, store: Store, **settings: float) -> Any:
     models = ModelRepository(folder)
     models.load()
     calm = {"snapshot_interval_seconds": 1000.0, "ttl_seconds": 60.0, "idle_timeout_seconds": 1000.0}
@@ -302,6 +308,73 @@ async def test_new_streams_open_while_the_store_is_down_and_named_ones_do_not(
 
 
 # -- handing over in this process
+
+
+async def test_ids_made_here_do_not_ask_a_store_that_is_down_until_it_is_back(
+    folder: Path, store: DurableStore
+) -> None:
+    async with registry(folder, store) as streams:
+        store.down = True
+        await opened(streams, None)  # finds out
+        assert store.claims == 1
+        for _ in range(2):
+            client = await opened(streams, None, principal="alice")
+            client.session.engine.end(client.session.slot, partial(streams.ended, client.session))
+        assert store.claims == 1
+        await asyncio.gather(*streams._tasks)
+        store.down = False
+        await streams.flush()
+        assert streams.store_problem is None
+        await opened(streams, None, principal="alice")
+        assert store.claims == 2
+
+
+async def test_a_flush_with_nothing_to_write_finds_out_that_the_store_is_back(
+    folder: Path, store: DurableStore
+) -> None:
+    async with registry(folder, store) as streams:
+        store.down = True
+        with pytest.raises(StoreError):
+            await opened(streams)
+        await streams.flush()
+        assert streams.store_problem
+        store.down = False
+        await streams.flush()
+        assert streams.store_problem is None
+
+
+async def test_what_a_store_lost_is_written_again_though_nothing_moved(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "streams.db"
+    store = SqliteStore(file, ttl_seconds=60)
+    async with registry(folder, store) as streams:
+        client = await opened(streams)
+        await client.send(random_sequence(bundle_of(client), 20))
+        await streams.flush()
+        await streams.flush()
+        for name in tmp_path.iterdir():
+            name.unlink()
+        await streams.flush()
+        with closing(sqlite3.connect(file)) as connection:
+            found = connection.execute("SELECT count(*) FROM streams WHERE snapshot IS NOT NULL").fetchone()
+        assert found == (1,)
+    await store.close()
+
+
+async def test_what_is_lost_and_found_by_a_claim_is_written_again_too(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "streams.db"
+    store = SqliteStore(file, ttl_seconds=60)
+    async with registry(folder, store) as streams:
+        client = await opened(streams)
+        await client.send(random_sequence(bundle_of(client), 20))
+        await streams.flush()
+        await streams.flush()
+        for name in tmp_path.iterdir():
+            name.unlink()
+        await opened(streams, "other")
+        await streams.flush()
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("SELECT snapshot FROM streams WHERE stream_id = 's'").fetchone()[0]
+    await store.close()
 
 
 @pytest.mark.parametrize("parked", [False, True])
@@ -605,6 +678,55 @@ async def test_a_drain_tells_saves_and_closes_everybody_and_opens_nothing_more(
         assert await store.count() == 3
         with pytest.raises(OverloadError, match="about to stop"):
             await opened(streams)
+
+
+class HangingStore(DurableStore):
+    """It counts the writes that it never answers."""
+
+    hangs, writes = False, 0
+
+    async def save(self, records: Sequence[Record]) -> set[Key]:
+        if self.hangs:
+            self.writes += 1
+            await asyncio.sleep(3600)
+        return await super().save(records)
+
+
+async def test_a_drain_asks_a_store_that_hangs_twice_however_many_streams_there_are(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager, "_DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr(manager, "_BATCH", 2)
+    store = HangingStore(ttl_seconds=60)
+    async with registry(folder, store) as streams:
+        clients = [await opened(streams, f"s{number}") for number in range(9)]
+        for client in clients:
+            await client.send(random_sequence(bundle_of(client), 3))
+        store.hangs = True
+        await streams.drain(0)
+        assert store.writes == 2
+        assert all(client.lost and client.lost[0] == RESTART for client in clients)
+        assert len(streams._unsaved) == 9
+    assert store.writes == 2  # nor again when the application ends
+
+
+async def test_a_round_of_saving_or_sweeping_that_fails_is_not_the_last(
+    folder: Path, store: DurableStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    save, failures = store.save, iter((OverflowError("on purpose"), ZeroDivisionError("on purpose")))
+
+    async def failing(records: Sequence[Record]) -> set[Key]:
+        for error in failures:
+            raise error
+        return await save(records)
+
+    store.save = failing  # type: ignore[method-assign]
+    async with registry(folder, store, snapshot_interval_seconds=0.01) as streams, asyncio.timeout(10):
+        client = await opened(streams)
+        await client.send(random_sequence(bundle_of(client), 20))
+        while not client.saved:
+            await asyncio.sleep(0.01)
+    assert caplog.text.count("on purpose") == 2
 
 
 async def test_leaving_the_registry_parks_what_is_live(folder: Path, store: DurableStore) -> None:

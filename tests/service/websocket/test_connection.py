@@ -18,6 +18,8 @@ from skiprnn_service.stores.memory import MemoryStore
 from skiprnn_service.streams.manager import StreamManager
 from skiprnn_service.streams.quotas import Quotas
 from skiprnn_service.websocket.connection import StreamConnection
+from skiprnn_service.websocket.messages import BINARY, codec
+from skiprnn_service.websocket.transport import OnFull, OnMessage
 from support.bundles import write_random_bundle
 from support.servers import serving
 
@@ -47,6 +49,73 @@ async def test_a_stream_may_be_saved_drained_and_lost_before_its_connection_star
     assert not caplog.records
     assert connection._lost is not None
     assert connection._lost[0] == 1012
+    models.close()
+
+
+# -- what waits
+
+
+class CountingTransport:
+    """A Transport without a client."""
+
+    buffered = 0
+
+    def __init__(self) -> None:
+        self.reading, self.sent = True, list[bytes | str]()
+
+    def send(self, data: bytes | str) -> None:
+        self.sent.append(data)
+
+    def close(self, code: int, reason: str = "") -> None: ...
+    def abort(self) -> None: ...
+    def limit(self, high_water_bytes: int, on_full: OnFull) -> None: ...
+
+    def pause(self) -> None:
+        self.reading = False
+
+    def resume(self) -> None:
+        self.reading = True
+
+    async def run(self, on_message: OnMessage) -> int:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_text", "answers"),
+    [(b"", False, 1), (b"{", True, 1), (b'{"type":"reset"}', True, 0), (b"\xff" * 8 + b"\0" * 48, False, 1)],
+    ids=["empty", "bad text", "reset", "too many samples"],
+)
+async def test_reading_stops_whatever_waits_behind_a_message_until_all_is_answered(
+    tmp_path: Path, payload: bytes, is_text: bool, answers: int
+) -> None:
+    write_random_bundle(tmp_path / "m.onnx", features=3)
+    models = ModelRepository(tmp_path)
+    models.load()
+    streams = StreamManager(
+        models,
+        MemoryStore(ttl_seconds=60),
+        ServiceStats(),
+        snapshot_interval_seconds=1000,
+        ttl_seconds=60,
+        idle_timeout_seconds=1000,
+        quotas=Quotas(max_streams=9, max_opens_per_minute=1000),
+    )
+    connection = StreamConnection(
+        Settings(max_pending_messages=10, max_samples=3), streams, only_updates=False
+    )
+    transport = CountingTransport()
+    connection.start(transport, await streams.open("m", connection), codec(BINARY, 1))
+    connection.on_message(b"\xff" * 8 + b"\0" * 12, False)
+    sent = 0
+    while transport.reading and sent < 1000:
+        connection.on_message(payload, is_text)
+        sent += 1
+    assert sent < 10
+    async with asyncio.timeout(10):
+        while not transport.reading:
+            await asyncio.sleep(0)
+    assert len(transport.sent) == 2 + sent * answers  # and `ready`, and the reply
+    await streams.drain(0)
     models.close()
 
 
