@@ -21,9 +21,7 @@ def test_a_stream_is_right_beside_an_attack(name: str, tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         found = measure(name, server, bundle, FEW)
     assert found.answers
-    assert (
-        "500" not in found.answers or name == "damaged parquet"
-    )  # the process died, and the request with it
+    assert ("500" in found.answers) <= (name == "damaged parquet")  # which may end the process
 
 
 def test_attacks_take_the_bodies_that_the_tests_take() -> None:
