@@ -113,7 +113,7 @@ def test_an_unknown_name_in_the_file_is_named(tmp_path: Path) -> None:
 def test_a_name_in_capitals_in_the_file_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "server.toml"
     file.write_text("Max_Batch = 3\n")
-    with pytest.raises(ValueError, match="Max_Batch: expected .* max_batch"):
+    with pytest.raises(ValueError, match=r"Max_Batch: expected .* max_batch"):
         load(file)
 
 

@@ -1,6 +1,7 @@
 """Clients that are slow, endless or too many, on raw sockets."""
 
 import asyncio
+import contextlib
 import json
 import socket
 import time
@@ -123,9 +124,12 @@ def test_endless_trailers_cost_bounded_memory_and_time(server: Running, endless:
     head = b"POST /v1/models/watch/score HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     with plain(server) as client:
         client.sendall(head + b"2\r\n{}\r\n0\r\nX: ")
-        with pytest.raises(OSError):
-            for _ in range(4_000):
+        sent = 0
+        with contextlib.suppress(ConnectionError):  # the server hangs up
+            while sent < 50_000_000:
                 client.sendall(endless * (65_536 // len(endless)))
+                sent += 65_536
+        assert sent < 50_000_000
     with plain(server) as client:  # slower than the limit of their bytes
         client.sendall(head + b"2\r\n{}\r\n0\r\n")
         assert b" 408 " in trickle(client, endless * 3_000)
