@@ -59,10 +59,10 @@ def _options() -> list[inspect.Parameter]:
 
 def _option(name: str, field: Any) -> inspect.Parameter:
     """Choices and ranges are left to pydantic: then flags, environment and file have the same errors."""
-    kind = next((kind for kind in (int, float, bool, Path) if field.annotation in (kind, kind | None)), str)
-    option = typer.Option(
-        _flag(name), help=f"{field.description} (Default: {field.default})", show_default=False
-    )
+    kind = next((kind for kind in (int, float, bool) if field.annotation in (kind, kind | None)), str)
+    metavar = "PATH" if field.annotation in (Path, Path | None) else None  # typer's own would take "" for "."
+    text = f"{field.description} (Default: {field.default})"
+    option = typer.Option(_flag(name), help=text, show_default=False, metavar=metavar)
     annotation: Any = Annotated[kind | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 

@@ -87,6 +87,13 @@ def test_every_setting_has_a_flag() -> None:
         (["--store-url", "mysql://there"], "mysql"),
         (["--api-keys-file", "no_such.json"], "no_such.json"),
         (["--websocket-impl", "quick"], "'fast' or 'asgi'"),
+        (["--websocket-impl", "direct"], "'fast' or 'asgi'"),
+        (["--ssl-keyfile", __file__], "ssl_keyfile: expected a certificate too (ssl_certfile)"),
+        (["--ssl-certfile", "no_such.pem"], "ssl_certfile: expected a PEM file, found none at no_such.pem"),
+        (["--ssl-certfile", __file__], f"expected a certificate and its key (PEM) in {__file__}"),
+        (["--allowed-digests", "/bin/true"], "allowed_digests: /bin/true: expected text in UTF-8"),
+        (["--ticket-secret-file", "/"], "ticket_secret_file: Is a directory: '/'"),
+        (["--api-keys-file", ""], "api_keys_file: expected a path, got an empty value"),
     ],
 )
 def test_what_cannot_be_set_is_said_and_ends_with_2(flags: list[str], said: str) -> None:
@@ -108,8 +115,9 @@ def test_a_setting_under_its_old_name_is_a_hidden_flag_that_warns(old: str, new:
     assert error.startswith("error: ")
 
 
-def test_a_value_of_the_old_release_is_taken_for_the_new_one() -> None:
-    result = CliRunner().invoke(app, ["serve", "--websocket", "direct", "--port", "99999"])
+@pytest.mark.parametrize("old", [["--websocket", "direct"], ["--websocket=direct"]])
+def test_a_value_of_the_old_release_is_taken_for_the_new_one(old: list[str]) -> None:
+    result = CliRunner().invoke(app, ["serve", *old, "--port", "99999"])
     assert "websocket_impl" not in result.stderr
     assert "error: port: " in result.stderr
 

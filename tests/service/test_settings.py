@@ -110,6 +110,44 @@ def test_an_unknown_name_in_the_file_is_named(tmp_path: Path) -> None:
         load(file)
 
 
+def test_a_name_in_capitals_in_the_file_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text("Max_Batch = 3\n")
+    with pytest.raises(ValueError, match=r"Max_Batch: expected .* max_batch"):
+        load(file)
+
+
+@pytest.mark.parametrize("content", [b'port = "abc\n', b"\xff\xfe=1"])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "server.toml"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"--config: expected TOML in .*server\.toml"):
+        load(file)
+
+
+@pytest.mark.parametrize("name", ["api_keys", "api_keys_file", "models", "models_dir"])
+def test_an_empty_path_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"SKIPRNN_{name.upper()}", "")
+    with pytest.raises(ValidationError, match="expected a path, got an empty value"):
+        load()
+
+
+@pytest.mark.parametrize("name", ["store_url", "store"])
+def test_a_folder_in_place_of_a_secret_is_an_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"skiprnn_{name}").mkdir()
+    with pytest.raises(ValueError, match=f"{name}: expected a file"):
+        load(_secrets_dir=tmp_path)
+
+
+def test_only_the_old_name_takes_the_old_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text('websocket_impl = "direct"\n')
+    with pytest.raises(ValidationError, match="websocket_impl"):
+        load(file)
+    monkeypatch.setenv("SKIPRNN_WEBSOCKET", "direct")
+    assert load().websocket_impl == "fast"
+
+
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no_such"):
         load(tmp_path / "no_such.toml")

@@ -7,6 +7,8 @@ of an answer, and the number of connections is limited: else a few slow clients 
 
 import asyncio
 import logging
+import socket
+import struct
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,6 +18,8 @@ from skiprnn_service.settings import Settings
 
 MAX_HEAD_BYTES = 65_536
 _LEAST_READ = 131_072  # bytes of an answer that a client must take within slow_client_timeout_seconds
+
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 _NO_HTTP = Rejection(400, "http", "expected an HTTP/1.1 request")
 _LATE = Rejection(408, "timeout", "the request was not complete within read_timeout_seconds")
@@ -102,11 +106,12 @@ class _HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._stop_waiting()
         problem = rejection(self.scope["method"], self.url, self.headers)
-        if problem is None and (self.flow.write_paused or not self._is_idle()):
+        if problem is None and self.cycle and (self.flow.write_paused or not self._is_idle()):
             problem = BAD_HANDSHAKE._replace(message="websocket handshake: expected it after the last answer")
         if problem is not None:
             self._reject(problem)
             return
+        self._stop_watching()
         self.transport.set_write_buffer_limits()
         super().handle_websocket_upgrade()
         self.parser = None  # type: ignore[assignment]  # a reference cycle: it would stay until the garbage collector runs
@@ -160,6 +165,8 @@ class _HttpProtocol(HttpToolsProtocol):
             self._watch()
             return
         _log.warning("a client did not read its answer within slow_client_timeout_seconds")
+        client = self.transport.get_extra_info("socket")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)  # else the kernel holds the answer
         self.transport.abort()
 
     # -- answers before there is an application
