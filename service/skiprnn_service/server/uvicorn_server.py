@@ -1,5 +1,6 @@
 """uvicorn, set up for streams: our websocket protocol class, no access log, and a drain before the end."""
 
+import asyncio
 import gc
 import ipaddress
 import logging
@@ -17,8 +18,8 @@ from skiprnn_service.engine.onnx_runtime import check_device
 from skiprnn_service.models.repository import read_digests
 from skiprnn_service.server.http_protocol import http_protocol
 from skiprnn_service.settings import Settings
-from skiprnn_service.state import ServerState
-from skiprnn_service.stores import open_store
+from skiprnn_service.state import ServerState, store_of
+from skiprnn_service.stores import check_store
 from skiprnn_service.telemetry import logs
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def serve(settings: Settings, *, on_started: Callable[[int], None] = lambda _: N
     """Serve until SIGTERM or SIGINT, then drain. Blocking.
 
     Raises:
+        ValueError: the store cannot be written; and what `make_server` raises.
         SystemExit: the port is taken, or the application could not start; the log has the reason.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default, and read at import
@@ -67,7 +69,9 @@ def serve(settings: Settings, *, on_started: Callable[[int], None] = lambda _: N
         _settle_process()
         on_started(port)
 
-    make_server(settings, on_started=started).run()
+    server = make_server(settings, on_started=started)
+    asyncio.run(check_store(store_of(settings)))
+    server.run()
 
 
 def _settle_process() -> None:
@@ -131,7 +135,7 @@ def _check_what_will_be_opened(settings: Settings) -> None:
         read_digests(settings.allowed_digests)
     if settings.device == "cuda":
         check_device(settings.device)
-    open_store(settings.store_url, ttl_seconds=settings.stream_ttl_seconds)
+    store_of(settings)
 
 
 def _is_loopback(host: str) -> bool:

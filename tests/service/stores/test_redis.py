@@ -256,3 +256,15 @@ async def test_a_write_that_comes_late_does_not_undo_a_newer_one_of_the_same_own
     epoch, _ = await store.claim(*KEY)
     assert not await store.save([Record(epoch, False, SNAPSHOT)]), "a stream that begins again is short again"
     assert (await store.claim(*KEY)).snapshot == SNAPSHOT
+
+
+@pytest.mark.parametrize("slots", [False, True])
+async def test_redis_cluster_is_named(tmp_path: Path, open_redis: Open, slots: bool) -> None:
+    with RedisServer(tmp_path, "--cluster-enabled", "yes") as server:
+        if slots:
+            async with Redis.from_url(server.url) as redis:
+                await redis.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+                while b"cluster_state:ok" not in await redis.execute_command("CLUSTER INFO"):
+                    await asyncio.sleep(0.05)
+        with pytest.raises(StoreError, match="Redis Cluster is not supported"):
+            await open_redis(server.url).check()
