@@ -74,10 +74,10 @@ def _serve(config: Path | None, **flags: Any) -> None:
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Settings and models that cannot be served end the command with the reason."""
+    """Settings, models and stores that cannot be used end the command with the reason."""
     from pydantic import ValidationError
 
-    from skiprnn_service.errors import ModelError
+    from skiprnn_service.errors import ModelError, StoreError
 
     try:
         yield
@@ -85,6 +85,8 @@ def errors_in_one_line() -> Iterator[None]:
         fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors()))
     except (OSError, ValueError, ModelError) as error:
         fail(error)
+    except StoreError as error:  # which may be back in a minute
+        fail(error, code=1)
 
 
 def _with_current_values(flags: dict[str, Any]) -> dict[str, Any]:

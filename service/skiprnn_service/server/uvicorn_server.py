@@ -59,7 +59,7 @@ def serve(settings: Settings, *, on_started: Callable[[int], None] = lambda _: N
     """Serve until SIGTERM or SIGINT, then drain. Blocking.
 
     Raises:
-        ValueError: the store cannot be written; and what `make_server` raises.
+        StoreError: the store cannot be written. And what `make_server` raises.
         SystemExit: the port is taken, or the application could not start; the log has the reason.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default, and read at import

@@ -47,11 +47,11 @@ async def check_store(store: Store) -> None:
     """Ask a store that was just opened once whether it can be written, and close it.
 
     Raises:
-        ValueError: it cannot; the message has the reason and, where it is known, the way out.
+        StoreError: it cannot; the message has the reason and, where it is known, the way out.
     """
     try:
         await store.check()
     except StoreError as error:
-        raise ValueError(f"store_url: {error}") from None
+        raise StoreError(f"store_url: {error}") from None
     finally:
         await store.close()
