@@ -15,7 +15,7 @@ from skiprnn_service.errors import StoreError
 from skiprnn_service.stores.base import Record
 from skiprnn_service.stores.redis import RedisStore
 from support.programs import need
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, free_port
 from support.stores import SNAPSHOT, TTL_SECONDS, RedisCase, at
 
 KEY = (SNAPSHOT.model, SNAPSHOT.stream_id)
@@ -260,7 +260,8 @@ async def test_a_write_that_comes_late_does_not_undo_a_newer_one_of_the_same_own
 
 @pytest.mark.parametrize("slots", [False, True])
 async def test_redis_cluster_is_named(tmp_path: Path, open_redis: Open, slots: bool) -> None:
-    with RedisServer(tmp_path, "--cluster-enabled", "yes") as server:
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    with RedisServer(tmp_path, *options) as server:
         if slots:
             async with Redis.from_url(server.url) as redis, asyncio.timeout(20):
                 await redis.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
