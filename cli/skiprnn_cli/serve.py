@@ -77,10 +77,10 @@ def _serve(config: Path | None, **flags: Any) -> None:
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Warnings of the settings are printed; what cannot be served ends the command with the reason."""
+    """Warnings of the settings are printed; what cannot be used ends the command with the reason."""
     from pydantic import ValidationError
 
-    from skiprnn_service.errors import ModelError
+    from skiprnn_service.errors import ModelError, StoreError
 
     try:
         with log_lines(settings.__name__, warn, level=logging.WARNING):
@@ -89,6 +89,8 @@ def errors_in_one_line() -> Iterator[None]:
         fail("; ".join(f"{'.'.join(map(str, wrong['loc']))}: {_reason(wrong)}" for wrong in error.errors()))
     except (OSError, ValueError, ModelError) as error:
         fail(error)
+    except StoreError as error:  # which may be back in a minute
+        fail(error, code=1)
 
 
 def _reason(wrong: Any) -> str:

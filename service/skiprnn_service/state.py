@@ -89,9 +89,7 @@ class ServerState:
             providers=PROVIDERS[settings.device],
             allowed_digests=read_digests(settings.allowed_digests) if settings.allowed_digests else None,
         )
-        store = open_store(
-            settings.store_url, ttl_seconds=settings.stream_ttl_seconds, capacity=settings.max_parked_streams
-        )
+        store = store_of(settings)
         models.load()
         server = cls(settings, models, store)
         try:
@@ -111,3 +109,13 @@ def _inline_step_below_us(settings: Settings) -> float:
     if settings.inline_step_below_us is not None:
         return settings.inline_step_below_us
     return _WORTH_A_THREAD_US if len(os.sched_getaffinity(0)) > 1 else math.inf
+
+
+def store_of(settings: Settings) -> Store:
+    """The store, not connected yet. Raises ValueError: the URL is not valid."""
+    return open_store(
+        settings.store_url,
+        ttl_seconds=settings.stream_ttl_seconds,
+        capacity=settings.max_parked_streams,
+        per_principal=settings.max_parked_streams_per_principal,
+    )

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +220,28 @@ def test_make_serve_ends_without_an_error_after_ctrl_c(tmp_path: Path, status: i
     )
     assert (done.returncode == 0) is made, done.stderr
     assert ("Error" in done.stderr) is not made
+
+
+def not_a_database(folder: Path) -> str:
+    (folder / "other.db").write_bytes(b"not a database" * 100)
+    return f"sqlite:///{folder}/other.db"
+
+
+@pytest.mark.parametrize(
+    ("store", "reason"),
+    [
+        (lambda _: "sqlite:///no/such/folder/streams.db", "sqlite:////PATH is absolute"),
+        (lambda folder: f"sqlite:///{folder}", "expected a file, got a folder"),
+        (not_a_database, "file is not a database"),
+        (lambda _: "redis://127.0.0.1:1/0", "127.0.0.1:1"),
+    ],
+)
+def test_a_store_that_cannot_be_written_ends_it_at_the_start_in_one_line(
+    models: Path, store: Callable[[Path], str], reason: str
+) -> None:
+    process = start("--models-dir", str(models), "--port", "0", "--store-url", store(models))
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    (line,) = said.strip().splitlines()
+    assert "store_url" in line
+    assert reason in line

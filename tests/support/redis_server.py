@@ -21,7 +21,7 @@ class RedisServer:
     """
 
     def __init__(self, folder: Path, *options: str, tls: bool = False) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         port = ["--port", "0", "--tls-port", str(self.port)] if tls else ["--port", str(self.port)]
         self._folder, self._options = folder, [*port, *options]
         self.url = f"redis{'s' * tls}://127.0.0.1:{self.port}/0"
@@ -70,7 +70,8 @@ class RedisServer:
         raise RuntimeError(f"redis-server ended with {self._process.returncode}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Of 127.0.0.1."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

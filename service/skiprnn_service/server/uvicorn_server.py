@@ -1,5 +1,6 @@
 """uvicorn, set up for streams: our websocket protocol class, no access log, and a drain before the end."""
 
+import asyncio
 import errno
 import gc
 import ipaddress
@@ -18,8 +19,8 @@ from skiprnn_service.engine.onnx_runtime import check_device
 from skiprnn_service.models.repository import read_digests
 from skiprnn_service.server.http_protocol import http_protocol
 from skiprnn_service.settings import Settings, readable_file
-from skiprnn_service.state import ServerState
-from skiprnn_service.stores import open_store
+from skiprnn_service.state import ServerState, store_of
+from skiprnn_service.stores import check_store
 from skiprnn_service.telemetry import logs
 
 OnStarted = Callable[[int, Sequence[str]], None]
@@ -64,6 +65,7 @@ def serve(settings: Settings, *, on_started: OnStarted = lambda *_: None) -> Non
     Raises:
         OSError: the port is taken.
         SystemExit: the application could not start; the log has the reason.
+        StoreError: the store cannot be written. And what `make_server` raises.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default, and read at import
     logs.configure(settings.log_level, settings.log_format)
@@ -74,6 +76,7 @@ def serve(settings: Settings, *, on_started: OnStarted = lambda *_: None) -> Non
 
     server = make_server(settings, on_started=started)
     _check_port(settings.host, settings.port)
+    asyncio.run(check_store(store_of(settings)))
     server.run()
 
 
@@ -157,7 +160,7 @@ def _check_what_will_be_opened(settings: Settings) -> None:
             read_digests(settings.allowed_digests)
     if settings.device == "cuda":
         check_device(settings.device)
-    open_store(settings.store_url, ttl_seconds=settings.stream_ttl_seconds)
+    store_of(settings)
 
 
 def _check_port(host: str, port: int) -> None:

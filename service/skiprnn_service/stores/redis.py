@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ClusterCrossSlotError, ClusterDownError, MovedError, RedisError
 
 from skiprnn_service.engine.stream import Snapshot
 from skiprnn_service.errors import SnapshotError, StoreError
@@ -89,7 +89,7 @@ if #over > 0 then redis.call('ZREM', KEYS[1], unpack(over)) end
 return {#over, redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf')}
 """
 
-# KEYS: epoch. A write that changes nothing but needs all that a write needs.
+# KEYS: epoch, parked. A write that changes nothing but needs all that a write needs: Redis Cluster rejects two keys.
 _CHECK = "redis.call('INCRBY', KEYS[1], 0)"
 
 T = TypeVar("T")
@@ -152,7 +152,7 @@ class RedisStore:
         return await self._answer(self._latest(limit))
 
     async def check(self) -> None:
-        await self._answer(self._check([_EPOCH]))
+        await self._answer(self._check([_EPOCH, _PARKED]))
 
     async def close(self) -> None:
         with suppress(RedisError, OSError):
@@ -179,6 +179,10 @@ class RedisStore:
                 return await call
         except TimeoutError:
             raise StoreError(f"redis: no answer within {self._timeout_seconds:g} s") from None
+        except (ClusterCrossSlotError, ClusterDownError, MovedError) as error:
+            raise StoreError(
+                f"redis: Redis Cluster is not supported, one server is needed: {error}"
+            ) from error
         except (RedisError, OSError) as error:
             raise StoreError(f"redis: {error}") from error
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 from skiprnn_service.engine.stream import Snapshot
 from skiprnn_service.errors import SnapshotError, StoreError
 from skiprnn_service.stores.base import FENCE_SECONDS, Claim, Key, Record
+from skiprnn_service.stores.principals import to_drop
 from skiprnn_service.stores.snapshot import dumps, loads_as, readable
 
 SCHEMA = 1
@@ -38,6 +39,17 @@ _CREATE = f"""
     CREATE INDEX by_expiry ON streams (stage, expires_at);
     CREATE TABLE counter (epoch INTEGER NOT NULL);
     PRAGMA user_version = {SCHEMA};
+"""
+_PRINCIPAL = "rtrim(substr(stream_id, 1, instr(stream_id, '/')), '/')"
+# Parked streams alone: writes of live ones, which are many, leave it as it is.
+_INDEX = f"CREATE INDEX IF NOT EXISTS by_principal ON streams ({_PRINCIPAL}, expires_at) WHERE stage = 2"
+_COUNTS = f"""
+    SELECT {_PRINCIPAL}, count(*) FROM streams INDEXED BY by_principal WHERE stage = 2
+    GROUP BY 1 ORDER BY 2 DESC LIMIT {_SWEEP_ROWS}
+"""
+_OLDEST_PARKED = f"""
+    SELECT rowid, stage FROM streams INDEXED BY by_principal WHERE stage = 2 AND {_PRINCIPAL} = ?
+    ORDER BY expires_at LIMIT ?
 """
 _FIND = "SELECT snapshot FROM streams WHERE model = ? AND stream_id = ? AND stage > 0 AND expires_at > ?"
 _COUNT = "SELECT count(*) FROM streams WHERE stage = ? AND expires_at > ?"
@@ -69,7 +81,8 @@ class SqliteStore:
     Args:
         path: of the file; it is made, readable by its owner alone, in a folder that exists, on a local disk.
         ttl_seconds: after the latest claim or save, a stream expires.
-        capacity: snapshots; when there are more, the oldest are deleted.
+        capacity: snapshots; when there are more, the oldest of the principal with most parked are deleted.
+        per_principal: parked snapshots of one principal, likewise.
         timeout_seconds: after which a call is a StoreError.
         clock: seconds since 1970, as all processes of the file have them.
     """
@@ -83,11 +96,13 @@ class SqliteStore:
         *,
         ttl_seconds: float,
         capacity: int = 100_000,
+        per_principal: int = 10_000,
         timeout_seconds: float = 5.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.expired = self.damaged = 0
         self._path, self._ttl_seconds, self._capacity = Path(path), ttl_seconds, capacity
+        self._per_principal = per_principal
         self._timeout_seconds, self._clock = timeout_seconds, clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="skiprnn-sqlite")
         self._jobs: list[_Job] = []
@@ -174,7 +189,7 @@ class SqliteStore:
             connection.execute("COMMIT")
         except (sqlite3.Error, OSError, StoreError) as error:
             self._disconnect()  # the next transaction starts afresh, whatever state this one is in
-            return [StoreError(f"{self._path}: {error}")] * len(actions)
+            return [StoreError(f"{self._path}: {error}{_way_out(self._path)}")] * len(actions)
         return outcomes
 
     def _connect(self) -> sqlite3.Connection:
@@ -212,6 +227,7 @@ class SqliteStore:
             connection.execute("INSERT INTO counter VALUES (?)", (int(self._clock() * 1e6),))
         elif version != SCHEMA:
             raise StoreError(f"expected an empty file or a store of schema {SCHEMA}, got schema {version}")
+        connection.execute(_INDEX)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -271,9 +287,19 @@ class SqliteStore:
         self._swept_at = now
         self._forget(connection, connection.execute(_EXPIRED, (now, _SWEEP_ROWS)).fetchall())
         (count,) = connection.execute("SELECT count(*) FROM streams WHERE stage > 0").fetchone()
-        if count > self._capacity:
-            excess = min(count - self._capacity, _SWEEP_ROWS)
+        excess = min(max(count - self._capacity, 0), _SWEEP_ROWS)
+        excess -= self._drop_parked(connection, excess)
+        if excess > 0:  # live streams alone
             self._forget(connection, connection.execute(_OLDEST, (excess,)).fetchall())
+
+    def _drop_parked(self, connection: sqlite3.Connection, excess: int) -> int:
+        """Those over the bounds; returns how many."""
+        counts = connection.execute(_COUNTS).fetchall()
+        rows = list[tuple[int, int]]()
+        for principal, n in to_drop(counts, excess=excess, bound=self._per_principal).items():
+            rows += connection.execute(_OLDEST_PARKED, (principal, n)).fetchmany(_SWEEP_ROWS - len(rows))
+        self._forget(connection, rows)
+        return len(rows)
 
     def _forget(self, connection: sqlite3.Connection, rows: list[tuple[int, int]]) -> None:
         connection.executemany("DELETE FROM streams WHERE rowid = ?", [(rowid,) for rowid, _ in rows])
@@ -285,6 +311,17 @@ def _inode(path: Path) -> int | None:
         return path.stat().st_ino
     except OSError:
         return None
+
+
+def _way_out(path: Path) -> str:
+    """What to do about an error, where the path is its reason."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        return "; expected a file, got a folder"
+    if folder.is_dir():
+        return ""
+    slashes = "sqlite:///PATH is relative to the current folder, sqlite:////PATH is absolute"
+    return f"; expected a folder at {folder}, found none ({slashes})"
 
 
 def _outcome(action: Callable[[sqlite3.Connection], Any], connection: sqlite3.Connection) -> Any:

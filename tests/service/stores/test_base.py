@@ -255,6 +255,47 @@ async def test_forgets_the_oldest_when_full(kind: type[MemoryCase | SqliteCase],
     await case.close()
 
 
+Kind = type[MemoryCase | SqliteCase]
+both = pytest.mark.parametrize("kind", [MemoryCase, SqliteCase])
+
+
+@both
+async def test_the_principal_with_most_streams_makes_room_and_not_its_neighbour(
+    kind: Kind, tmp_path: Path
+) -> None:
+    case = MemoryCase(capacity=6) if kind is MemoryCase else SqliteCase(tmp_path, capacity=6)
+    await park(case.store, "bob/1", "bob/2", "carol/1")
+    for number in range(20):
+        await park(case.store, f"alice/{number}")
+        await case.pass_time(2)
+    assert await case.store.count() <= 7
+    found = [
+        name
+        for name in ("bob/1", "bob/2", "carol/1", *(f"alice/{number}" for number in range(20)))
+        if (await case.store.claim("watch", name)).snapshot
+    ]
+    assert found[:3] == ["bob/1", "bob/2", "carol/1"]
+    assert found[-3:] == ["alice/17", "alice/18", "alice/19"]
+    await case.close()
+
+
+@both
+async def test_a_principal_has_a_bound_of_its_own_and_who_has_no_name_has_none(
+    kind: Kind, tmp_path: Path
+) -> None:
+    bound = {"per_principal": 2}
+    case = MemoryCase(**bound) if kind is MemoryCase else SqliteCase(tmp_path, **bound)
+    await park(case.store, *(f"alice/{number}" for number in range(5)))
+    await case.pass_time(2)
+    await park(case.store, "bob/1", "a", "b", "c", "d")
+    await case.pass_time(2)
+    assert await case.store.count() == 7
+    assert case.store.expired == 3
+    for name in ("alice/3", "alice/4", "bob/1", "a", "b", "c", "d"):
+        assert (await case.store.claim("watch", name)).snapshot, name
+    await case.close()
+
+
 # -- what lasts, and what is refused
 
 

@@ -15,7 +15,7 @@ from skiprnn_service.errors import StoreError
 from skiprnn_service.stores.base import Record
 from skiprnn_service.stores.redis import RedisStore
 from support.programs import need
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, free_port
 from support.stores import SNAPSHOT, TTL_SECONDS, RedisCase, at
 
 KEY = (SNAPSHOT.model, SNAPSHOT.stream_id)
@@ -256,3 +256,18 @@ async def test_a_write_that_comes_late_does_not_undo_a_newer_one_of_the_same_own
     epoch, _ = await store.claim(*KEY)
     assert not await store.save([Record(epoch, False, SNAPSHOT)]), "a stream that begins again is short again"
     assert (await store.claim(*KEY)).snapshot == SNAPSHOT
+
+
+@pytest.mark.parametrize("slots", [False, True])
+async def test_redis_cluster_is_named(tmp_path: Path, open_redis: Open, slots: bool) -> None:
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    with RedisServer(tmp_path, *options) as server:
+        if slots:
+            async with Redis.from_url(server.url) as redis, asyncio.timeout(20):
+                await redis.execute_command("CLUSTER", "ADDSLOTS", *range(16384))  # type: ignore[no-untyped-call]
+                while "cluster_state:ok" not in str(
+                    await redis.eval("return redis.call('CLUSTER', 'INFO')", 0)
+                ):
+                    await asyncio.sleep(0.05)
+        with pytest.raises(StoreError, match="Redis Cluster is not supported"):
+            await open_redis(server.url).check()

@@ -16,7 +16,7 @@ import pytest
 
 from skiprnn_service.errors import StoreError
 from skiprnn_service.stores.base import Record
-from skiprnn_service.stores.sqlite import SqliteStore
+from skiprnn_service.stores.sqlite import _COUNTS, SqliteStore
 from support.stores import SNAPSHOT, TTL_SECONDS, Clock
 
 KEY = (SNAPSHOT.model, SNAPSHOT.stream_id)
@@ -62,7 +62,7 @@ async def put(store: SqliteStore, stream_id: str = SNAPSHOT.stream_id, *, size: 
 
 WRITER = """
 import asyncio, itertools, sys
-from skiprnn_service.stores.sqlite import SqliteStore
+from skiprnn_service.stores.sqlite import _COUNTS, SqliteStore
 from skiprnn_service.stores.base import Record
 from support.stores import SNAPSHOT, at
 
@@ -272,6 +272,32 @@ async def test_a_missing_folder_is_an_error_until_it_is_there(open_sqlite: Open,
         await store.check()
     (tmp_path / "missing").mkdir()
     await store.check()
+
+
+async def test_what_is_wrong_with_the_path_is_said_with_the_way_out(
+    open_sqlite: Open, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        StoreError, match=r"expected a folder at /.*no/such, found none .*sqlite:////PATH is absolute"
+    ):
+        await open_sqlite("no/such/streams.db").check()
+    with pytest.raises(StoreError, match="expected a file, got a folder"):
+        await open_sqlite(tmp_path).check()
+
+
+async def test_a_file_of_an_earlier_server_gets_the_index_of_principals(
+    open_sqlite: Open, tmp_path: Path
+) -> None:
+    store = open_sqlite(tmp_path / "old.db")
+    await put(store)
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.execute("DROP INDEX by_principal")
+    again = open_sqlite(tmp_path / "old.db")
+    assert (await again.claim(SNAPSHOT.model, SNAPSHOT.stream_id)).snapshot
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        plan = str(connection.execute(f"EXPLAIN QUERY PLAN {_COUNTS}").fetchall())
+    assert "by_principal" in plan
 
 
 # -- what is over
