@@ -41,7 +41,7 @@ def test_the_sensor_client_measures_only_what_is_read(tmp_path: Path) -> None:
     recording = tmp_path / "run.csv"
     recording.write_text("a,b,c\n" + "1,2,3\n" * 12)
     with fake_server(every=5) as server:
-        out = run("sensor_client.py", server.url, recording, "--rate", "1000")
+        out = run("sensor_client.py", server.url, recording, "--sample-rate", "1000")
     assert [message.t for message in server.streams[0].messages[:-1]] == [0, 5, 10]
     assert "0.00 s  high  100%" in out
     assert "measured 3 of 12 samples" in out
@@ -49,7 +49,7 @@ def test_the_sensor_client_measures_only_what_is_read(tmp_path: Path) -> None:
 
 def test_the_camera_takes_only_frames_that_are_read() -> None:
     with fake_server(every=5) as server:
-        out = run("camera_loop.py", server.url, "--frames", "12", "--rate", "1000").splitlines()
+        out = run("camera_loop.py", server.url, "--frames", "12", "--sample-rate", "1000").splitlines()
     assert [line.partition(":")[0] for line in out[:-1]] == ["frame 0", "frame 5", "frame 10"]
     assert out[-1] == "took 3 of 12 frames"
     assert [message.t for message in server.streams[1].messages[:-1]] == [0, 5, 10]

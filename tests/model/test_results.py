@@ -10,7 +10,8 @@ import pytest
 from skiprnn.training import results
 
 
-def test_the_old_module_is_the_new_one_with_a_warning() -> None:
+def test_the_old_module_is_the_new_one_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "skiprnn.results", raising=False)  # it warns when it is first imported
     with pytest.warns(DeprecationWarning, match=r"skiprnn\.results is now skiprnn\.training\.results"):
         old = importlib.import_module("skiprnn.results")
     assert old.table is results.table

@@ -163,7 +163,7 @@ class _Down:
     async def claim(self, *_: object) -> Any:
         raise StoreError("down on purpose")
 
-    save = delete = claim
+    save = delete = check = claim
 
 
 class LocalWorld:
