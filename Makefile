@@ -23,7 +23,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 22
 
 serve: $(VENV)/.serve ## serve the shipped models on http://127.0.0.1:8000
-	$(BIN)/skiprnn serve $(ARGS)
+	@trap : INT; $(BIN)/skiprnn serve $(ARGS) || test $$? = 130 # Ctrl-C is how it ends
 
 test: style types pytest ## style, types and all tests
 

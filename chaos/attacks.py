@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
@@ -79,10 +80,7 @@ ATTACKS = {
             "lengths of 10^13",
         )
     },
-    **{
-        f"damaged {name}": Attack(name, lambda name=name: _damaged(name))
-        for name in ("arrow", "parquet", "npz")
-    },
+    **{f"damaged {name}": Attack(name, partial(_damaged, name)) for name in ("arrow", "parquet", "npz")},
     "40 bodies of 10 MB in gzip": Attack(
         "npy", lambda: [gzip.compress(bytes(10 * MIB))], encoding="gzip", connections=40
     ),

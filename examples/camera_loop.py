@@ -19,20 +19,20 @@ SIZE = 64  # pixels
 
 
 class Camera:
-    """Shows frame t, t / rate seconds after it was switched on.
+    """Shows frame t, t / sample_rate seconds after it was switched on.
 
     Attributes:
         taken: count of the frames that were taken.
     """
 
-    def __init__(self, *, rate: float, seed: int = 0) -> None:
-        self.rate, self.taken = rate, 0
+    def __init__(self, *, sample_rate: float, seed: int = 0) -> None:
+        self.sample_rate, self.taken = sample_rate, 0
         self._path = np.random.default_rng(seed).normal(0, 2, (10_000, 2)).cumsum(0) + SIZE / 2
         self._start = time.monotonic()
 
     def frame(self, t: int) -> NDArray[np.float32]:
         """Wait for frame t [SIZE, SIZE], then take it."""
-        time.sleep(max(self._start + t / self.rate - time.monotonic(), 0))
+        time.sleep(max(self._start + t / self.sample_rate - time.monotonic(), 0))
         self.taken += 1
         y, x = np.mgrid[:SIZE, :SIZE]
         at = self._path[t % len(self._path)] % SIZE
@@ -49,11 +49,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Stream features of the frames that the network updates on.")
     parser.add_argument("url", help="ws://HOST:PORT/v1/models/MODEL/stream")
     parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--rate", type=float, default=25.0, help="frames a second (default 25)")
+    parser.add_argument("--sample-rate", type=float, default=25.0, help="frames a second (default 25)")
     arguments = parser.parse_args()
     with connect_sync(arguments.url) as connection:
         width = connection.ready.features
-    camera = Camera(rate=arguments.rate)
+    camera = Camera(sample_rate=arguments.sample_rate)
 
     def read(t: int) -> NDArray[np.float32] | None:
         return features(camera.frame(t), width) if t < arguments.frames else None

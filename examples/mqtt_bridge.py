@@ -18,11 +18,15 @@ Needs aiomqtt beside skiprnn[client].
 import argparse
 import asyncio
 import json
+import sys
 from collections import Counter
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
-import aiomqtt
+try:
+    import aiomqtt
+except ModuleNotFoundError:
+    sys.exit("error: aiomqtt is not installed: pip install aiomqtt")
 
 from skiprnn_client import ClientError, Connection, connect
 

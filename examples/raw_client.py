@@ -63,4 +63,9 @@ def show(updates: list[dict[str, Any]], seen: int) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    if len(sys.argv) != 2:
+        sys.exit("usage: python examples/raw_client.py ws://HOST:PORT/v1/models/MODEL/stream < recording.csv")
+    try:
+        main(sys.argv[1])
+    except StopIteration:
+        sys.exit("error: expected CSV with a header on standard input, got nothing")

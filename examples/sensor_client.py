@@ -24,17 +24,17 @@ class Sensor:
 
     Args:
         samples: [T, F].
-        rate: samples a second.
+        sample_rate: Hz.
     """
 
-    def __init__(self, samples: NDArray[np.float32], *, rate: float) -> None:
-        self.samples, self.rate = samples, rate
+    def __init__(self, samples: NDArray[np.float32], *, sample_rate: float) -> None:
+        self.samples, self.sample_rate = samples, sample_rate
         self.measured = 0
         self._start = time.monotonic()
 
     async def measure(self, t: int) -> NDArray[np.float32] | None:
         """Sleep until it is time for sample t, then measure it. None: the recording is over."""
-        await asyncio.sleep(self._start + min(t, len(self.samples)) / self.rate - time.monotonic())
+        await asyncio.sleep(self._start + min(t, len(self.samples)) / self.sample_rate - time.monotonic())
         if t >= len(self.samples):
             return None
         self.measured += 1
@@ -56,10 +56,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Stream a recording as a sleeping sensor would.")
     parser.add_argument("url", help="ws://HOST:PORT/v1/models/MODEL/stream")
     parser.add_argument("csv", type=Path, help="a header line, then a sample a line")
-    parser.add_argument("--rate", type=float, default=SAMPLE_RATE, help="samples a second (default 50)")
+    parser.add_argument(
+        "--sample-rate", type=float, default=SAMPLE_RATE, help="samples a second (default 50)"
+    )
     arguments = parser.parse_args()
     samples = np.loadtxt(arguments.csv, np.float32, delimiter=",", skiprows=1, ndmin=2)
-    asyncio.run(watch(arguments.url, Sensor(samples, rate=arguments.rate)))
+    asyncio.run(watch(arguments.url, Sensor(samples, sample_rate=arguments.sample_rate)))
 
 
 if __name__ == "__main__":

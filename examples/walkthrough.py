@@ -35,7 +35,7 @@ def skiprnn(*words: str) -> None:
 
 run, model = folder / "run", folder / "models" / "hum.onnx"
 data = str(folder / "recordings")
-settings = ["--rate", "0.25", "--epochs", "8", "--hidden", "24", "--quiet"]
+settings = ["--update-rate", "0.25", "--epochs", "8", "--hidden", "24", "--quiet"]
 skiprnn("train", "csv", "--data", data, "--out", str(run), *settings)
 
 # %% Export: one ONNX file, checked against PyTorch.
@@ -68,8 +68,8 @@ server = subprocess.Popen(
 )
 try:
     assert server.stdout
-    page = next(line.split()[1] for line in server.stdout if "page" in line)
-    updates = list(stream_sync(f"{page}v1/models/hum/stream", recording))
+    dashboard = next(line.split()[1] for line in server.stdout if "dashboard" in line)
+    updates = list(stream_sync(f"{dashboard}v1/models/hum/stream", recording))
     assert [update.t for update in updates] == unrolled.t.tolist()
     assert np.array([update.y for update in updates]).tobytes() == unrolled.y.tobytes()
     print(f"streamed: {len(updates)} updates, the last says {updates[-1].label}")

@@ -91,7 +91,8 @@ def top_level(file: Path) -> set[str]:
 
 def within(package: str, file: Path) -> set[str]:
     """What a file imports from a package: names of its folders, files or attributes."""
-    return {name.split(".")[1] for name in imports(file) if name.startswith(f"{package}.")}
+    prefix = f"{package}."
+    return {name.removeprefix(prefix).split(".")[0] for name in imports(file) if name.startswith(prefix)}
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,13 @@ def test_a_package_of_the_service_imports_only_what_lies_below_it() -> None:
             found.add(package)
             assert within("skiprnn_service", file) - {package} <= SERVICE_PACKAGES[package], file
     assert found == SERVICE_PACKAGES.keys()
+
+
+def test_formats_import_nothing_of_scoring_but_one_another() -> None:
+    folder = ROOTS["skiprnn_service"] / "skiprnn_service" / "scoring" / "formats"
+    for file in folder.glob("*.py"):
+        assert within("skiprnn_service", file) <= {"errors", "scoring"}, file
+        assert within("skiprnn_service.scoring", file) <= {"formats"}, file
 
 
 def test_every_package_of_the_service_says_what_it_is() -> None:

@@ -64,10 +64,12 @@ def _command(name: str) -> Any:
         module = import_module(f"skiprnn_cli.{name}")
     except ModuleNotFoundError as error:
         return _unavailable(name, error)
-    found, renamed = getattr(module, name), getattr(module, "RENAMED", {})
+    found = getattr(module, name)
     if isinstance(found, typer.Typer):
         return typer.main.get_command(found)
-    return _single(name, found, cls=command_class(renamed))
+    return _single(
+        name, found, cls=command_class(getattr(module, "RENAMED", {}), getattr(module, "RENAMED_VALUES", {}))
+    )
 
 
 def _unavailable(name: str, error: ModuleNotFoundError) -> Any:

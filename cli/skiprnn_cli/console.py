@@ -1,6 +1,8 @@
 """How commands speak: facts as a table on stdout; warnings and the reason of a failure on stderr."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
@@ -24,6 +26,29 @@ def print_facts(title: str, facts: Mapping[str, str]) -> None:
 def warn(text: str) -> None:
     """One line that does not stop the command."""
     typer.echo(f"warning: {text}", err=True)
+
+
+@contextmanager
+def log_lines(name: str, show: Callable[[str], None], *, level: int) -> Iterator[None]:
+    """What a logger says from this level on goes to `show`, for the length of the block."""
+    log, handler = logging.getLogger(name), _Handler(show)
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(level)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, show: Callable[[str], None]) -> None:
+        super().__init__()
+        self._show = show
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._show(record.getMessage())
 
 
 def fail_without_extra(extra: str, missing: str | None) -> NoReturn:

@@ -26,13 +26,15 @@ def demo(
 
     Example: skiprnn demo
     """
-    from skiprnn_cli.serve import errors_in_one_line
+    from skiprnn_cli.serve import errors_in_one_line, http_address
     from skiprnn_service.server import uvicorn_server as server
     from skiprnn_service.settings import load
 
     with errors_in_one_line(), suppress(KeyboardInterrupt):  # uvicorn has shut down and passes the signal on
         settings = load(port=port, models_dir=models_dir, log_level="warning", drain_seconds=0.2)
-        server.serve(settings, on_started=lambda port: _show(f"http://{settings.host}:{port}/", open_page))
+        server.serve(
+            settings, on_started=lambda port, _: _show(f"{http_address(settings, port)}/", open_page)
+        )
 
 
 def _show(page: str, open_page: bool) -> None:

@@ -3,7 +3,7 @@
 import json as jsonlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from skiprnn_export import Bundle, BundleInfo
 
 _LISTED = 12  # names of features or classes that are printed
+_OLD_KEYS = {"rate_target", "cadence"}  # of an earlier release: the new ones stand beside them
 
 
 def inspect(
@@ -59,7 +60,8 @@ def _facts(bundle: "Bundle") -> dict[str, str]:
     }
     if info.original_sha256 is not None:
         facts["changed from inner sha256"] = info.original_sha256
-    return facts | {f"training: {name}": _text(value) for name, value in info.training.items()}
+    training = {name: value for name, value in info.training.items() if name not in _OLD_KEYS}
+    return facts | {f"training: {name}": _text(value) for name, value in training.items()}
 
 
 def _outputs(info: "BundleInfo") -> str:
@@ -74,5 +76,19 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
 
 
-def _text(fact: object) -> str:
-    return fact if isinstance(fact, str) else jsonlib.dumps(fact, ensure_ascii=False)
+def _text(fact: Any) -> str:
+    match fact:
+        case str():
+            return fact
+        case float():
+            return f"{fact:.4g}"
+        case [dict(first), *_] if all(isinstance(row, dict) and row.keys() == first.keys() for row in fact):
+            rows = [[_text(value) for value in row.values()] for row in fact]
+            return _table([[str(name) for name in first], *rows])
+    return jsonlib.dumps(fact, ensure_ascii=False)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Lines of columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

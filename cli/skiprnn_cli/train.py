@@ -1,7 +1,9 @@
 """`skiprnn train`: a task → a folder with a trained network, ready for `skiprnn export`."""
 
+import dataclasses
 import json
 import logging
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +25,23 @@ RENAMED = {
     "--set": "--override",
 }
 
+# skiprnn.tasks.NAMES, which the help cannot import: it would load PyTorch.
+TASKS = (
+    *(
+        "adding",
+        "charades",
+        "csv",
+        "digits",
+        "fashion",
+        "frequency",
+        "imdb",
+        "mnist",
+        "plaid",
+        "ucf101",
+        "watch",
+    ),
+)
+
 _gate = partial(typer.Option, rich_help_panel="When to update")
 _network = partial(typer.Option, rich_help_panel="Network and optimiser")
 
@@ -30,7 +49,7 @@ _network = partial(typer.Option, rich_help_panel="Network and optimiser")
 def train(
     task: Annotated[
         str,
-        typer.Argument(help="adding, csv, watch, … (docs/how-to/train.md lists them).", show_default=False),
+        typer.Argument(help=f"{', '.join(TASKS)}; docs/how-to/train.md explains them.", show_default=False),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder to write the run into.", show_default=False)
@@ -50,7 +69,9 @@ def train(
     ] = None,
     update_rate: Annotated[
         float | None,
-        _gate(help="Target share of the samples that update the state, in (0, 1]; met within 3 points."),
+        _gate(
+            help="Target share of the samples that update the state, in (0, 1]. The result says what was reached."
+        ),
     ] = None,
     lambda_: Annotated[
         float | None, _gate("--lambda", help="λ, the cost of one update in the paper.")
@@ -61,7 +82,7 @@ def train(
     ] = None,
     max_skip: Annotated[int | None, _gate(help="Longest run of skipped samples, 1 to 16383.")] = None,
     threshold: Annotated[
-        float | None, _gate(help="Update probability at which the gate opens, in [0.5, 1].")
+        float | None, _gate(help="Accumulated probability at which the gate opens, in [0.5, 1].")
     ] = None,
     schedule: Annotated[
         str | None,
@@ -129,8 +150,26 @@ def _experiment(
 
     options = {name: value for name, value in given.items() if name in task.options}
     base: Recipe = task.paper if paper else task.recipe
-    recipe = base.changed({name: value for name, value in given.items() if name not in options})
+    fields = {name: value for name, value in given.items() if name not in options}
+    for name in fields:
+        _check_name(name, task)
+    recipe = base.changed(fields)
     return Experiment(task, recipe, seed, data, options, warm_start)
+
+
+def _check_name(name: str, task: "Task") -> None:
+    from skiprnn.recipe import RENAMED as RENAMED_FIELDS
+    from skiprnn.recipe import Recipe
+
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    if name in fields | RENAMED_FIELDS.keys():
+        return
+    close = get_close_matches(name, [*task.options, *fields], n=1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    raise ValueError(
+        f"--override: expected names among the options of {task.name} ({', '.join(task.options) or 'none'}) "
+        f"and the fields of the recipe ({', '.join(sorted(fields))}), got {name!r}{meant}"
+    )
 
 
 def _parsed(overrides: list[str], task: "Task") -> dict[str, Any]:
@@ -146,7 +185,7 @@ def _parsed(overrides: list[str], task: "Task") -> dict[str, Any]:
             raise ValueError(f"--override: expected name=value, got {override!r}")
         parsed[name] = _value(value, is_text=isinstance(task.options.get(name), str))
     for old, new in renamed_fields(parsed).items():
-        warn_renamed(f"--override {old}", f"--override {new}")
+        warn_renamed(f"--override {old}", f"--override {new}", wins=new in parsed)
     return with_current_names(parsed)
 
 
@@ -183,4 +222,4 @@ def _report(out: Path, results: dict[str, Any]) -> None:
         facts["warning"] = results["warning"]
     print_facts(f"{out}: {results['task']}", facts)
     if results["schedule"] is None:
-        typer.echo(f"next: skiprnn export {out} --out {results['task']}.onnx")
+        typer.echo(f"next: skiprnn export {out} --out models/{out.resolve().name}.onnx")

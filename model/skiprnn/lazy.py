@@ -31,5 +31,5 @@ def lazy_names(
 
 def warn_renamed(old: str, new: str, *, stacklevel: int = 3) -> None:
     """Say that `old` is now `new`, at the line of the caller's caller."""
-    text = f"{old} is now {new}; {old} goes in the release after this one"
+    text = f"{old} is now {new}; {old} will be removed in the next release"
     warnings.warn(text, DeprecationWarning, stacklevel=stacklevel)

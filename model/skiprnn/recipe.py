@@ -15,7 +15,7 @@ Schedule = Literal["uniform", "random"]
 LearningRateSchedule = Literal["constant", "cosine"]
 Keep = Literal["last", "best"]
 
-RENAMED = {  # old field → new field; the old ones go in the release after this one
+RENAMED = {  # old field → new field; the old ones will be removed in the next release
     "gate_scale": "gate_init_scale",
     "clock_start": "init_as_periodic",
     "budget": "lambda_",

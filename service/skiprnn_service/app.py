@@ -26,6 +26,7 @@ from skiprnn_service.errors import SkipRnnServiceError
 from skiprnn_service.middleware import request_ids, security_headers
 from skiprnn_service.middleware.head import HeadAsGet
 from skiprnn_service.middleware.hosts import AllowedHosts, hosts_of
+from skiprnn_service.middleware.json_errors import JsonErrors
 from skiprnn_service.routes import answers, dashboard, health, infer, oip_models, score, stream, tickets
 from skiprnn_service.settings import Settings, words
 from skiprnn_service.state import ServerState
@@ -113,6 +114,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_headers=["*"],
             expose_headers=_EXPOSED,
         )
+    app.add_middleware(JsonErrors)
     app.add_middleware(security_headers.SecurityHeaders)
     app.add_middleware(request_ids.RequestIds)
 

@@ -7,10 +7,15 @@ docs/reference/settings.md lists them; a test holds the page, the flags of `skip
 """
 
 import logging
+import os
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import Field, ValidationInfo, create_model, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -43,6 +48,19 @@ RENAMED = {
     "websocket": "websocket_impl",
 }
 RENAMED_VALUES = {("websocket", "direct"): "fast"}
+_PREFIX = "SKIPRNN_"
+# Variables of other parts: the command line, the tests and the deployment.
+_OTHERS = {
+    *(
+        "SKIPRNN_API_KEY",
+        "SKIPRNN_REQUIRE_ALL",
+        "SKIPRNN_MODELS_FOLDER",
+        "SKIPRNN_PUBLISH",
+        "SKIPRNN_PUBLISH_HA",
+    ),
+    *("SKIPRNN_CPUS", "SKIPRNN_MEMORY", "SKIPRNN_OPEN_FILES", "SKIPRNN_STAND_IN_ENGINE"),
+    *("SKIPRNN_ENGINE_FOLDER", "SKIPRNN_KEEP_ENGINE"),
+}
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +73,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="SKIPRNN_",
+        env_prefix=_PREFIX,
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
@@ -291,6 +309,15 @@ class Settings(BaseSettings):
         None, description="Collector of traces, such as http://127.0.0.1:4318 (OpenTelemetry over HTTP)."
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_empty_path(cls, value: Any, info: ValidationInfo) -> Any:
+        """An empty value, such as of a variable that is not set, would be the current folder."""
+        of_path = cls.model_fields[str(info.field_name)].annotation in (Path, Path | None)
+        if of_path and str(value) == "":
+            raise ValueError("expected a path, got an empty value")
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -302,19 +329,34 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then environment, then file, then secrets; each with the names of version 0.1."""
         secrets = getattr(file_secret_settings, "secrets_dir", None)
+        _check_secrets(secrets)
         env = EnvSettingsSource(_OldSettings)() | env_settings()
         files = SecretsSettingsSource(_OldSettings, secrets)() | file_secret_settings()
         return (
-            InitSettingsSource(settings_cls, _renamed(init_settings())),
-            InitSettingsSource(settings_cls, _renamed(env)),
+            InitSettingsSource(settings_cls, _renamed(init_settings(), "{}")),
+            InitSettingsSource(settings_cls, _renamed(env, _PREFIX + "{}")),
             _TomlSource(settings_cls),
-            InitSettingsSource(settings_cls, _renamed(files)),
+            InitSettingsSource(settings_cls, _renamed(files, "skiprnn_{}")),
         )
 
 
 class _TomlSource(TomlConfigSettingsSource):
     def __call__(self) -> dict[str, Any]:
-        return _renamed(super().__call__())
+        """pydantic would take names in any case. A name of none is its error."""
+        names = self.settings_cls.model_fields.keys() | RENAMED
+        for name in self.toml_data:
+            if name not in names and name.lower() in names:
+                raise ValueError(f"{name}: expected the name of a setting in lower case, {name.lower()}")
+        return _renamed(super().__call__(), "{}")
+
+
+def _check_secrets(folder: Any) -> None:
+    """Container engines make a folder where the file that they were told to mount is missing."""
+    for file in Path(folder).iterdir() if folder is not None else ():
+        setting = file.name.lower().removeprefix("skiprnn_")
+        is_named = setting != file.name.lower() and (setting in Settings.model_fields or setting in RENAMED)
+        if is_named and not file.is_file():
+            raise ValueError(f"{setting}: expected a file that holds its value, {file} is none")
 
 
 _OldSettings = create_model(  # type: ignore[call-overload]  # the fields are RENAMED's
@@ -323,13 +365,13 @@ _OldSettings = create_model(  # type: ignore[call-overload]  # the fields are RE
 _OldSettings.model_config["env_prefix"] = Settings.model_config["env_prefix"]
 
 
-def _renamed(given: dict[str, Any]) -> dict[str, Any]:
-    """Settings under their names of today; a new name wins over an old one."""
+def _renamed(given: dict[str, Any], written: str) -> dict[str, Any]:
+    """Settings under their names of today; a new name wins over an old one. `written`: how the source has a name."""
     old = {name: value for name, value in given.items() if name in RENAMED}
     for name in old:
-        _log.warning(
-            "setting %s is now %s; the old name goes in the release after this one", name, RENAMED[name]
-        )
+        before, now = _as_written(name, written), _as_written(RENAMED[name], written)
+        both = f"; both are given, and {now} wins" if RENAMED[name] in given else ""
+        _log.warning("%s is now %s; %s will be removed in the next release%s", before, now, before, both)
     moved = {RENAMED[name]: RENAMED_VALUES.get((name, str(value)), value) for name, value in old.items()}
     return moved | {name: value for name, value in given.items() if name not in RENAMED}
 
@@ -337,6 +379,19 @@ def _renamed(given: dict[str, Any]) -> dict[str, Any]:
 def words(setting: str) -> frozenset[str]:
     """Those of a setting that separates them by commas."""
     return frozenset(word.strip() for word in setting.split(",") if word.strip())
+
+
+def _as_written(name: str, source: str) -> str:
+    return source.format(name.upper() if source.isupper() else name)
+
+
+def _warn_of_unknown_variables() -> None:
+    known = {f"{_PREFIX}{name.upper()}" for name in (*Settings.model_fields, *RENAMED)}
+    for name in sorted(os.environ):
+        if name.startswith(_PREFIX) and name not in known | _OTHERS:
+            close = get_close_matches(name, known, n=1, cutoff=0.8)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            _log.warning("the variable %s is not a setting%s", name, meant)
 
 
 def load(config: Path | None = None, **flags: Any) -> Settings:
@@ -349,8 +404,9 @@ def load(config: Path | None = None, **flags: Any) -> Settings:
     Raises:
         pydantic.ValidationError: see `Settings`.
         FileNotFoundError: there is no such file.
-        tomllib.TOMLDecodeError: it is not TOML.
+        ValueError: it is not TOML, or has a name in capitals; or a secret is no file.
     """
+    _warn_of_unknown_variables()
     given = {name: value for name, value in flags.items() if value is not None}
     if config is None:
         return Settings(**given)
@@ -360,4 +416,18 @@ def load(config: Path | None = None, **flags: Any) -> Settings:
     class FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=config)
 
-    return FromFile(**given)
+    try:
+        return FromFile(**given)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"--config: expected TOML in {config}: {error}") from None
+
+
+@contextmanager
+def readable_file(setting: str) -> Iterator[None]:
+    """Errors of the block that do not name the setting, do."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, f"{setting}: {error.strerror}", error.filename) from None
+    except ValueError as error:
+        raise ValueError(f"{setting}: {error}") from None

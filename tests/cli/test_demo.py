@@ -36,7 +36,7 @@ def test_the_dashboard_is_opened_in_a_browser_unless_no_open_is_given(
     monkeypatch.setattr("webbrowser.open", opened.append)
     monkeypatch.setattr("threading.Thread.start", lambda thread: thread.run())
     serve = "skiprnn_service.server.uvicorn_server.serve"
-    monkeypatch.setattr(serve, lambda settings, on_started: on_started(8123))  # noqa: ARG005
+    monkeypatch.setattr(serve, lambda settings, on_started: on_started(8123, []))  # noqa: ARG005
     demo(open_page=wanted, models_dir=None, port=0)
     assert opened == (["http://127.0.0.1:8123/"] if wanted else [])
 

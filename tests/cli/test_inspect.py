@@ -43,6 +43,29 @@ def test_it_prints_what_is_in_the_file(tmp_path: Path) -> None:
         assert re.search(rf"{name} +│ {digest} ", result.stdout)
 
 
+def test_thresholds_are_a_table_and_a_renamed_key_is_printed_once(tmp_path: Path) -> None:
+    thresholds = [
+        {"threshold": 0.5, "accuracy": 0.97654321, "update_rate": 0.25},
+        {"threshold": 1.0, "accuracy": 0.9, "update_rate": 0.1},
+    ]
+    facts = {"thresholds": thresholds, "target_rate": 0.25, "rate_target": 0.25, "cadence": None}
+    write_random_bundle(tmp_path / "m.onnx", training=facts)
+    shown = run(tmp_path / "m.onnx").stdout
+    table = [
+        line.strip("│ ").split("│")[-1].split()
+        for line in shown.splitlines()
+        if re.search("training: thresholds| 0.9", line)
+    ]
+    assert table == [
+        ["threshold", "accuracy", "update_rate"],
+        ["0.5", "0.9765", "0.25"],
+        ["1", "0.9", "0.1"],
+    ]
+    assert "target_rate" in shown
+    assert "rate_target" not in shown
+    assert "cadence" not in shown
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [

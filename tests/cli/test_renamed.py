@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from skiprnn_cli.renamed import command_class
 
 RENAMED = {"--rate": "--sample-rate", "--keep": "--park", "--old-name": "--name"}
-WARNING = "warning: --rate is now --sample-rate; --rate goes in the release after this one\n"
+WARNING = "warning: --rate is now --sample-rate; --rate will be removed in the next release\n"
 
 
 def run(*arguments: str) -> Result:
@@ -31,6 +31,21 @@ def run(*arguments: str) -> Result:
 def test_an_old_name_sets_the_new_option_and_warns_once(arguments: list[str]) -> None:
     result = run(*arguments)
     assert (result.stdout, result.stderr) == ("(None, 20.0, '', False)\n", WARNING)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--rate", "20", "--sample-rate", "30"], ["--sample-rate=30", "--rate=20"]]
+)
+def test_a_new_name_wins_over_an_old_one_and_that_is_said(arguments: list[str]) -> None:
+    result = run(*arguments)
+    wins = "; both are given, and --sample-rate wins\n"
+    assert (result.stdout, result.stderr) == ("(None, 30.0, '', False)\n", WARNING.replace("\n", wins))
+
+
+def test_a_new_name_may_be_given_by_its_letter() -> None:
+    result = run("-n", "new", "--old-name", "old")
+    assert result.stdout == "(None, 50.0, 'new', False)\n"
+    assert result.stderr.endswith("both are given, and --name wins\n")
 
 
 def test_an_old_flag_is_a_flag_still() -> None:

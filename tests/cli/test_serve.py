@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +15,8 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from skiprnn_cli import app
-from skiprnn_service.settings import RENAMED, Settings
+from skiprnn_cli.serve import _print_address
+from skiprnn_service.settings import RENAMED, Settings, load
 from support.bundles import write_random_bundle
 from support.serve_command import address, start
 
@@ -56,7 +58,7 @@ def look():
     print("looked")
     os.kill(os.getpid(), signal.SIGTERM)
 from skiprnn_service.server import uvicorn_server as server
-server.serve, serve = lambda s, on_started: serve(s, on_started=lambda port: look()), server.serve
+server.serve, serve = lambda s, on_started: serve(s, on_started=lambda *_: look()), server.serve
 sys.argv = ["skiprnn", "serve", "--models-dir", {str(models)!r}, "--port", "0", "--drain-seconds", "0"]
 skiprnn_cli.main()
 """
@@ -86,6 +88,13 @@ def test_every_setting_has_a_flag() -> None:
         (["--store-url", "mysql://there"], "mysql"),
         (["--api-keys-file", "no_such.json"], "no_such.json"),
         (["--websocket-impl", "quick"], "'fast' or 'asgi'"),
+        (["--websocket-impl", "direct"], "'fast' or 'asgi'"),
+        (["--ssl-keyfile", __file__], "ssl_keyfile: expected a certificate too (ssl_certfile)"),
+        (["--ssl-certfile", "no_such.pem"], "ssl_certfile: expected a PEM file, found none at no_such.pem"),
+        (["--ssl-certfile", __file__], f"expected a certificate and its key (PEM) in {__file__}"),
+        (["--allowed-digests", "/bin/true"], "allowed_digests: /bin/true: expected text in UTF-8"),
+        (["--ticket-secret-file", "/"], "ticket_secret_file: Is a directory: '/'"),
+        (["--api-keys-file", ""], "api_keys_file: expected a path, got an empty value"),
     ],
 )
 def test_what_cannot_be_set_is_said_and_ends_with_2(flags: list[str], said: str) -> None:
@@ -103,12 +112,13 @@ def test_a_setting_under_its_old_name_is_a_hidden_flag_that_warns(old: str, new:
     result = CliRunner().invoke(app, ["serve", old, "1", "--port", "99999"])
     assert result.exit_code == 2
     warning, error = result.stderr.splitlines()
-    assert warning == f"warning: {old} is now {new}; {old} goes in the release after this one"
+    assert warning == f"warning: {old} is now {new}; {old} will be removed in the next release"
     assert error.startswith("error: ")
 
 
-def test_a_value_of_the_old_release_is_taken_for_the_new_one() -> None:
-    result = CliRunner().invoke(app, ["serve", "--websocket", "direct", "--port", "99999"])
+@pytest.mark.parametrize("old", [["--websocket", "direct"], ["--websocket=direct"]])
+def test_a_value_of_the_old_release_is_taken_for_the_new_one(old: list[str]) -> None:
+    result = CliRunner().invoke(app, ["serve", *old, "--port", "99999"])
     assert "websocket_impl" not in result.stderr
     assert "error: port: " in result.stderr
 
@@ -120,10 +130,72 @@ def test_a_port_that_is_taken_ends_the_command(models: Path) -> None:
         second = start("--models-dir", str(models), "--port", port)
         output, _ = second.communicate(timeout=30)
         assert second.returncode
-        assert "address already in use" in output
+        taken = (
+            f"error: port {port} of 127.0.0.1 is taken: --port {int(port) + 1}, or --port 0 for a free one\n"
+        )
+        assert output == taken
     finally:
         first.kill()
         first.communicate()
+
+
+def shown(capsys: pytest.CaptureFixture[str], models: list[str], **flags: Any) -> list[str]:
+    """The addresses, as they are printed."""
+    _print_address(load(**flags), 8000, models)
+    return [line.strip() for line in capsys.readouterr().out.splitlines() if line]
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "127.0.0.1:8000"),
+        ("0.0.0.0", "127.0.0.1:8000"),
+        ("::1", "[::1]:8000"),
+        ("::", "[::1]:8000"),
+        ("edge.example", "edge.example:8000"),
+    ],
+)
+@pytest.mark.parametrize(("certificate", "secure"), [(None, ""), ("cert.pem", "s")])
+def test_the_addresses_are_those_that_work(
+    capsys: pytest.CaptureFixture[str], host: str, address: str, certificate: str | None, secure: str
+) -> None:
+    dashboard, stream = shown(capsys, ["digits"], host=host, ssl_certfile=certificate)
+    assert dashboard == f"dashboard  http{secure}://{address}/"
+    assert f" stream ws{secure}://{address}/v1/models/digits/stream --input RECORDING.csv" in stream
+
+
+def test_the_model_of_the_command_is_one_that_is_served(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert "/v1/models/watch/stream --sample-rate 50" in shown(capsys, ["digits", "watch"])[1]
+    assert "exercise.csv" not in shown(capsys, ["mine", "other"])[1]
+    nothing = shown(capsys, [], models_dir=tmp_path)[1]
+    assert nothing.startswith(f"stream     no bundle in {tmp_path}: ")
+    assert nothing.endswith(f" export RUN --out {tmp_path}/NAME.onnx")
+
+
+def test_an_empty_folder_is_said_to_be_empty_by_the_command(tmp_path: Path) -> None:
+    process = start("--models-dir", str(tmp_path), "--port", "0", "--drain-seconds", "0")
+    try:
+        address(process)
+        assert process.stdout
+        assert f"no bundle in {tmp_path}" in process.stdout.readline()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_warnings_of_the_settings_are_lines_of_the_command(tmp_path: Path) -> None:
+    (tmp_path / "server.toml").write_text("threads = 2\n")
+    result = CliRunner(env={"SKIPRNN_STORE": "memory", "SKIPRNN_MAX_BACH": "1"}).invoke(
+        app, ["serve", "--config", str(tmp_path / "server.toml"), "--port", "99999"]
+    )
+    removed = "will be removed in the next release"
+    assert result.stderr.splitlines()[:-1] == [
+        "warning: the variable SKIPRNN_MAX_BACH is not a setting; did you mean SKIPRNN_MAX_BATCH?",
+        f"warning: SKIPRNN_STORE is now SKIPRNN_STORE_URL; SKIPRNN_STORE {removed}",
+        f"warning: threads is now intra_op_threads; threads {removed}",
+    ]
 
 
 def test_a_model_folder_that_is_not_there_ends_the_command(tmp_path: Path) -> None:
@@ -156,3 +228,20 @@ def test_a_store_that_cannot_be_written_ends_it_at_the_start_in_one_line(
     (line,) = said.strip().splitlines()
     assert "store_url" in line
     assert reason in line
+
+
+@pytest.mark.parametrize(("status", "made"), [(0, True), (130, True), (1, False)])
+def test_make_serve_ends_without_an_error_after_ctrl_c(tmp_path: Path, status: int, made: bool) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("bin/python", "bin/skiprnn", ".serve"):
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["make", "serve", f"VENV={tmp_path}"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) is made, done.stderr
+    assert ("Error" in done.stderr) is not made

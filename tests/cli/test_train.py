@@ -1,6 +1,7 @@
 """`skiprnn train`: from a task's name to a folder that exports."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from typer.testing import CliRunner, Result
 from skiprnn import tasks
 from skiprnn_cli.plot import plot
 from skiprnn_cli.renamed import command_class
-from skiprnn_cli.train import RENAMED, train
+from skiprnn_cli.train import RENAMED, TASKS, train
 from skiprnn_export.step import export
 
 TINY = ("--override", "batch_size=8", "--hidden", "4", "--epochs", "1", "--override", "length=10", "--quiet")
@@ -54,7 +55,19 @@ def test_a_trained_run_exports(tmp_path: Path) -> None:
 
 def test_the_last_line_says_what_to_do_next(tmp_path: Path) -> None:
     result = run("train", "adding", "--out", tmp_path, *TINY)
-    assert f"skiprnn export {tmp_path} --out adding.onnx" in result.output.replace("\n", "")
+    assert f"skiprnn export {tmp_path} --out models/{tmp_path.name}.onnx" in result.output.replace("\n", "")
+
+
+def test_the_help_lists_the_tasks() -> None:
+    assert TASKS == tasks.NAMES
+    shown = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["train", "--help"]).stdout
+    assert ", ".join(tasks.NAMES) in shown
+
+
+def test_the_progress_bar_says_update_rate(tmp_path: Path) -> None:
+    shown = run("train", "adding", "--out", tmp_path, *TINY[:-1], "--epochs", "3").output
+    assert {"update_rate", "step_update_rate"} <= set(re.findall(r"([a-z_]+)=[\d.]+", shown))
+    assert " rate=" not in shown
 
 
 def test_flags_and_settings_reach_the_recipe(tmp_path: Path) -> None:
@@ -117,6 +130,13 @@ def test_a_run_resumes(tmp_path: Path) -> None:
     assert again.exit_code == 2
     assert "--resume" in again.stderr
     assert trained(tmp_path, "--resume", "--epochs", "2")["epochs"] == 2
+
+
+def test_what_differs_from_the_run_that_is_resumed_is_named_alone(tmp_path: Path) -> None:
+    trained(tmp_path)
+    result = run("train", "adding", "--out", tmp_path, *TINY, "--resume", "--override", "length=12")
+    assert result.exit_code == 2
+    assert "got other values (length: was 10, now 12); give the command with which it began" in result.stderr
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
@@ -222,7 +242,12 @@ def test_a_run_is_not_resumed_after_a_recording_was_added(tmp_path: Path) -> Non
         (("adding", "--schedule", "uniform"), "--schedule: expected an --update-rate"),
         (("adding", "--update-rate", "2"), "target_rate: expected a share"),
         (("adding", "--override", "length"), "--override: expected name=value"),
-        (("adding", "--override", "speed=1"), "expected names among"),
+        (
+            ("adding", "--override", "speed=1"),
+            "expected names among the options of adding (length) and the fields",
+        ),
+        (("adding", "--override", "lenght=9"), "got 'lenght'; did you mean length?"),
+        (("adding", "--override", "hiden_size=9"), "got 'hiden_size'; did you mean hidden_size?"),
         (("adding", "--max-skip", "16384"), "max_skip: expected 1 to 16383 samples, got 16384"),
         (("imdb",), "expected --data with train/pos"),
         (("adding", "--warm-start", "nowhere"), "expected a network directory"),
@@ -252,7 +277,7 @@ def test_old_options_and_overrides_work_with_a_warning(tmp_path: Path) -> None:
         ("--override schedule", "--override learning_rate_schedule"),
         ("--override gate_scale", "--override gate_init_scale"),
     ):
-        warning = f"warning: {old_name} is now {new_name}; {old_name} goes in the release after this one"
+        warning = f"warning: {old_name} is now {new_name}; {old_name} will be removed in the next release"
         assert warning in result.stderr
     expected = {"target_rate": 0.5, "schedule": "uniform", "gate_init_scale": 0}
     read = recipe(tmp_path / "run")

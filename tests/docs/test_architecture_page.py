@@ -17,7 +17,7 @@ def table() -> dict[str, set[str]]:
         may = set(re.findall(r"\w+", allowed)) - {"none"}
         may |= {"errors"} | (LEAVES if "leaves" in may else set())
         for name in re.findall(r"`(\w+)", names):
-            found[name] = set() if name in LEAVES else may - {"leaves"}
+            found[name] = set() if allowed == "none" else may - {"leaves"}
     return found
 
 

@@ -42,7 +42,7 @@ def process(models: Path, store: str) -> Iterator[tuple[subprocess.Popen[str], i
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as serving:
         try:
             assert serving.stdout
-            page = next(line for line in serving.stdout if "page" in line)
+            page = next(line for line in serving.stdout if "dashboard" in line)
             yield serving, int(page.strip().rstrip("/").rsplit(":", 1)[1])
         finally:
             serving.kill()

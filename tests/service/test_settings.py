@@ -40,14 +40,53 @@ def test_names_of_version_0_1_work_wherever_they_stand_and_the_new_one_is_named(
     assert (settings.models_dir, settings.websocket_impl) == (Path("bundles"), "fast")
     assert (settings.store_url, settings.intra_op_threads) == ("sqlite:///of-the-file", 2)
     assert (settings.inline_step_below_us, settings.api_keys_file) == (7, Path("keys.json"))
-    assert "setting models is now models_dir" in caplog.text
-    assert "setting threads is now intra_op_threads" in caplog.text
+    removed = "will be removed in the next release"
+    for old, new in (
+        ("models", "models_dir"),
+        ("store", "store_url"),
+        ("SKIPRNN_THREADS", "SKIPRNN_INTRA_OP_THREADS"),
+        ("SKIPRNN_INLINE_BELOW_US", "SKIPRNN_INLINE_STEP_BELOW_US"),
+        ("skiprnn_api_keys", "skiprnn_api_keys_file"),
+    ):
+        assert f"{old} is now {new}; {old} {removed}" in caplog.messages
 
 
-def test_a_new_name_wins_over_an_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelt_variable_is_named_with_the_setting_that_is_meant(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("SKIPRNN_MAX_BACH", "SKIPRNN_WEATHER", "SKIPRNN_PORT", "SKIPRNN_THREADS", "SKIPRNN_API_KEY"):
+        monkeypatch.setenv(name, "7")
+    load()
+    assert [message for message in caplog.messages if "is not a setting" in message] == [
+        "the variable SKIPRNN_MAX_BACH is not a setting; did you mean SKIPRNN_MAX_BATCH?",
+        "the variable SKIPRNN_WEATHER is not a setting",
+    ]
+
+
+def test_variables_of_the_deployment_are_none_of_the_servers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = Path(__file__).parents[2]
+    files = [
+        root / "docker-compose.yml",
+        *(root / "deploy").rglob("*.y*ml"),
+        *(root / "deploy").rglob("*.py"),
+    ]
+    used = {name for file in files for name in re.findall(r"SKIPRNN_[A-Z_]*[A-Z]\b", file.read_text())}
+    assert "SKIPRNN_CPUS" in used
+    for name in used - {f"SKIPRNN_{name.upper()}" for name in Settings.model_fields}:
+        monkeypatch.setenv(name, "7")
+    load()
+    assert caplog.messages == []
+
+
+def test_a_new_name_wins_over_an_old_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("SKIPRNN_THREADS", "2")
     monkeypatch.setenv("SKIPRNN_INTRA_OP_THREADS", "3")
     assert load().intra_op_threads == 3
+    assert caplog.messages[0].endswith("; both are given, and SKIPRNN_INTRA_OP_THREADS wins")
 
 
 def test_an_old_name_in_the_environment_wins_over_the_new_one_in_the_file(
@@ -71,6 +110,44 @@ def test_an_unknown_name_in_the_file_is_named(tmp_path: Path) -> None:
         load(file)
 
 
+def test_a_name_in_capitals_in_the_file_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text("Max_Batch = 3\n")
+    with pytest.raises(ValueError, match=r"Max_Batch: expected .* max_batch"):
+        load(file)
+
+
+@pytest.mark.parametrize("content", [b'port = "abc\n', b"\xff\xfe=1"])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "server.toml"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"--config: expected TOML in .*server\.toml"):
+        load(file)
+
+
+@pytest.mark.parametrize("name", ["api_keys", "api_keys_file", "models", "models_dir"])
+def test_an_empty_path_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"SKIPRNN_{name.upper()}", "")
+    with pytest.raises(ValidationError, match="expected a path, got an empty value"):
+        load()
+
+
+@pytest.mark.parametrize("name", ["store_url", "store"])
+def test_a_folder_in_place_of_a_secret_is_an_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"skiprnn_{name}").mkdir()
+    with pytest.raises(ValueError, match=f"{name}: expected a file"):
+        load(_secrets_dir=tmp_path)
+
+
+def test_only_the_old_name_takes_the_old_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text('websocket_impl = "direct"\n')
+    with pytest.raises(ValidationError, match="websocket_impl"):
+        load(file)
+    monkeypatch.setenv("SKIPRNN_WEBSOCKET", "direct")
+    assert load().websocket_impl == "fast"
+
+
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no_such"):
         load(tmp_path / "no_such.toml")
@@ -91,16 +168,18 @@ FLOATS = [name for name, field in Settings.model_fields.items() if field.annotat
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e300"])
 @pytest.mark.parametrize("name", FLOATS)
 def test_a_number_that_no_timer_can_count_to_is_named(name: str, value: str) -> None:
+    given: dict[str, Any] = {name: value}
     with pytest.raises(ValidationError, match=name):
-        load(**{name: value})
+        load(**given)
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("max_streams", 10**9), ("intra_op_threads", 257), ("max_scoring", 65)]
 )
 def test_a_limit_that_no_machine_has_is_named(name: str, value: int) -> None:
+    given: dict[str, Any] = {name: value}
     with pytest.raises(ValidationError, match=name):
-        load(**{name: value})
+        load(**given)
 
 
 def test_the_page_lists_every_setting_with_its_default_and_what_it_is_for() -> None:

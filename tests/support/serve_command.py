@@ -18,7 +18,7 @@ def address(process: "subprocess.Popen[str]") -> str:
     """http://HOST:PORT, as it prints it once it listens."""
     assert process.stdout
     for line in process.stdout:
-        found = re.search(r"page +(http://\S+)/", line)
+        found = re.search(r"dashboard +(https?://\S+)/", line)
         if found:
             return found.group(1)
     raise AssertionError("the server ended without saying where it is")

@@ -1,7 +1,7 @@
 """A real server on a free port of this machine, in a thread of the test's process."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -41,7 +41,7 @@ def serving(models: Path, **settings: Any) -> Iterator[Running]:
     fast: dict[str, Any] = {"port": 0, "drain_seconds": 0, "log_level": "error"}
     started, found = Event(), list[int]()
 
-    def on_started(port: int) -> None:
+    def on_started(port: int, _: Sequence[str]) -> None:
         found.append(port)
         loops.append(asyncio.get_running_loop())
         started.set()

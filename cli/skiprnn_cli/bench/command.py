@@ -49,12 +49,14 @@ def bench(
     Example: skiprnn bench ws://127.0.0.1:8000/v1/models/watch/stream --streams 100 --sample-rate 20
     """
     from skiprnn_cli.bench.load import Load, run
-    from skiprnn_client import ClientError
+    from skiprnn_client import ClientError, ConnectionFailed
 
     sample_rate = sample_rate if rate is None else _samples_a_second(rate, samples)
     load = Load(url, streams, samples, sample_rate=sample_rate, encoding=encoding, api_key=api_key)
     try:
         report = asyncio.run(run(load, seconds=seconds, warm_up=warm_up))
+    except ConnectionFailed as error:
+        fail(f"{error}; is the server running?{_hint(streams)}", code=1)
     except (ClientError, ValueError, OSError) as error:
         fail(f"{error}{_hint(streams)}")
     typer.echo(json.dumps(report, indent=2))

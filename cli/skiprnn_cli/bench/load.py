@@ -145,13 +145,13 @@ def _report(load: Load, tally: Tally, elapsed: float, cpu: float) -> dict[str, A
         "streams": load.streams,
         "samples_per_message": load.samples,
         "sample_rate": load.sample_rate,
-        "rate": load.message_rate,  # until the release after this one
+        "rate": load.message_rate,  # until the next release
         "encoding": load.encoding,
         "seconds": round(elapsed, 3),
         "messages_per_second": round(messages / elapsed, 1),
         "samples_per_second": round(messages * load.samples / elapsed, 1),
         "update_rate": update_rate,
-        "read": update_rate,  # until the release after this one
+        "read": update_rate,  # until the next release
         "p50_ms": _rounded(p50),
         "p90_ms": _rounded(p90),
         "p99_ms": _rounded(p99),

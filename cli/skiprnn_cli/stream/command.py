@@ -12,6 +12,7 @@ from skiprnn_cli.stream.sources import Format, check_readable
 RENAMED = {"--csv": "--input", "--rate": "--sample-rate", "--keep": "--park", "--give-up": "--retry-timeout"}
 HERE = "ws://127.0.0.1:8000"
 
+_AFTER_A_LOSS = "start again without --stream-id; streams outlive a server with --store-url sqlite:///PATH"
 _PACE, _STREAM = "Pace", "The stream"
 _Model = Annotated[
     str,
@@ -116,7 +117,7 @@ def stream(
 
     Example: skiprnn stream watch --input exercise.csv --real-time
     """
-    from skiprnn_client import ClientError
+    from skiprnn_client import ClientError, ConnectionFailed, StreamLost
 
     run = Run(source, format, sample_rate=sample_rate, real_time=real_time, wake=wake, json=json)
     options = {"stream_id": stream_id, "threshold": threshold, "api_key": api_key, "end": not park}
@@ -125,6 +126,10 @@ def stream(
         run.pump(url_of(model), retry_timeout_seconds=retry_timeout, **options)
     except KeyboardInterrupt:
         fail(run.interrupted(), code=INTERRUPTED)
+    except ConnectionFailed as error:
+        fail(f"{error}; is the server running?", code=1)
+    except StreamLost as error:
+        fail(f"{error}; {_AFTER_A_LOSS}", code=1)
     except ClientError as error:
         fail(error, code=1)
     except (OSError, ValueError) as error:

@@ -2,16 +2,19 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 from rich.console import Console
 
 from skiprnn.channels import Feature
+from skiprnn_cli.console import log_lines
 from skiprnn_cli.stream.picture import Picture
-from skiprnn_cli.stream.sources import Format, Source, open_source
+from skiprnn_cli.stream.sources import Format, Source, SourceError, open_source
 from skiprnn_cli.stream.view import JsonLines, PlainLines, View
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class Run:
         self._ready: Ready | None = None
         self._view: View | None = None
         self._requested_at = 0.0
+        self._next = 0  # index of the sample with which the stream can go on
 
     def pump(self, url: str, *, retry_timeout_seconds: float, **options: Any) -> None:
         """Stream until the source ends. `options` are those of `stream_sync`; its errors are raised."""
@@ -58,18 +62,25 @@ class Run:
         retry = RetryPolicy(retry_timeout_seconds=retry_timeout_seconds) if retry_timeout_seconds else None
         options |= {"wake": self._wake, "retry": retry, "on_ready": self._on_ready}
         with (
-            _client_log(self._notice),
+            log_lines("skiprnn_client", self._notice, level=logging.INFO),
             ExitStack() as self._shown,
             closing(stream_sync(url, self._samples(), **options)) as updates,
         ):
             for update in updates:
                 assert self._view is not None  # updates answer samples
+                self._next = update.t + 1
                 self._view.add_update(update, self._round_trip())
 
     def interrupted(self) -> str:
         """The message for an interrupted stream: how to resume it, once its name is known."""
-        known = self._ready and f"; --stream-id {self._ready.stream_id} resumes the stream"
-        return f"interrupted{known or ''}"
+        if self._ready is None:
+            return "interrupted"
+        live = "" if self._is_whole() else f"; give only the samples from t={self._next} on"
+        return f"interrupted; --stream-id {self._ready.stream_id} resumes the stream{live}"
+
+    def _is_whole(self) -> bool:
+        """The source is a file: it can be read again from its first sample on."""
+        return Path(self._source).is_file()
 
     def _notice(self, text: str) -> None:
         if self._view is None:  # before the first sample
@@ -84,7 +95,8 @@ class Run:
     def _on_ready(self, ready: "Ready") -> None:
         if self._ready is not None:
             self._notice("connected again")
-        self._ready = self._ready or ready
+        if self._ready is None:
+            self._ready, self._next = ready, ready.next
 
     def _samples(self) -> Iterator[list[float]]:
         """Called once the server is ready."""
@@ -93,11 +105,29 @@ class Run:
         with open_source(
             self._source, features, self._format, channels=channels, notice=self._notice
         ) as source:
+            source = self._from_next(source, self._ready)
             self._view = view = self._shown.enter_context(self._new_view(self._ready, source))
             for x in _paced(source.samples, self._pace(self._ready, source)):
                 view.add_sample(x)
                 self._requested_at = time.perf_counter()
                 yield x
+
+    def _from_next(self, source: Source, ready: "Ready") -> Source:
+        """The samples that a resumed stream has not processed yet."""
+        t, samples = ready.next, source.samples
+        resumed = f"stream {ready.stream_id} is resumed at t={t}"
+        if t and not self._is_whole():
+            self._notice(f"{resumed}: give only the samples from there on")
+        if t == 0 or not self._is_whole():
+            return source
+        passed = sum(1 for _ in islice(samples, t))
+        if (first := next(samples, None)) is None:
+            raise SourceError(
+                f"{self._source}: expected more than {t} samples, since {resumed}, got {passed}; "
+                "give other samples on standard input, or another --stream-id"
+            )
+        self._notice(f"{resumed}: the samples before it are skipped in {self._source}")
+        return Source(chain([first], samples), source.sample_rate, source.length and source.length - t)
 
     def _pace(self, ready: "Ready", source: Source) -> float | None:
         """Samples a second; None: as fast as they come."""
@@ -122,31 +152,6 @@ class Run:
 
 def _channels(ready: "Ready") -> list[Feature]:
     return [Feature(channel["name"], channel.get("unit", "")) for channel in ready.channels]
-
-
-class _Handler(logging.Handler):
-    """Passes messages of a logger on."""
-
-    def __init__(self, notice: Callable[[str], None]) -> None:
-        super().__init__(logging.INFO)
-        self._notice = notice
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._notice(record.getMessage())
-
-
-@contextmanager
-def _client_log(notice: Callable[[str], None]) -> Iterator[None]:
-    """What the client logs of broken connections goes to `notice`, for the length of the block."""
-    log, handler = logging.getLogger("skiprnn_client"), _Handler(notice)
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
 
 
 def _paced(items: Iterable[T], rate: float | None) -> Iterator[T]:

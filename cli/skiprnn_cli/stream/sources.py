@@ -41,8 +41,12 @@ class Source(NamedTuple):
 
 def check_readable(name: str) -> None:
     """Raise OSError where a source cannot be opened: before a stream is."""
-    if name != "-":
+    if name == "-":
+        return
+    try:
         Path(name).open("rb").close()
+    except OSError as error:
+        raise type(error)(f"{name}: expected a file of samples: {error.strerror}") from None
 
 
 @contextmanager

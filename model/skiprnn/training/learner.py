@@ -79,7 +79,7 @@ class Learner(lightning.LightningModule):
 
     def _adapt(self, rate: Tensor) -> None:
         """Raise the Lagrange multiplier while the update rate is above its target, lower it while it is below."""
-        self.log("step_rate", rate, prog_bar=True, batch_size=1)
+        self.log("step_update_rate", rate, prog_bar=True, batch_size=1)
         if self._recipe.target_rate is not None:
             self.multiplier += self._recipe.dual_step_size * (rate - target_rate(self._recipe, self.progress))
 
@@ -94,8 +94,8 @@ class Learner(lightning.LightningModule):
             "updates": result.updates,
             "objective": result.objective(self._recipe),
         }
-        for name, value in line.items():
-            self.log(name, value, prog_bar=name in (metric.name, "rate"), batch_size=1)
+        for name, value in (line | {"update_rate": result.update_rate}).items():
+            self.log(name, value, prog_bar=name in (metric.name, "update_rate"), batch_size=1)
         if self.global_rank == 0:
             self._folder.log({"epoch": self.current_epoch, "steps": self.global_step} | line)
         if self.collapse.detected(result, self.progress):

@@ -172,10 +172,11 @@ def _front(results: Sequence[dict[str, Any]], task: str) -> Figure:
         if runs:
             points = [[entry[name] for entry in runs] for name in ("update_rate", metric)]
             ax.plot(*points, marker, color=colour, label=label)
-        for entry in runs:
-            thresholds = entry.get("thresholds", [])
-            line = [[at[name] for at in thresholds] for name in ("update_rate", metric)]
+        for entry in (entry for entry in runs if "thresholds" in entry):
+            line = [[at[name] for at in entry["thresholds"]] for name in ("update_rate", metric)]
             ax.plot(*line, color=colour, linewidth=0.6, alpha=0.5)
+    if any("thresholds" in entry for entry in results):
+        ax.plot([], [], color="black", linewidth=0.6, alpha=0.5, label="its higher thresholds")
     ax.set(
         xlabel="update rate",
         ylabel=metric.replace("_", " "),

@@ -72,8 +72,21 @@ def main() -> None:
         prog="python -m skiprnn.training.results", description="Tabulate the results files of runs."
     )
     parser.add_argument("files", type=Path, nargs="+", help="files that `skiprnn train --results-file` wrote")
-    lines = [line for path in parser.parse_args().files for line in path.read_text("utf-8").splitlines()]
-    print(table(json.loads(line) for line in lines))
+    try:
+        print(table(entry for path in parser.parse_args().files for entry in _read(path)))
+    except (OSError, ValueError) as error:
+        parser.exit(2, f"error: {error}\n")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: expected a file that `skiprnn train --results-file` wrote, found none"
+        )
+    try:
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON, a run a line: {error}") from None
 
 
 if __name__ == "__main__":

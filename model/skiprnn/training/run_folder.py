@@ -107,15 +107,16 @@ class RunFolder:
             _write(self.recordings, json.dumps(recordings, indent=2, ensure_ascii=False) + "\n")
 
     def _check_same(self, asked: Mapping[str, Any]) -> None:
-        begun = self._read_fields()
+        begun, now = _flat(self._read_fields()), _flat(asked)
         changed = [
-            f"{name}: was {begun.get(name)!r}, now {asked.get(name)!r}"
-            for name in sorted(begun.keys() | asked.keys())
-            if name not in _MAY_CHANGE and begun.get(name) != asked.get(name)
+            f"{name}: was {begun.get(name)!r}, now {now.get(name)!r}"
+            for name in sorted(begun.keys() | now.keys())
+            if name not in _MAY_CHANGE and begun.get(name) != now.get(name)
         ]
         if changed:
             raise ValueError(
-                f"{self.path}: expected the run as it began, got other values ({'; '.join(changed)})"
+                f"{self.path}: expected the run as it began, got other values ({'; '.join(changed)}); "
+                "give the command with which it began, or choose another --out"
             )
 
     def _check_recordings(self, found: Mapping[str, str]) -> None:
@@ -184,7 +185,7 @@ class RunFolder:
         if renamed := renamed_fields(fields):
             names = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
             _log.warning(
-                "warning: %s: %s; the old names go in the release after this one", self.recipe, names
+                "warning: %s: %s; the old names will be removed in the next release", self.recipe, names
             )
         return with_current_names(fields)
 
@@ -193,6 +194,11 @@ def _fields(recipe: Recipe, identity: Mapping[str, Any]) -> dict[str, Any]:
     """All of recipe.json, as JSON gives it back."""
     fields: dict[str, Any] = json.loads(json.dumps({**identity, **dataclasses.asdict(recipe)}))
     return fields
+
+
+def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the task beside the other fields."""
+    return {**fields, **fields.get("options", {}), "options": None}
 
 
 def _change(name: str, begun: str | None, found: str | None) -> str:

@@ -20,7 +20,7 @@ from skiprnn_service.auth.jwt import Tokens
 from skiprnn_service.auth.principal import Principal
 from skiprnn_service.auth.tickets import Tickets
 from skiprnn_service.errors import AuthenticationError, ForbiddenError, SkipRnnServiceError
-from skiprnn_service.settings import Settings, words
+from skiprnn_service.settings import Settings, readable_file, words
 
 Scope = Literal["stream", "score", "admin"]
 
@@ -52,11 +52,18 @@ class Authenticator:
     @classmethod
     def of(cls, settings: Settings) -> "Authenticator":
         """From settings. Raises OSError and ValueError when a file is missing or invalid, or keys are missing."""
-        keys = ApiKeys(settings.api_keys_file) if settings.api_keys_file else None
-        tokens = None
+        keys = tokens = secret = None
+        if settings.api_keys_file:
+            with readable_file("api_keys_file"):
+                keys = ApiKeys(settings.api_keys_file)
         if settings.jwks_file:
-            tokens = Tokens(settings.jwks_file, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
-        secret = _secret(settings.ticket_secret_file) if settings.ticket_secret_file else None
+            with readable_file("jwks_file"):
+                tokens = Tokens(
+                    settings.jwks_file, issuer=settings.jwt_issuer, audience=settings.jwt_audience
+                )
+        if settings.ticket_secret_file:
+            with readable_file("ticket_secret_file"):
+                secret = _secret(settings.ticket_secret_file)
         access = settings.metadata_access or ("keyed" if keys or tokens else "public")
         if access == "keyed" and not (keys or tokens):
             raise ValueError("metadata_access: expected api_keys_file or jwks_file for 'keyed', got neither")
@@ -137,8 +144,16 @@ class Authenticator:
         origin = connection.headers.get("origin")
         if origin is None or "*" in self._origins or origin in self._origins:
             return
-        if urlsplit(origin).netloc != connection.headers.get("host"):
+        if _host(origin) != connection.headers.get("host"):
             raise ForbiddenError(f"origin: {origin!r:.100} is not allowed here (allowed_origins)")
+
+
+def _host(origin: str) -> str | None:
+    """With the port; None: it is no origin."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
 
 
 def _unauthenticated() -> AuthenticationError:

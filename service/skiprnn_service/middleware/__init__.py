@@ -1,1 +1,4 @@
-"""What requests pass through: ids and security headers. Imports telemetry, errors, settings and stats."""
+"""What requests pass through: ids, security headers, hosts, errors in JSON.
+
+Imports telemetry, errors, settings and stats.
+"""

@@ -336,7 +336,11 @@ def read_digests(path: Path) -> frozenset[str]:
     Raises:
         OSError, ValueError: it cannot be read, or has another format.
     """
-    words = [line.split()[0] for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected text in UTF-8: {error}") from None
+    words = [line.split()[0] for line in lines if line.strip() and line[0] != "#"]
     wrong = next((word for word in words if not re.fullmatch(r"[0-9a-f]{64}", word)), None)
     if wrong is not None:
         raise ValueError(

@@ -1,9 +1,7 @@
 """`POST /v1/models/{model}/score`: whole sequences at once, beside the streams (docs/reference/rest.md)."""
 
-import asyncio
 import contextlib
 import io
-import logging
 import tempfile
 from asyncio import to_thread
 from collections.abc import AsyncIterator
@@ -12,7 +10,7 @@ from typing import IO, BinaryIO, NamedTuple
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import answers, negotiation, request_body
@@ -32,8 +30,6 @@ _ON_THREAD = (
     1 << 16
 )  # bytes of JSON that are read on a thread: it holds the interpreter lock for about a millisecond
 _CHUNK = 131_072  # bytes of a large body or answer between two turns of the streams
-
-_log = logging.getLogger(__name__)
 
 router = APIRouter()
 
@@ -102,10 +98,7 @@ async def score_sequences(
         media_type = FORMATS[job.output_format].types[0]
         if size <= SMALL:
             return Response(await to_thread(answer.file.read), media_type=media_type)
-        timeout = server.settings.slow_client_timeout_seconds
-        return _FileResponse(
-            answer.file, size, media_type, sent=until_sent.pop_all(), timeout_seconds=timeout
-        )
+        return _FileResponse(answer.file, size, media_type, sent=until_sent.pop_all())
 
 
 def _job(
@@ -209,30 +202,15 @@ class _FileResponse(StreamingResponse):
 
     Args:
         sent: closed afterwards, and with it the file.
-        timeout_seconds: how long the client may take for a chunk; then the connection is closed.
     """
 
-    def __init__(
-        self,
-        file: IO[bytes],
-        size: int,
-        media_type: str,
-        *,
-        sent: contextlib.ExitStack,
-        timeout_seconds: float,
-    ) -> None:
+    def __init__(self, file: IO[bytes], size: int, media_type: str, *, sent: contextlib.ExitStack) -> None:
         super().__init__(self._chunks(), media_type=media_type, headers={"Content-Length": str(size)})
-        self._file, self._sent, self._timeout_seconds = file, sent, timeout_seconds
+        self._file, self._sent = file, sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            await asyncio.wait_for(send(message), self._timeout_seconds)
-
         with self._sent:
-            try:
-                await super().__call__(scope, receive, send_in_time)
-            except TimeoutError:
-                _log.warning("client did not read its scores within slow_client_timeout_seconds")
+            await super().__call__(scope, receive, send)
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         while chunk := await to_thread(self._file.read, _CHUNK):

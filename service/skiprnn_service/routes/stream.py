@@ -40,6 +40,10 @@ async def stream(websocket: WebSocket) -> None:
         _log.info("stream rejected: %s", error, extra={"model": model, "code": error.code})
         await _reject(websocket, error)
         return
+    except Exception:  # the server would answer in plain text
+        _log.exception("stream could not be opened", extra={"model": model})
+        await _reject(websocket, SkipRnnServiceError("internal error: see the log of the server"))
+        return
     names = {
         "model": model,
         "version": session.model.version,
@@ -62,7 +66,7 @@ async def stream(websocket: WebSocket) -> None:
 
 async def unknown_path(websocket: WebSocket) -> None:
     """Any other websocket."""
-    path = f"{websocket.url.path!r:.100}"
+    path = f"{websocket.scope['path']!r:.100}"
     await _reject(websocket, UnknownPathError(f"path: expected /v1/models/MODEL/stream, got {path}"))
 
 

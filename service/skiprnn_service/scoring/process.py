@@ -151,7 +151,7 @@ class ScoreProcess:
         with theirs:
             self._process = subprocess.Popen(
                 (sys.executable, "-P", "-m", "skiprnn_service.scoring.worker", str(theirs.fileno())),
-                env=os.environ | _ENVIRONMENT,
+                env=os.environ | _ENVIRONMENT | {"TMPDIR": tempfile.gettempdir()},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),

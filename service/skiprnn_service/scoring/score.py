@@ -14,15 +14,7 @@ from skiprnn_export import SkipTable, skip_table
 from skiprnn_service.engine.arena import FIRST, INITIAL
 from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import NonFiniteError, ShapeError, ThresholdError
-
-
-class Score(NamedTuple):
-    """One sequence's M ≥ 1 updates; `y[-1]` is its final output."""
-
-    samples: int
-    t: NDArray[np.int64]  # [M], indices of the updates
-    y: NDArray[np.float32]  # [M, K]
-    wake: int  # index of the next update: `samples` or later
+from skiprnn_service.scoring.formats.base import Score as Score
 
 
 def score(

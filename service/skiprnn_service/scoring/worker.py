@@ -10,6 +10,7 @@ import os
 import resource
 import socket
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -33,21 +34,19 @@ _TOO_LITTLE_MEMORY = (
 
 
 def main(line: socket.socket) -> None:
-    """Do jobs until none comes for IDLE_SECONDS, the memory is short, or the server is gone."""
+    """Do jobs until none comes for IDLE_SECONDS, the memory is short, or the server or its client is gone."""
     runners: dict[str, StepRunner] = {}
     line.settimeout(IDLE_SECONDS)
-    while True:
-        try:
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        while True:
             request, files = _receive(line)
-        except TimeoutError:
-            return
-        if not request:
-            return
-        line.sendall(b"taken\n")
-        reply, short = _reply(request, files, runners)
-        line.sendall(reply + b"\n")
-        if short and _holds_much():
-            return
+            if not request:
+                return
+            line.sendall(b"taken\n")
+            reply, short = _reply(request, files, runners)
+            line.sendall(reply + b"\n")
+            if short and _holds_much():
+                return
 
 
 def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
@@ -128,5 +127,6 @@ def _end_first() -> None:
 
 if __name__ == "__main__":
     _end_first()
+    tempfile.tempdir = os.environ["TMPDIR"]  # the server's; looked for again, it is another where it is full
     with socket.socket(fileno=int(sys.argv[1])) as line:
         main(line)

@@ -19,6 +19,7 @@ from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.speedups import apply_mask
 
@@ -32,9 +33,46 @@ _NEVER = 1 << 63  # the size of a frame that is not waited for: uvicorn rejects 
 _FRAMES_A_TURN = 256  # then the other connections have theirs, however small the frames and full the buffer
 _CORKED_BYTES = 65_536  # collected at most before they are written, so that a full buffer is noticed in time
 _LONGEST_REASON = 123  # bytes: what a close frame has room for beside its code (section 5.5.1)
+_MAX_FRAGMENTS = 4096  # of a message, of which a hostile one may be empty; a mebibyte in parts of 256 bytes
+_MAX_PONG_BYTES = 65_536  # that wait to be sent; beyond it pings are not answered: their sender does not read
 
 
-class StreamProtocol(WebSocketsSansIOProtocol):
+class AsgiProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's own class, with limits on what costs a client nothing."""
+
+    __slots__ = ()
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < _MAX_FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.close_sent:
+            self.conn.send_close(1009, f"message: expected {_MAX_FRAGMENTS} fragments at most")
+            self.handle_parser_exception()
+
+    def handle_ping(self) -> None:
+        pong = b"".join(self.conn.data_to_send())
+        if self.transport.get_write_buffer_size() < _MAX_PONG_BYTES:
+            self.transport.write(pong)
+
+    def handle_close(self, event: Frame) -> None:
+        super().handle_close(event)
+        self._cut_off()
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        self._cut_off()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._cut_off()
+
+    def _cut_off(self) -> None:
+        """`close` alone waits for a client that reads nothing."""
+        if self.transport.is_closing() and self.transport.get_write_buffer_size():
+            self.loop.call_later(self.close_timeout, self.transport.abort)
+
+
+class StreamProtocol(AsgiProtocol):
     """One connection; uvicorn makes it when a request asks for an upgrade."""
 
     __slots__ = (  # what stands here does not make the instance's dictionary twice as large
@@ -110,11 +148,6 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self._on_full:
             self._on_full(False)
-
-    def keepalive_timeout(self) -> None:
-        super().keepalive_timeout()
-        # `close` alone waits for a client that reads nothing.
-        self.loop.call_later(self.close_timeout, self.transport.abort)
 
     async def receive(self) -> ASGIReceiveEvent:
         """A route that awaits messages gets them from uvicorn."""

@@ -44,10 +44,12 @@ _PRINCIPAL = "rtrim(substr(stream_id, 1, instr(stream_id, '/')), '/')"
 # Parked streams alone: writes of live ones, which are many, leave it as it is.
 _INDEX = f"CREATE INDEX IF NOT EXISTS by_principal ON streams ({_PRINCIPAL}, expires_at) WHERE stage = 2"
 _COUNTS = f"""
-    SELECT {_PRINCIPAL}, count(*) FROM streams INDEXED BY by_principal WHERE stage = 2 GROUP BY 1 ORDER BY 2 DESC LIMIT {_SWEEP_ROWS}
+    SELECT {_PRINCIPAL}, count(*) FROM streams INDEXED BY by_principal WHERE stage = 2
+    GROUP BY 1 ORDER BY 2 DESC LIMIT {_SWEEP_ROWS}
 """
 _OLDEST_PARKED = f"""
-    SELECT rowid, stage FROM streams INDEXED BY by_principal WHERE stage = 2 AND {_PRINCIPAL} = ? ORDER BY expires_at LIMIT ?
+    SELECT rowid, stage FROM streams INDEXED BY by_principal WHERE stage = 2 AND {_PRINCIPAL} = ?
+    ORDER BY expires_at LIMIT ?
 """
 _FIND = "SELECT snapshot FROM streams WHERE model = ? AND stream_id = ? AND stage > 0 AND expires_at > ?"
 _COUNT = "SELECT count(*) FROM streams WHERE stage = ? AND expires_at > ?"

@@ -88,5 +88,6 @@ def test_what_the_server_rejects_ends_it_with_the_reason(
 
 def test_no_server_is_an_error() -> None:
     result = CliRunner().invoke(app, ["bench", "ws://127.0.0.1:9/v1/models/m/stream", *SHORT])
-    assert result.exit_code != 0
+    assert result.exit_code == 1
     assert "127.0.0.1:9" in result.output
+    assert "is the server running?" in result.output

@@ -165,7 +165,7 @@ def test_an_option_under_its_old_name_does_the_same_and_warns(
         result = CliRunner().invoke(app, ["stream", server.url, *arguments])
         assert result.exit_code == 0
         assert result.stdout.count("t=") == 3
-        assert result.stderr.count("goes in the release after this one") == warnings
+        assert result.stderr.count("will be removed in the next release") == warnings
     before, after = ([message.type for message in stream.messages] for stream in server.streams)
     assert before == after
 
@@ -173,9 +173,15 @@ def test_an_option_under_its_old_name_does_the_same_and_warns(
 @pytest.mark.parametrize(
     ("url", "csv", "code", "words"),
     [
-        ("ws://127.0.0.1:1/x", "-", 1, "ws://127.0.0.1:1/x"),
+        ("ws://127.0.0.1:1/x", "-", 1, "is the server running?"),
         ("localhost:8000", "-", 2, "url: expected ws://HOST:PORT"),
-        ("ws://127.0.0.1:1/x", "missing.csv", 2, "missing.csv"),
+        (
+            "ws://127.0.0.1:1/x",
+            "missing.csv",
+            2,
+            "error: missing.csv: expected a file of samples: No such file",
+        ),
+        ("ws://127.0.0.1:1/x", "/", 2, "error: /: expected a file of samples: Is a directory"),
     ],
 )
 def test_what_cannot_start_says_why(url: str, csv: str, code: int, words: str) -> None:
@@ -235,7 +241,46 @@ def test_ctrl_c_prints_the_summary_and_how_to_resume(server: FakeServer) -> None
         stdout, stderr = process.communicate()
     assert process.returncode == 130
     assert "1 samples: 1 sent" in stdout
-    assert stderr == "error: interrupted; --stream-id made-up resumes the stream\n"
+    resumes = "--stream-id made-up resumes the stream; give only the samples from t=1 on"
+    assert stderr == f"error: interrupted; {resumes}\n"
+
+
+def test_a_file_goes_on_where_its_stream_is(recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "short.csv").write_text(CSV[: CSV.index("7,")])
+    np.save(tmp_path / "run.npy", np.arange(36.0).reshape(12, 3) / 3)
+    with fake_server(resumed=True, next=7, wake=10) as server:
+        for file in (recording, tmp_path / "run.npy"):
+            result = run(server.url, "--input", file, "--stream-id", "made-up")
+            assert result.stdout.splitlines()[0].startswith("t=10  10.000 low"), "row 10 is sample 10"
+            assert result.stdout.splitlines()[1].startswith("5 samples: 1 sent")
+            skipped = f"the samples before it are skipped in {file}"
+            assert result.stderr == f"stream made-up is resumed at t=7: {skipped}\n"
+        nothing = run(server.url, "--input", tmp_path / "short.csv", "--stream-id", "made-up")
+    assert nothing.exit_code == 2
+    assert "short.csv: expected more than 7 samples" in nothing.stderr
+    assert "got 7; give other samples on standard input" in nothing.stderr
+    assert [message.t for stream in server.streams for message in stream.messages if message.n] == [10, 10]
+
+
+def test_a_pipe_that_resumes_a_stream_is_told_which_samples_to_give() -> None:
+    with fake_server(resumed=True, next=7, wake=10) as server:
+        result = run(server.url, "--stream-id", "made-up", stdin="".join(f"{t},0,0\n" for t in range(7, 12)))
+    assert result.stdout.startswith("t=10  10.000 low")
+    assert result.stderr == "stream made-up is resumed at t=7: give only the samples from there on\n"
+
+
+def test_a_stream_that_the_server_no_longer_has_names_the_ways_out(recording: Path) -> None:
+    def forget(stream: FakeStream) -> None:
+        if len(fake.streams) == 1:
+            stream.ready |= {"limits": {"replay_updates": 32, "durable": True}}
+        stream.answer(stream.hear())
+        stream.socket.close(1012, "restarting")
+
+    with fake_server(forget, every=1, resumed=False, limits={"replay_updates": 0}, next=4, wake=4) as fake:
+        result = run(fake.url, "--input", recording)
+    assert result.exit_code == 1
+    assert "start again without --stream-id" in result.stderr
+    assert "--store-url sqlite:///" in result.stderr
 
 
 def test_a_terminal_gets_the_picture(server: FakeServer, recording: Path) -> None:

@@ -1,5 +1,7 @@
 """One source through one stream: its pace."""
 
+from pathlib import Path
+
 import pytest
 
 from skiprnn_cli.stream.run import Run, _paced
@@ -46,8 +48,12 @@ def test_a_pace_leaves_nothing_out(rate: float | None) -> None:
     assert list(_paced("abc", rate)) == ["a", "b", "c"]
 
 
-def test_an_interrupted_stream_names_its_id_once_it_is_known() -> None:
+def test_an_interrupted_stream_names_its_id_once_it_is_known(tmp_path: Path) -> None:
     run = Run("-", None, sample_rate=None, real_time=False, wake=True, json=False)
     assert run.interrupted() == "interrupted"
     run._on_ready(Ready(stream_id="s1", model="m", version="1", features=1, outputs=1))
-    assert run.interrupted() == "interrupted; --stream-id s1 resumes the stream"
+    resumes = "interrupted; --stream-id s1 resumes the stream"
+    assert run.interrupted() == f"{resumes}; give only the samples from t=0 on"
+    (tmp_path / "run.csv").touch()
+    run._source = str(tmp_path / "run.csv")
+    assert run.interrupted() == resumes, "a file begins at the right sample by itself"

@@ -14,7 +14,7 @@ from skiprnn.data.file_kind import file_kind, not_utf8
     [
         (b"", "an empty file"),
         (b"\xef\xbb\xbf \r\n\n", "an empty file"),
-        (gzip.compress(b"x\n1\n"), "gzip"),
+        (gzip.compress(b"x\n1\n", mtime=0), "gzip"),
         (b"PK\x03\x04rest", "a zip archive or a spreadsheet"),
         (b"PAR1rest", "Parquet"),
         ("x\n1\n".encode("utf-16"), "UTF-16 text"),

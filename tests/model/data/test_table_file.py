@@ -115,7 +115,7 @@ def test_a_category_that_no_row_has_is_no_value(tmp_path: Path) -> None:
             "expected CSV in UTF-8, found text in another encoding",
         ),
         ("x,label\n1,a\n".encode("utf-16"), "expected CSV in UTF-8, found UTF-16 text"),
-        (gzip.compress(b"x,label\n1,a\n"), "expected CSV in UTF-8, found gzip"),
+        (gzip.compress(b"x,label\n1,a\n", mtime=0), "expected CSV in UTF-8, found gzip"),
         (b"# by a, logger\nx,label,y\n1,a,2\n", "expected CSV, found a comment before the header"),
         (b"x,label\n1,a\n2,b,c\n", "expected CSV, found text: .*Expected 2 fields in line 3, saw 3"),
         (b"x,label\n1,a,7\n2,b,8\n", "expected CSV, found text: .*Length of header"),

@@ -55,7 +55,8 @@ def test_a_thin_line_joins_the_thresholds_of_a_learned_gate(tmp_path: Path, draw
     ]
     run = RUNS["learned, target rate"] | {"thresholds": thresholds}
     plot_front([finished(tmp_path / "learned", **run)], tmp_path / "out")
-    (line,) = [line for line in drawn[0].axes[0].lines if line.get_marker() == "None"]
+    line, named = (line for line in drawn[0].axes[0].lines if line.get_marker() == "None")
+    assert named.get_label() == "its higher thresholds"
     assert points(line) == [[0.41, 0.9], [0.2, 0.5]]
 
 

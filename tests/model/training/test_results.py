@@ -58,3 +58,23 @@ def test_folds_share_a_row_and_a_gate_that_is_always_open_is_named() -> None:
     row = table(runs).splitlines()[2]
     assert row.startswith("| adding (window 9) | lstm 110 | every sample | 40 | accuracy | 0.9 ± 0 |")
     assert row.endswith("|  | 5 |")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "expected a file that `skiprnn train --results-file` wrote, found none"),
+        ("oops", "expected JSON"),
+    ],
+)
+def test_a_file_that_is_none_ends_it_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, content: str | None, reason: str
+) -> None:
+    file = tmp_path / "runs.jsonl"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setattr(sys, "argv", ["results", str(file)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {file}: {reason}")

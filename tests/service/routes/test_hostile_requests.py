@@ -149,7 +149,7 @@ SCORE, INFER = "/v1/models/{}/score", "/v2/models/{}/infer"
 
 
 def request_head(path: str, size: int, **headers: str) -> bytes:
-    lines = {"Host": "h", "Content-Length": str(size)} | headers
+    lines = {"Host": "127.0.0.1", "Content-Length": str(size)} | headers
     head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items())
     return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode()
 

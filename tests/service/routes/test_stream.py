@@ -403,6 +403,23 @@ def test_an_unknown_path_is_rejected_with_the_right_one(server: Running) -> None
         assert "expected /v1/models/MODEL/stream" in answer["error"]
 
 
+def test_an_error_of_the_server_before_the_upgrade_is_answered_in_json(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("at /a/path")
+
+    monkeypatch.setattr(server.state.streams, "open", fail)
+    with pytest.raises(InvalidStatus) as failed, connect(server.url()):
+        pass
+    answer = failed.value.response
+    assert (answer.status_code, answer.headers["Content-Type"]) == (500, "application/json")
+    assert json.loads(answer.body or b"") == {
+        "error": "internal error: see the log of the server",
+        "code": "internal",
+    }
+
+
 def test_a_plain_request_is_told_to_upgrade(server: Running) -> None:
     response = httpx.get(f"{server.http}/v1/models/watch/stream?stream_id=s")
     assert (response.status_code, response.json()["code"]) == (426, "upgrade_required")

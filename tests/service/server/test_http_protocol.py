@@ -1,5 +1,7 @@
 """Clients that are slow, endless or too many, on raw sockets."""
 
+import asyncio
+import contextlib
 import json
 import socket
 import time
@@ -115,6 +117,81 @@ def test_an_endless_head_costs_bounded_memory(server: Running, endless: bytes) -
             pass
         answer = all_of(client)
         assert answer == b"" or b" 431 " in answer or b" 400 " in answer
+
+
+@pytest.mark.parametrize("endless", [b"X: y\r\n", b"a"])
+def test_endless_trailers_cost_bounded_memory_and_time(server: Running, endless: bytes) -> None:
+    head = b"POST /v1/models/watch/score HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with plain(server) as client:
+        client.sendall(head + b"2\r\n{}\r\n0\r\nX: ")
+        sent = 0
+        with contextlib.suppress(ConnectionError):  # the server hangs up
+            while sent < 50_000_000:
+                client.sendall(endless * (65_536 // len(endless)))
+                sent += 65_536
+        assert sent < 50_000_000
+    with plain(server) as client:  # slower than the limit of their bytes
+        client.sendall(head + b"2\r\n{}\r\n0\r\n")
+        assert b" 408 " in trickle(client, endless * 3_000)
+
+
+def test_trailers_are_dropped(server: Running) -> None:
+    body = json.dumps({"sequences": [[[0.25] * 3]]}).encode()
+    with plain(server) as client:
+        client.sendall(
+            b"POST /v1/models/watch/score HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"%x\r\n%b\r\n0\r\nHost: elsewhere\r\n\r\n" % (len(body), body)
+        )
+        response = HTTPResponse(client)
+        response.begin()
+        assert response.status == 200
+
+
+def test_an_empty_line_after_an_answer_begins_a_head_that_must_come(server: Running) -> None:
+    with plain(server) as client:
+        assert asked(client) == 200
+        client.sendall(b"\r\n")
+        assert b" 408 " in all_of(client)
+
+
+def test_a_client_that_does_not_read_an_answer_is_cut_off(tmp_path: Path) -> None:
+    """One answer of a mebibyte, as those of /v2, which is written at once; the server may only close after it."""
+    write_random_bundle(tmp_path / "watch.onnx")
+    with serving(tmp_path, slow_client_timeout_seconds=0.3) as server, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server.port))
+        page = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        client.sendall(page * 500)
+        time.sleep(1)
+        until = time.monotonic() + 10
+        while connections(server) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not connections(server)
+
+
+def test_a_client_that_reads_a_large_answer_slowly_gets_all_of_it(tmp_path: Path) -> None:
+    write_random_bundle(tmp_path / "watch.onnx")
+    sequences = [[[0.25] * 3] * 2_000] * 40
+    with serving(tmp_path, slow_client_timeout_seconds=0.5) as server, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server.port))
+        body = json.dumps({"sequences": sequences}).encode()
+        client.sendall(b"POST /v1/models/watch/score HTTP/1.1\r\nHost: localhost\r\n")
+        client.sendall(b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        client.settimeout(30)
+        size, answer = 0, b""
+        while part := client.recv(65_536):
+            size, answer = size + len(part), answer or part
+            time.sleep(0.01)
+    length = int(answer.lower().partition(b"content-length: ")[2].split()[0])
+    assert size == len(answer.partition(b"\r\n\r\n")[0]) + 4 + length
+
+
+def connections(server: Running) -> int:
+    async def count() -> int:
+        return sum(1 for task in asyncio.all_tasks() if "run_asgi" in repr(task.get_coro()))
+
+    return int(server.call(count()))
 
 
 def test_requests_that_are_whole_are_answered_one_after_another_on_a_connection(server: Running) -> None:

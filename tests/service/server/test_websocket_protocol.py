@@ -16,7 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 
 from skiprnn_service.server import websocket_protocol as wire
-from skiprnn_service.server.websocket_protocol import StreamProtocol, WireTransport
+from skiprnn_service.server.websocket_protocol import AsgiProtocol, StreamProtocol, WireTransport
 from skiprnn_service.websocket.transport import AsgiTransport, transport_of
 from support.raw_websocket import (
     BINARY,
@@ -301,6 +301,55 @@ async def _fed(segments: list[bytes]) -> tuple[list[Message], bytes]:
     connection = Offline()
     await connection.open()
     return await connection.feed(segments)
+
+
+@pytest.mark.parametrize("ws", [StreamProtocol, AsgiProtocol])
+async def test_a_message_of_endless_empty_fragments_is_closed_with_1009(ws: type) -> None:
+    async with serving(Recorder(), ws) as served:
+        client = await served.connect()
+        client.send(frame(BINARY, b"a", fin=False), frame(CONTINUATION, fin=False) * 10_000)
+        (closed,) = await client.read_to_end()
+        assert (closed.code, closed.payload[2:]) == (1009, b"message: expected 4096 fragments at most")
+
+
+@pytest.mark.parametrize("ws", [StreamProtocol, AsgiProtocol])
+async def test_as_many_fragments_as_may_be_are_one_message(ws: type) -> None:
+    route = Recorder()
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        client.send(frame(BINARY, b"a", fin=False), frame(CONTINUATION, b"b", fin=False) * 4_094)
+        client.send(frame(CONTINUATION, b"c"))
+        await until(lambda: route.messages)
+        assert route.messages == [(b"a" + b"b" * 4_094 + b"c", False)]
+
+
+@pytest.mark.parametrize("ws", [StreamProtocol, AsgiProtocol])
+async def test_pongs_that_a_client_does_not_read_are_bounded(ws: type) -> None:
+    """It sends a mebibyte of pings a time for as long as the server takes them."""
+    async with serving(Recorder(), ws) as served:
+        client = await served.connect()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        (connection,) = served.state.connections
+        for _ in range(24):
+            client.send(frame(PING, b"p" * 125) * 8_000)
+            for _ in range(200):
+                await asyncio.sleep(0)
+            assert connection.transport.get_write_buffer_size() < 1 << 20
+
+
+@pytest.mark.parametrize("ws", [StreamProtocol, AsgiProtocol])
+async def test_a_client_that_leaves_without_reading_is_cut_off(ws: type) -> None:
+    """Its close frame is answered behind megabytes that it does not read."""
+    route = Recorder()
+    async with serving(route, ws) as served:
+        client = await served.connect()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        await route.accepted.wait()
+        (connection,) = served.state.connections
+        connection.close_timeout = 0.05  # type: ignore[union-attr]
+        connection.transport.write(b"*" * 24_000_000)
+        client.send(close_frame(1000))
+        await until(lambda: not served.state.connections)
 
 
 async def test_a_long_message_in_many_segments_is_joined_once() -> None:

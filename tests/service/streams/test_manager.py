@@ -25,7 +25,7 @@ from skiprnn_service.errors import (
 )
 from skiprnn_service.models.repository import ModelRepository
 from skiprnn_service.stats import ServiceStats
-from skiprnn_service.stores.base import Claim, Key, Record
+from skiprnn_service.stores.base import Claim, Key, Record, Store
 from skiprnn_service.stores.memory import MemoryStore
 from skiprnn_service.stores.sqlite import SqliteStore
 from skiprnn_service.streams import manager
@@ -112,7 +112,7 @@ def store() -> DurableStore:
 
 
 @asynccontextmanager
-async def registry(folder: Path, store: MemoryStore, **settings: float) -> Any:
+async def registry(folder: Path, store: Store, **settings: float) -> Any:
     models = ModelRepository(folder)
     models.load()
     calm = {"snapshot_interval_seconds": 1000.0, "ttl_seconds": 60.0, "idle_timeout_seconds": 1000.0}

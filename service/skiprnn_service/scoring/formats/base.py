@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from skiprnn_export import Feature
 from skiprnn_service.errors import OverloadError, TooLargeError
-from skiprnn_service.scoring.score import Score
 
 encode = msgspec.json.Encoder().encode
 
@@ -41,6 +40,15 @@ class InputSpec(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """Names of the features."""
         return tuple(feature.name for feature in self.features)
+
+
+class Score(NamedTuple):
+    """One sequence's M ≥ 1 updates; `y[-1]` is its final output."""
+
+    samples: int
+    t: NDArray[np.int64]  # [M], indices of the updates
+    y: NDArray[np.float32]  # [M, K]
+    wake: int  # index of the next update: `samples` or later
 
 
 class Scored(NamedTuple):

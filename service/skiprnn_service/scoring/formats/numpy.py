@@ -21,10 +21,10 @@ from skiprnn_service.scoring.formats.base import (
     Example,
     InputSpec,
     OutputSpec,
+    Score,
     Scored,
     Sink,
 )
-from skiprnn_service.scoring.score import Score
 
 _COMPRESSION = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what numpy writes
 

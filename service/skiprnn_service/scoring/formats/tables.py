@@ -50,7 +50,8 @@ def require_pyarrow() -> None:
         return
     if found is None:
         raise ContentTypeError(
-            "Arrow, Parquet and CSV need pyarrow, which is not installed here: pip install 'skiprnn[score]'"
+            "Arrow, Parquet and CSV need pyarrow, which is not installed here: install the extra 'score': "
+            "pip install -e '.[score]' in a checkout, or pip install '/path/to/skiprnn[score]'"
         )
 
 

@@ -1,11 +1,18 @@
 """CSV: what is no sequence is rejected, with the place."""
 
+import csv
+import io
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
-from skiprnn_service.errors import ClientError
+from skiprnn_export.channels import feature_of
+from skiprnn_service.errors import ClientError, ShapeError
+from skiprnn_service.scoring.formats.base import InputSpec
+from skiprnn_service.scoring.formats.registry import read
+from support.table_cases import CASES
 
 
 @pytest.mark.parametrize(
@@ -87,3 +94,36 @@ def test_a_thousands_separator_in_quotes_is_no_number(examples: Any) -> None:
 def test_only_so_many_blank_lines_come_first(examples: Any) -> None:
     with pytest.raises(ClientError, match="CSV: expected a header or a sample"):
         scored(examples, "\n" * 2000)
+
+
+# -- the cases that every reader of tables is held to
+
+
+def read_table(cells: list[str], row: list[str], features: list[str]) -> list[list[float]]:
+    text = io.StringIO()
+    csv.writer(text).writerows([cells, row])
+    spec = InputSpec(tuple(map(feature_of, features)), max_bytes=1000)
+    (example,) = read("csv", io.BytesIO(text.getvalue().encode()), spec).examples
+    found: list[list[float]] = example.x.tolist()
+    return found
+
+
+@pytest.mark.parametrize("case", [case for case in CASES["match"] if case["names"]], ids=str)
+def test_columns_are_those_of_every_reader(case: dict[str, Any]) -> None:
+    names, features = case["names"], case["features"]
+    numbers = [str(number) for number in range(len(names))]
+    if "error" in case:
+        with pytest.raises(ShapeError, match=re.escape(f"{case['error']}"[:40])):
+            read_table(names, numbers, features)
+    elif len(set(names)) == len(names):
+        assert read_table(names, numbers, features)[-1] == (case["chosen"] or list(range(len(features))))
+
+
+@pytest.mark.parametrize(("text", "value"), CASES["numbers"].items())
+def test_numbers_are_those_of_every_reader(text: str, value: float | None) -> None:
+    if value is None and text.strip() not in ("", "nan", "NaN"):
+        with pytest.raises(ShapeError, match=r"a: expected numbers, got .* in row 1"):
+            read_table(["a", "b"], [text, "0"], ["a", "b"])
+        return
+    found = read_table(["a", "b"], [text, "0"], ["a", "b"])
+    np.testing.assert_array_equal(found, [[np.float32(np.nan if value is None else value), 0]])
