@@ -77,7 +77,7 @@ def _serve(config: Path | None, **flags: Any) -> None:
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Warnings of the settings are printed; what cannot be served ends the command with the reason."""
+    """Warnings of the settings are printed; what cannot be used ends the command with the reason."""
     from pydantic import ValidationError
 
     from skiprnn_service.errors import ModelError, StoreError

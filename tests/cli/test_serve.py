@@ -205,6 +205,23 @@ def test_a_model_folder_that_is_not_there_ends_the_command(tmp_path: Path) -> No
     assert "models_dir: expected a folder" in output
 
 
+@pytest.mark.parametrize(("status", "made"), [(0, True), (130, True), (1, False)])
+def test_make_serve_ends_without_an_error_after_ctrl_c(tmp_path: Path, status: int, made: bool) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("bin/python", "bin/skiprnn", ".serve"):
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["make", "serve", f"VENV={tmp_path}"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) is made, done.stderr
+    assert ("Error" in done.stderr) is not made
+
+
 def not_a_database(folder: Path) -> str:
     (folder / "other.db").write_bytes(b"not a database" * 100)
     return f"sqlite:///{folder}/other.db"
@@ -228,20 +245,3 @@ def test_a_store_that_cannot_be_written_ends_it_at_the_start_in_one_line(
     (line,) = said.strip().splitlines()
     assert "store_url" in line
     assert reason in line
-
-
-@pytest.mark.parametrize(("status", "made"), [(0, True), (130, True), (1, False)])
-def test_make_serve_ends_without_an_error_after_ctrl_c(tmp_path: Path, status: int, made: bool) -> None:
-    (tmp_path / "bin").mkdir()
-    for name in ("bin/python", "bin/skiprnn", ".serve"):
-        (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n")
-        (tmp_path / name).chmod(0o755)
-    done = subprocess.run(
-        ["make", "serve", f"VENV={tmp_path}"],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode == 0) is made, done.stderr
-    assert ("Error" in done.stderr) is not made

@@ -64,8 +64,8 @@ def serve(settings: Settings, *, on_started: OnStarted = lambda *_: None) -> Non
 
     Raises:
         OSError: the port is taken.
-        StoreError: the store cannot be written. And what `make_server` raises.
         SystemExit: the application could not start; the log has the reason.
+        StoreError: the store cannot be written. And what `make_server` raises.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default, and read at import
     logs.configure(settings.log_level, settings.log_format)
