@@ -36,7 +36,7 @@ def open_store(
             from skiprnn_service.stores.redis import RedisStore
         except ImportError as error:
             raise ValueError(
-                "store_url: redis:// needs the extra redis: pip install 'skiprnn[redis]' (docs/reference/stores.md)"
+                "store_url: redis:// needs the extra redis, which is not installed (docs/reference/stores.md)"
             ) from error
         return RedisStore(url, ttl_seconds=ttl_seconds)
     shown = f"{scheme}://…" if scheme else url  # not all of it: it may hold a password
