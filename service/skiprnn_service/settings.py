@@ -204,7 +204,8 @@ class Settings(BaseSettings):
         30,
         gt=0,
         le=_LONGEST_SECONDS,
-        description="Time a client may take to read waiting replies before it is closed with 4410.",
+        description="Time a client may take to read waiting replies (else 4410) "
+        "or 128 KiB of an HTTP answer (else a reset).",
     )
     idle_timeout_seconds: float = Field(
         300,
