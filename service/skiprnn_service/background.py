@@ -19,6 +19,6 @@ async def every(seconds: float, work: Callable[..., Awaitable[object]], *args: o
 
 
 def log_failure(task: asyncio.Task[None]) -> None:
-    """A callback for a task that nobody awaits."""
+    """A callback for a task that is not awaited."""
     if not task.cancelled() and (error := task.exception()):
         _log.error("%s failed", task.get_coro(), exc_info=error)
