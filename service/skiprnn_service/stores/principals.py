@@ -1,4 +1,4 @@
-"""Whose snapshots go when there are too many: the oldest of the principal with most, so that no principal evicts the streams of another.
+"""Whose snapshots go when there are too many: the oldest of the principal that has most of them.
 
 A principal's streams are known by their id in the store, `PRINCIPAL/ID` (streams/manager.py). Without authentication
 all streams are those of "", which has no bound of its own.
