@@ -23,6 +23,7 @@ from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.training.experiment import Experiment, build
 from skiprnn.training.learner import Learner
+from skiprnn.training.report import report_of
 from skiprnn.training.run_folder import RunFolder
 from skiprnn.training.run_results import results_of
 
@@ -71,7 +72,7 @@ def fit(
         "warning": learner.collapse.message,
     }
     network.save(out)
-    folder.finish(results, data.samples)
+    folder.finish(results, data.samples, report_of(experiment, data, network, results))
     return results
 
 
