@@ -177,6 +177,7 @@ def describe(network: SkipNetwork, facts: Mapping[str, Any]) -> BundleInfo:
         features=features_of(config),
         outputs=config.output_size,
         classes=config.classes,
+        targets=tuple(Feature(target.name, target.unit) for target in config.targets),
         task=config.task,
         multi_label=config.multi_label,
         threshold=config.threshold,

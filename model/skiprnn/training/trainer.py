@@ -24,6 +24,7 @@ from skiprnn.paths import StrPath
 from skiprnn.recipe import Recipe
 from skiprnn.training.experiment import Experiment, build
 from skiprnn.training.learner import Learner
+from skiprnn.training.report import report_of
 from skiprnn.training.run_folder import RunFolder
 from skiprnn.training.run_results import results_of
 
@@ -72,7 +73,7 @@ def fit(
         "warning": learner.collapse.message,
     }
     network.save(out)
-    folder.finish(results, data.samples)
+    folder.finish(results, data.samples, report_of(experiment, data, network, results))
     return results
 
 
