@@ -1,5 +1,6 @@
 """Real sequences from the user's files, on which an export is compared with torch."""
 
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -48,13 +49,16 @@ def _split(array: NDArray[np.float32]) -> Sequences:
     return list(array) if array.ndim == 3 else [array]
 
 
-def _read_npy(path: Path, _features: Sequence[Feature]) -> Sequences:
-    return [_as_float32(path, np.load(path, allow_pickle=False))]
-
-
-def _read_npz(path: Path, _features: Sequence[Feature]) -> Sequences:
-    with np.load(path, allow_pickle=False) as archive:
-        return [_as_float32(path, archive[name]) for name in archive.files]
+def _read_numpy(path: Path, _features: Sequence[Feature]) -> Sequences:
+    try:
+        with path.open("rb") as file:  # numpy leaves one that it opens itself open after an error
+            loaded = np.load(file, allow_pickle=False)
+            arrays = [loaded] if isinstance(loaded, np.ndarray) else list(loaded.values())
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path}: expected a NumPy file of numbers, found another or a damaged one: {error}"
+        ) from None
+    return [_as_float32(path, array) for array in arrays]
 
 
 def _read_table(path: Path, features: Sequence[Feature]) -> Sequences:
@@ -70,8 +74,8 @@ def _as_float32(path: Path, array: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 _READERS: dict[str, Callable[[Path, Sequence[Feature]], Sequences]] = {
-    ".npy": _read_npy,
-    ".npz": _read_npz,
+    ".npy": _read_numpy,
+    ".npz": _read_numpy,
     ".csv": _read_table,
     ".parquet": _read_table,
 }

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Sequences = ArrayLike | Sequence[ArrayLike]  # [N, T, F], or N times [T, F]
 
+_NAMED = ("features", "targets", "sample_rate")  # what a network to continue from says of its data
 _TOGETHER = 256  # sequences that are predicted at once
 _KEPT = 8  # sequences for the comparison at export
 
@@ -86,9 +87,10 @@ class _SkipEstimator(BaseEstimator):  # type: ignore[misc]
         signals = _signals(X)
         if len(signals) != len(y):
             raise ValueError(f"y: expected one a sequence ({len(signals)}), got {len(y)}")
-        sizes = {"input_size": signals[0].shape[1], **network}
+        named = {} if self.start is None else {key: getattr(self.start.config, key) for key in _NAMED}
+        sizes = {"input_size": signals[0].shape[1], **named, **network}
         data = _data(signals, y, sizes, self.batch_size, self.held_out, **scales)
-        name = type(self).__name__
+        name = type(self).__name__ if self.start is None else self.start.config.name
         task = Task(name, name, metric, _loads(data), recipe := self._recipe(), recipe)
         experiment = Experiment(task, recipe, self.random_state, warm_start=self.start)
         with tempfile.TemporaryDirectory() as temporary:
@@ -173,7 +175,7 @@ class SkipClassifier(ClassifierMixin, _SkipEstimator):  # type: ignore[misc]
         verbose: show a progress bar.
 
     Attributes:
-        classes_: names of the classes, sorted.
+        classes_: names of the classes, sorted; those of `start`, in its order, where it names them.
     """
 
     def fit(self, X: Sequences, y: ArrayLike) -> Self:
@@ -182,13 +184,23 @@ class SkipClassifier(ClassifierMixin, _SkipEstimator):  # type: ignore[misc]
         Raises:
             ValueError: shapes that do not fit, values that are not finite, fewer than two classes.
         """
-        self.classes_, numbers = np.unique(np.asarray(y), return_inverse=True)
+        self.classes_, numbers = self._classes(np.asarray(y))
         if len(self.classes_) < 2 or numbers.ndim != 1:
             raise ValueError(
                 f"y: expected [N] of two classes at least, got {np.shape(y)} of {self.classes_[:5].tolist()}"
             )
         network = {"output_size": len(self.classes_), "classes": tuple(map(str, self.classes_))}
         return self._fit(X, torch.from_numpy(numbers), network, Metric("accuracy", accuracy))
+
+    def _classes(self, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Names of the classes, sorted or in the order of `start`, and the number of each sequence's class."""
+        classes, numbers = np.unique(y, return_inverse=True)
+        if self.start is None or not self.start.config.classes:
+            return classes, numbers
+        order = {name: number for number, name in enumerate(self.start.config.classes)}
+        if unknown := [name for name in classes.tolist() if str(name) not in order]:
+            raise ValueError(f"y: expected classes among those of start, {list(order)}, got {unknown}")
+        return np.array(list(order)), np.array([order[str(name)] for name in y.tolist()])
 
     def predict_proba(self, X: Sequences) -> NDArray[np.float32]:
         """Probabilities of the classes, [N, K], in the order of `classes_`."""

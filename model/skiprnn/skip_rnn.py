@@ -175,7 +175,7 @@ class _SkipRNN(nn.Module, ABC):
         """
         layout = layout_of(input, lengths, batch_first=self.batch_first)
         x = layout.x
-        self._check(x)
+        self._check(x, input.data if isinstance(input, PackedSequence) else input)
         T, B, _ = x.shape
         _check_lengths(layout.lengths, T, B)
         forced = None if forced_gates is None else layout.time_first(forced_gates)
@@ -268,12 +268,11 @@ class _SkipRNN(nn.Module, ABC):
             dtype = torch.int64 if name == "skipped" else self.h0.dtype
             _check_tensor(f"state: expected {name}", tensor, shape, dtype, self.h0.device)
 
-    def _check(self, x: Tensor) -> None:
+    def _check(self, x: Tensor, given: Tensor) -> None:
         if x.ndim != 3 or x.shape[2] != self.input_size or x.shape[0] == 0:
             order = "[B, T, F]" if self.batch_first else "[T, B, F]"
-            shape = tuple(x.transpose(0, 1).shape) if self.batch_first and x.ndim >= 2 else tuple(x.shape)
             raise ValueError(
-                f"input: expected {order} or [T, F] with T ≥ 1 and F = {self.input_size}, got {shape}"
+                f"input: expected {order} or [T, F] with T ≥ 1 and F = {self.input_size}, got {tuple(given.shape)}"
             )
         if x.device != self.h0.device or not (
             x.dtype == self.h0.dtype or torch.is_autocast_enabled(x.device.type)
