@@ -54,7 +54,8 @@ def _export(run: Path, out: Path, samples: Path | None, *, json: bool) -> None:
     from skiprnn_export.step import export as write_bundle
 
     try:
-        sequences = samples and read_sequences(samples, features_of(SkipNetwork.load(run).config))
+        features = features_of(SkipNetwork.load(run).config)
+        sequences = None if samples is None else read_sequences(samples, features)
         report = write_bundle(run, out, samples=sequences)
     except ExportError as error:
         fail(error, code=1)

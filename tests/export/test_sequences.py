@@ -34,20 +34,20 @@ def test_what_holds_no_sequences_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "x.txt").write_text("1")
     with pytest.raises(
-        FileNotFoundError, match="none.npy: expected a file or folder of sequences, found none"
+        FileNotFoundError, match=r"none\.npy: expected a file or folder of sequences, found none"
     ):
         read_sequences(tmp_path / "none.npy", FEATURES)
     with pytest.raises(
-        ValueError, match=r"narrow.npy: expected sequences \[T, 2\], got one of shape \[6, 1\]"
+        ValueError, match=r"narrow\.npy: expected sequences \[T, 2\], got one of shape \[6, 1\]"
     ):
         read_sequences(tmp_path / "narrow.npy", FEATURES)
-    with pytest.raises(ValueError, match="words.npy: expected an array of numbers, got <U1"):
+    with pytest.raises(ValueError, match=r"words\.npy: expected an array of numbers, got <U1"):
         read_sequences(tmp_path / "words.npy", FEATURES)
     with pytest.raises(
-        ValueError, match="empty: expected files ending in .npy, .npz, .csv, .parquet, found none"
+        ValueError, match=r"empty: expected files ending in \.npy, \.npz, \.csv, \.parquet, found none"
     ):
         read_sequences(tmp_path / "empty", FEATURES)
-    with pytest.raises(ValueError, match="x.txt: expected a file ending in .npy"):
+    with pytest.raises(ValueError, match=r"x\.txt: expected a file ending in \.npy"):
         read_sequences(tmp_path / "x.txt", FEATURES)
 
 

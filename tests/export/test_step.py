@@ -132,8 +132,9 @@ def test_a_step_that_differs_is_an_error_and_leaves_no_file(
 ) -> None:
     network().save(tmp_path)
     other = network()
-    torch.nn.init.constant_(other.readout.bias, 0.5)
-    torch.nn.init.zeros_(other.readout.bias[:1])
+    bias = other.get_parameter("readout.bias")
+    torch.nn.init.constant_(bias, 0.5)
+    torch.nn.init.zeros_(bias[:1])
     model = export_step(other)
     monkeypatch.setattr("skiprnn_export.step.export_step", lambda _: model)
     with pytest.raises(ExportError, match=r"expected ONNX to equal torch within rounding, got Parity\("):

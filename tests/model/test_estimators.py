@@ -18,7 +18,7 @@ from skiprnn_export import read, unroll
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((160, 20, 2)).astype(np.float32) * 3 + 100
 Y = np.where(X[:, 0, 0] > 100, "high", "low")
-SHORT = {"hidden_size": 12, "epochs": 6, "batch_size": 16, "learning_rate": 1e-2}
+SHORT: dict[str, Any] = {"hidden_size": 12, "epochs": 6, "batch_size": 16, "learning_rate": 1e-2}
 
 
 @pytest.fixture(scope="module")

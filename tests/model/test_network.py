@@ -185,6 +185,6 @@ def test_from_torch_takes_the_scale_of_a_regressions_outputs() -> None:
     ids=["mean", "std", "classes", "readout", "bidirectional", "rnn"],
 )
 def test_from_torch_rejects_what_has_no_counterpart(changes: dict[str, Any], message: str) -> None:
-    parts = {"rnn": nn.GRU(3, 6), "readout": nn.Linear(6, 4), "name": "mine"} | changes
+    parts: dict[str, Any] = {"rnn": nn.GRU(3, 6), "readout": nn.Linear(6, 4), "name": "mine"} | changes
     with pytest.raises(ValueError, match=message):
         SkipNetwork.from_torch(**parts)
