@@ -75,6 +75,8 @@ def test_a_packed_sequence_comes_back_in_torchs_order(x: Tensor) -> None:
     assert isinstance(output, PackedSequence)
     torch.testing.assert_close(output.data, expected.data)
     assert torch.equal(output.batch_sizes, expected.batch_sizes)
+    assert output.unsorted_indices is not None
+    assert expected.unsorted_indices is not None
     assert torch.equal(output.unsorted_indices, expected.unsorted_indices)
     torch.testing.assert_close(state.h, last)
     assert gates.data.min() == 1
