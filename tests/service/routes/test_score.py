@@ -200,7 +200,7 @@ def test_numpy_csv_and_lines_hold_the_same(
     np.testing.assert_array_equal(npz["t"], np.concatenate([one.t for one in expected]))
     np.testing.assert_array_equal(npz["update_y"], np.concatenate([one.y for one in expected]))
     rows = list(csv.DictReader(io.StringIO(post(server, body, "ndjson", "csv").text)))
-    assert list(rows[0]) == ["id", "samples", "update_count", "c0", "c1"]
+    assert list(rows[0]) == ["id", "samples", "update_count", "label", "c0", "c1", "y"]
     np.testing.assert_array_equal(np.array([[row["c0"], row["c1"]] for row in rows], np.float32), y)
     lines = [
         json.loads(line)
