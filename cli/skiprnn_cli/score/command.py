@@ -181,7 +181,7 @@ def _score_folder(run: "FolderRun", threads: int, batch: int, *, json: bool) -> 
         names = ", ".join(map(run.name, run.left_out[:_SHOWN])) + (
             ", …" if len(run.left_out) > _SHOWN else ""
         )
-        warn(f"{len(run.left_out)} files are of no known format and left out: {names}")
+        warn(f"left out, of no known format: {names}")
     with _progress(run, None, quiet=json) as on_file:
         totals = run.score(threads, batch, on_file)
     for name, texts in list(run.warnings.items())[:_SHOWN]:

@@ -136,7 +136,7 @@ def _order(
         one, other = order[same[0]], order[same[0] + 1]
         raise ShapeError(
             f"{spec.time!s:.100}: expected each time once in a sequence, got {str(values[other])!r:.100} in rows "
-            f"{row[one] + 1} and {row[other] + 1} of sequence {id!r:.100}"
+            f"{row[one] + 1} and {row[other] + 1} of sequence {0 if id == _WHOLE else id!r:.100}"
         )
     return order
 

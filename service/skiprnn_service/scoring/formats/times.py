@@ -41,7 +41,8 @@ def _key_of(value: Any) -> tuple[str | None, int | float | None]:
     if not isinstance(value, str):
         return None, None
     if _NUMBER.fullmatch(value):
-        whole = len(value) < 19 and value.lstrip("+-").isdigit()  # nanoseconds are no float64
+        digits = value.lstrip("+-")
+        whole = digits.isdigit() and len(digits) < 20 and int(digits) < 2**63  # nanoseconds are no float64
         return _key_of(int(value) if whole else float(value))
     return _of_iso(value)
 
