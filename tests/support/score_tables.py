@@ -36,7 +36,7 @@ def _of_npz(body: bytes) -> pd.DataFrame:
         return pd.DataFrame({name: list(arrays[name]) for name in arrays.files})
 
 
-def table_of(
+def table_by_subject(
     sequences: dict[str, np.ndarray[Any, Any]], order: np.ndarray[Any, Any] | None = None
 ) -> pa.Table:
     """Columns subject, seconds, note (of the subject), x0, x1, x2; the rows in this order."""

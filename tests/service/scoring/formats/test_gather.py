@@ -15,7 +15,7 @@ from skiprnn_export import Feature
 from skiprnn_service.errors import ShapeError, TooLargeError
 from skiprnn_service.scoring.formats.base import Example, InputSpec
 from skiprnn_service.scoring.formats.registry import read
-from support.score_tables import BODIES, mixed, table_of
+from support.score_tables import BODIES, mixed, table_by_subject
 
 FEATURES = tuple(Feature(f"x{i}") for i in range(3))
 
@@ -37,14 +37,14 @@ def sequences(lengths: list[int]) -> dict[str, Any]:
 )
 def test_mixed_rows_give_the_samples_of_sorted_ones(lengths: list[int], seed: int, kind: str) -> None:
     whole, order = sequences(lengths), mixed(lengths, seed)
-    found = examples(kind, BODIES[kind](table_of(whole, order)), sequence="subject")
+    found = examples(kind, BODIES[kind](table_by_subject(whole, order)), sequence="subject")
     assert {one.id for one in found} == set(whole)
     firsts = [int(one.row[0]) for one in found if one.row is not None]
     assert firsts == sorted(firsts)
     for one in found:
         np.testing.assert_array_equal(one.x, whole[str(one.id)], strict=True)
         assert one.row is not None
-        np.testing.assert_array_equal(table_of(whole, order)["x0"].to_numpy()[one.row], one.x[:, 0])
+        np.testing.assert_array_equal(table_by_subject(whole, order)["x0"].to_numpy()[one.row], one.x[:, 0])
 
 
 @settings(max_examples=40, deadline=None)
@@ -56,7 +56,7 @@ def test_mixed_rows_give_the_samples_of_sorted_ones(lengths: list[int], seed: in
 def test_a_time_column_puts_rows_in_order(lengths: list[int], seed: int, kind: str) -> None:
     whole = sequences(lengths)
     order = np.random.default_rng(seed).permutation(sum(lengths))
-    body = BODIES[kind](table_of(whole, order))
+    body = BODIES[kind](table_by_subject(whole, order))
     for one in examples(kind, body, sequence="subject", time="seconds", carry=("note",)):
         np.testing.assert_array_equal(one.x, whole[str(one.id)], strict=True)
         times, notes = one.carried
@@ -110,9 +110,9 @@ def test_a_time_that_orders_nothing_is_named(kind: str, times: list[Any], said: 
 
 def test_sequences_of_adjacent_rows_are_held_one_at_a_time_and_mixed_ones_within_the_limit() -> None:
     whole = sequences([4000] * 60)  # 2.9 MB, read in batches of 65,536 rows
-    found = examples("parquet", BODIES["parquet"](table_of(whole)), sequence="subject")
+    found = examples("parquet", BODIES["parquet"](table_by_subject(whole)), sequence="subject")
     assert [len(one.x) for one in found] == [4000] * 60
-    body = BODIES["parquet"](table_of(whole, mixed([4000] * 60, 0)))
+    body = BODIES["parquet"](table_by_subject(whole, mixed([4000] * 60, 0)))
     with pytest.raises(TooLargeError, match=r"in 60 of them: sort the table by its sequences"):
         examples("parquet", body, sequence="subject")
     assert len(examples("parquet", body, 10**7, sequence="subject")) == 60
@@ -128,7 +128,7 @@ def test_ids_keep_their_spelling(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(BODIES))
 @pytest.mark.parametrize("option", ["sequence", "time", "carry"])
 def test_a_column_that_is_not_there_is_named(kind: str, option: str) -> None:
-    body, name = BODIES[kind](table_of(sequences([3]))), ("nope",) if option == "carry" else "nope"
+    body, name = BODIES[kind](table_by_subject(sequences([3]))), ("nope",) if option == "carry" else "nope"
     with pytest.raises(ShapeError, match=rf"{option}: expected a column 'nope', got \['subject'"):
         examples(kind, body, **{option: name})
 

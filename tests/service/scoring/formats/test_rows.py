@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skiprnn_export import Feature
 from skiprnn_service.errors import ShapeError, TooLargeError
-from skiprnn_service.scoring.formats.base import OutputSpec, Scored
-from skiprnn_service.scoring.formats.registry import writer
+from skiprnn_service.scoring.formats.base import InputSpec, OutputSpec, Scored
+from skiprnn_service.scoring.formats.registry import read, writer
 from skiprnn_service.scoring.formats.rows import RESERVED, carried_columns, labels, output_columns
 from skiprnn_service.scoring.score import Score
-from support.score_tables import READERS, mixed
+from support.score_tables import BODIES, READERS, mixed
 
 SPEC = OutputSpec("m", "1", ("low", "high"), updates=False)
 
@@ -143,11 +144,6 @@ def test_a_carried_column_gives_way_to_one_of_the_output() -> None:
 )
 @pytest.mark.parametrize("kind", ["arrow", "parquet"])
 def test_carried_columns_keep_their_type(values: pa.Array, kind: str) -> None:
-    from skiprnn_export import Feature
-    from skiprnn_service.scoring.formats.base import InputSpec
-    from skiprnn_service.scoring.formats.registry import read
-    from support.score_tables import BODIES
-
     table = pa.table({"v": values} | {f"x{i}": [1.0, 2.0, 3.0] for i in range(3)})
     spec = InputSpec(tuple(Feature(f"x{i}") for i in range(3)), 10**6, carry=("v",))
     found = read(kind, io.BytesIO(BODIES[kind](table)), spec)
