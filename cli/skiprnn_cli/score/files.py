@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from skiprnn_cli.score.parts import atomic
 
@@ -21,14 +21,14 @@ def sequences(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 
 @contextmanager
-def scores(path: Path) -> Iterator[IO[bytes]]:
+def scores(path: Path) -> Iterator[BinaryIO]:
     """A file that exists once the block ends without an error."""
     with atomic(path) as file:
         if not _is_packed(path):
             yield file
             return
         with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
-            yield packed
+            yield cast(BinaryIO, packed)
 
 
 def _is_packed(path: Path) -> bool:

@@ -91,8 +91,8 @@ def run(
         NonFiniteError, ThresholdError, InferenceError: as `score`.
     """
     info, totals = runner.bundle.info, Totals()
-    columns = {"sequence": job.sequence, "time": job.time, "carry": job.carry}
-    inputs = read(job.input_format, source, InputSpec(info.features, job.max_bytes, **columns))
+    spec = InputSpec(info.features, job.max_bytes, job.sequence, job.time, job.carry)
+    inputs = read(job.input_format, source, spec)
     out = writer(job.output_format, sink, _output_spec(job, info, inputs))
     threshold = inputs.threshold if job.threshold is None else job.threshold
     for chunk in chunks(inputs.examples):
@@ -107,9 +107,8 @@ def run(
 
 
 def _output_spec(job: Job, info: BundleInfo, inputs: Input) -> OutputSpec:
-    limits = {"max_bytes": job.max_output_bytes, "spool_bytes": job.spool_bytes}
     return output_spec(info, job.updates, job.per, inputs)._replace(
-        model=job.model, version=job.version, **limits
+        model=job.model, version=job.version, max_bytes=job.max_output_bytes, spool_bytes=job.spool_bytes
     )
 
 

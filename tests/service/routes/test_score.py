@@ -284,7 +284,7 @@ def test_a_left_out_column_of_ids_is_told_of_in_a_header(
     [
         ("?sequence=nope", "sequence: expected a column 'nope', got ['subject'"),
         ("?time=note", "note: expected a time in every row"),
-        ("?time=seconds", "seconds: expected each time once in a sequence, got '0.0' in rows 1 and "),
+        ("?time=seconds", "seconds: expected each time once in a sequence, got '0' in rows 1 and 41 of "),
         ("?carry=subject,nope", "carry: expected a column 'nope'"),
         ("?per=row", "per"),
     ],

@@ -95,7 +95,8 @@ def read_arrow(file: BinaryIO, spec: InputSpec) -> Input:
 
     def scan(names: Sequence[str]) -> Iterable[Any]:
         file.seek(0)
-        return iter(pa.ipc.open_stream(file, options=_ipc_options(pa, schema, names)))
+        reader: Iterable[Any] = pa.ipc.open_stream(file, options=_ipc_options(pa, schema, names))
+        return reader
 
     return read_table(pa, schema, scan, spec)
 
