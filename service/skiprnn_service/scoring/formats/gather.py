@@ -80,6 +80,7 @@ def gather(batches: Iterable[Batch], last: Mapping[Id, int] | None, spec: InputS
         whole = Grouped([_WHOLE], np.zeros(len(batch.x), np.intp))
         for id, rows in (batch.grouped or whole).groups():
             begun.setdefault(id, _Sequence()).add(batch, rows, first)
+            _check_held({id: begun[id]}, spec)
         first += len(batch.x)
         while last is not None and begun and last[id := next(iter(begun))] < first:
             yield begun.pop(id).example(id, spec)

@@ -116,6 +116,10 @@ def test_sequences_of_adjacent_rows_are_held_one_at_a_time_and_mixed_ones_within
     with pytest.raises(TooLargeError, match=r"in 60 of them: sort the table by its sequences"):
         examples("parquet", body, sequence="subject")
     assert len(examples("parquet", body, 10**7, sequence="subject")) == 60
+    with pytest.raises(TooLargeError, match="sequence 's0': expected 40000 bytes at most"):
+        examples(
+            "parquet", BODIES["parquet"](table_by_subject(sequences([4000, 1]))), 40_000, sequence="subject"
+        )
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv"])
@@ -128,9 +132,10 @@ def test_ids_keep_their_spelling(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(BODIES))
 @pytest.mark.parametrize("option", ["sequence", "time", "carry"])
 def test_a_column_that_is_not_there_is_named(kind: str, option: str) -> None:
-    body, name = BODIES[kind](table_by_subject(sequences([3]))), ("nope",) if option == "carry" else "nope"
+    body = BODIES[kind](table_by_subject(sequences([3])))
+    columns: dict[str, Any] = {option: ("nope",) if option == "carry" else "nope"}
     with pytest.raises(ShapeError, match=rf"{option}: expected a column 'nope', got \['subject'"):
-        examples(kind, body, **{option: name})
+        examples(kind, body, **columns)
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz"])

@@ -16,11 +16,9 @@ from skiprnn_service.scoring.formats.times import Times
     st.lists(st.datetimes(min_value=datetime.datetime(1, 1, 2), max_value=datetime.datetime(9999, 12, 30)))
 )
 def test_iso_text_is_ordered_as_its_times_are(moments: list[datetime.datetime]) -> None:
-    keys = Times().keys([moment.isoformat() for moment in moments])
-    assert None not in keys
-    assert sorted(range(len(moments)), key=moments.__getitem__) == sorted(
-        range(len(keys)), key=keys.__getitem__
-    )  # type: ignore[arg-type]
+    keys = [key for key in Times().keys([moment.isoformat() for moment in moments]) if key is not None]
+    by_key = sorted(zip(keys, moments, strict=True))
+    assert [moment for _, moment in by_key] == sorted(moments)
 
 
 @given(st.lists(st.integers(-(10**17), 10**17)))
