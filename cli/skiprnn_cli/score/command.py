@@ -116,8 +116,9 @@ def score(
 ) -> None:
     """Score whole sequences, with the same bits as live streams of them.
 
-    A run over one file that is stopped resumes where it was when the same command is given again. Of a folder, a file
-    that cannot be scored is named, the others are scored, and the exit code is 1.
+    A run over one file that is stopped resumes where it was when the same command is given again.
+
+    Of a folder, a file that cannot be scored is named, the others are scored, and the exit code is 1.
 
     Example: skiprnn score watch.onnx recordings.parquet -o scores.parquet --sequence subject --time seconds
     """

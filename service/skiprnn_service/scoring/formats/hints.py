@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from shlex import quote
+from urllib.parse import quote_plus
 
 _IDS = re.compile(
     r"((.*_)?(id|uid|uuid|subject|participant|patient|person|user|recording|record|session|trial|run|episode|"
@@ -45,7 +47,7 @@ def about_ids(name: str, batches: Iterable[tuple[Sequence[object], int]]) -> lis
         return []
     return [
         f"the column {name!r:.100} repeats {len(values):,} values in {rows:,} rows, which are scored as one sequence: "
-        f"--sequence {name:.100} scores each apart (HTTP: sequence={name:.100})"
+        f"--sequence {quote(name[:100])} scores each apart (HTTP: sequence={quote_plus(name[:100])})"
     ]
 
 
@@ -53,5 +55,5 @@ def about_times(name: str) -> str:
     """What to say of a column that looks like times, and orders nothing."""
     return (
         f"the column {name!r:.100} is not read: samples are taken in the order of their rows; "
-        f"--time {name:.100} sorts each sequence by it (HTTP: time={name:.100})"
+        f"--time {quote(name[:100])} sorts each sequence by it (HTTP: time={quote_plus(name[:100])})"
     )

@@ -456,8 +456,12 @@ class _TableWriter:
         if self._file is None:
             self._schema = batch.schema
             self._file = self._open(batch.schema)
-        if batch.schema != self._schema:
-            raise MessageError("id: expected all numbers or all text, got both")
+        for before, now in zip(self._schema, batch.schema, strict=True):
+            if before != now:
+                raise MessageError(
+                    f"{now.name:.100}: expected one type for a table, got {before.type} and {now.type}: "
+                    "write all values as numbers or all as text, or take JSON or CSV"
+                )
         self._file.write_batch(batch)
 
     def close(self) -> None:
@@ -485,7 +489,10 @@ class _TableWriter:
             return pa.array(
                 values if all(isinstance(id, int) for id in values) else [str(id) for id in values]
             )
-        return pa.array(values, self._spec.types.get(name), from_pandas=False)
+        try:
+            return pa.array(values, self._spec.types.get(name), from_pandas=False)
+        except pa.ArrowException as error:
+            raise MessageError(f"{name:.100}: expected one type for a table: {error!s:.300}") from None
 
     def _outputs(self, y: NDArray[np.float32]) -> Any:
         """[·, K] as a column of lists of K."""

@@ -52,6 +52,11 @@ def test_a_column_of_ids_that_repeat_is_told_of(kind: str) -> None:
     assert warnings(kind, body, sequence="subject", time="time") == ()
 
 
+def test_a_name_with_blanks_is_told_as_it_is_typed() -> None:
+    (said,) = hints.about_ids("subject id", [(["a", "b"], 4)])
+    assert "--sequence 'subject id' scores each apart (HTTP: sequence=subject+id)" in said
+
+
 def test_nothing_is_said_of_a_damaged_column_that_is_not_needed() -> None:
     table = pa.table({"subject": ["a damaged", "a damaged"]} | {f"x{i}": [1.0, 2.0] for i in range(3)})
     body = as_arrow(table).replace(b"a damaged", b"\xff" * 9)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skiprnn_export import Feature
-from skiprnn_service.errors import ShapeError, TooLargeError
+from skiprnn_service.errors import MessageError, ShapeError, TooLargeError
 from skiprnn_service.scoring.formats.base import InputSpec, OutputSpec, Scored
 from skiprnn_service.scoring.formats.registry import read, writer
 from skiprnn_service.scoring.formats.rows import RESERVED, carried_columns, labels, output_columns
@@ -167,3 +167,16 @@ def test_scores_that_wait_for_their_row_are_limited() -> None:
     scored = Scored("a", Score(50, np.arange(50), y, 50), np.arange(1, 51))  # row 0 does not come
     with pytest.raises(TooLargeError, match="sort the table by its sequences"):
         written("ndjson", [scored], per="sample", max_bytes=500)
+
+
+@pytest.mark.parametrize("chunk", [1, 3], ids=["in several batches", "in one batch"])
+def test_a_table_takes_carried_values_of_one_type_alone(chunk: int) -> None:
+    values: list[Any] = [1, "a", 2]
+    scored = [
+        one._replace(carried=(np.array([value], object),))
+        for one, value in zip(random_scores([1, 1, 1], 0, rows=False), values, strict=True)
+    ]
+    with pytest.raises(MessageError, match="v: expected one type for a table"):
+        written("parquet", scored, chunk, carried=("v",))
+    assert written("ndjson", scored, chunk, carried=("v",))["v"].tolist() == values
+    assert written("npz", scored, chunk, carried=("v",))["v"].tolist() == ["1", "a", "2"]
