@@ -191,7 +191,7 @@ class FolderRun:
             yield self._write_file
             return
         with files.scores(self.out) as sink:
-            opened = list["RowWriter"]()
+            opened, written = list["RowWriter"](), list[Path]()
 
             def write(item: Item, scored: list[Scored]) -> None:
                 if not opened:
@@ -199,9 +199,10 @@ class FolderRun:
                     opened.append(writer(format_of_file(self.out), sink, spec))
                 opened[0].next_file()
                 opened[0].write(scored)
+                written.append(item.path)
 
             yield write
-            if not opened:
+            if not written:
                 raise MessageError(f"{self.data}: no file could be scored: {self.first_failure()}")
             opened[0].close()
 

@@ -196,3 +196,13 @@ def test_a_file_of_more_than_may_be_held_is_named(
     assert result.exit_code == 1
     assert "error: 5.npy: npy: expected sequences of 650 bytes at most" in result.stderr
     assert len(pd.read_csv(tmp_path / "s.csv")) == len(recordings) - 1
+
+
+def test_a_table_in_which_no_file_fits_ends_with_the_reason(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    lines = [json.dumps({"id": f"{v}", "v": v, "x": [[0, 0, 0]]}) for v in (1, "a")]
+    (tmp_path / "data" / "a.ndjson").write_text("\n".join(lines))
+    result = run(model, tmp_path / "data", "-o", tmp_path / "s.parquet", "--carry", "v")
+    assert result.exit_code == 2
+    assert "no file could be scored: a.ndjson: v: expected one type for a table" in result.stderr
+    assert not (tmp_path / "s.parquet").exists()
