@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import answers, negotiation, request_body
-from skiprnn_service.routes.parameters import Version
+from skiprnn_service.routes.parameters import Gate, Version
 from skiprnn_service.scoring.disk_space import enough_disk_space
 from skiprnn_service.scoring.formats.registry import FORMATS, needs_pyarrow
 from skiprnn_service.scoring.formats.tables import require_pyarrow
@@ -70,19 +70,20 @@ async def score_sequences(
     version: Version = None,
     threshold: float | None = None,
     updates: bool = True,
+    gate: Gate = None,
 ) -> Response:
     """Score whole sequences, each to the same bits that a live stream of it gives.
 
     Body: sequences, in the format of Content-Type; by default JSON, `{"sequences": [[[F numbers], …], …]}`.
     Answer, in the format that Accept prefers: for every sequence its number of samples, its final output, and its
-    updates with their outputs unless `updates=false`.
+    updates with their outputs unless `updates=false`. With `gate=every_sample` the same network updates at every sample.
     """
     server: ServerState = request.app.state.server
     server.auth.principal(request, "score")
     served = server.models.get(model, version)
     if threshold is not None:
         await to_thread(served.engine.check_threshold, threshold)
-    job = _job(request, served, threshold, updates, server.settings)
+    job = _job(request, served, threshold, updates, server.settings, every_sample=gate is not None)
     if needs_pyarrow(job.input_format, job.output_format):
         require_pyarrow()
     with enough_disk_space(), contextlib.ExitStack() as until_sent:
@@ -102,7 +103,13 @@ async def score_sequences(
 
 
 def _job(
-    request: Request, served: LoadedModel, threshold: float | None, updates: bool, settings: Settings
+    request: Request,
+    served: LoadedModel,
+    threshold: float | None,
+    updates: bool,
+    settings: Settings,
+    *,
+    every_sample: bool,
 ) -> Job:
     return Job(
         served.name,
@@ -113,6 +120,7 @@ def _job(
         updates,
         max_bytes=settings.max_request_bytes,
         max_output_bytes=settings.max_score_bytes,
+        every_sample=every_sample,
     )
 
 

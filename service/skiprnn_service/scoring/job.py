@@ -27,6 +27,7 @@ class Job(msgspec.Struct, frozen=True):
         max_bytes: limit of one sequence.
         max_output_bytes: limit of the output.
         spool_bytes: of the output, that are free on the disk now; None: no limit.
+        every_sample: update at every sample, whatever the gate says.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Job(msgspec.Struct, frozen=True):
     max_bytes: int
     max_output_bytes: int
     spool_bytes: int | None = None
+    every_sample: bool = False
 
 
 class Totals(NamedTuple):
@@ -85,7 +87,14 @@ def run(
     out = writer(job.output_format, sink, output)
     threshold = inputs.threshold if job.threshold is None else job.threshold
     for chunk in chunks(inputs.examples):
-        scored = score_chunk(runner, chunk, threshold=threshold, first=totals.sequences, check=check)
+        scored = score_chunk(
+            runner,
+            chunk,
+            threshold=threshold,
+            every_sample=job.every_sample,
+            first=totals.sequences,
+            check=check,
+        )
         out.write(scored)
         totals = totals.plus(scored)
         on_chunk(totals)
@@ -111,11 +120,14 @@ def score_chunk(
     *,
     threshold: float | None,
     first: int,
+    every_sample: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> list[Scored]:
     """Score sequences together; `first` is the number of the first one, for error messages."""
     sequences = [example.x for example in chunk]
-    scores = score(runner, sequences, threshold=threshold, first=first, check=check)
+    scores = score(
+        runner, sequences, threshold=threshold, every_sample=every_sample, first=first, check=check
+    )
     return [Scored(example.id, one) for example, one in zip(chunk, scores, strict=True)]
 
 

@@ -1,0 +1,84 @@
+"""`skiprnn export --recording`: real samples beside the bundle, for the dashboard to play.
+
+    NAME.recording.csv      the features in the network's order, then `label`: the truth of each sample, where it is known
+
+It holds data as it was measured, and whoever may open streams can download it: so nothing is written unless asked for.
+"""
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skiprnn_service.models.folder import MOST_RECORDING_BYTES, RECORDING
+
+if TYPE_CHECKING:
+    from skiprnn import NetworkConfig
+    from skiprnn.data.table_file import TableFile
+
+LABEL = "label"  # the column's name in what is written
+
+
+def read(source: Path, run: Path) -> str:
+    """A CSV or Parquet file of samples → the text to write: as many of its first samples as fit.
+
+    Args:
+        run: of the network; its training.json says which column has the labels.
+
+    Raises:
+        ValueError, OSError: the file cannot be read, or lacks a feature; the message says which.
+    """
+    from skiprnn import Feature, SkipNetwork
+    from skiprnn.data.table_file import read_table_file
+
+    config, column = SkipNetwork.load(run).config, _label_column(run)
+    table = read_table_file(source, [column])
+    features = config.features or tuple(Feature(f"x{index}") for index in range(config.input_size))
+    x = table.samples(features)
+    header = [str(feature) for feature in features]
+    labels = _labels(table, column, config)
+    if labels is None:
+        return _text([header, *x.astype(str).tolist()])
+    rows = [[*sample, label] for sample, label in zip(x.astype(str).tolist(), labels, strict=True)]
+    return _text([[*header, LABEL], *rows])
+
+
+def write(text: str, bundle: Path) -> Path:
+    """Write it beside a bundle; returns where."""
+    path = bundle.with_suffix(RECORDING)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.write_text(text, encoding="utf-8", newline="")
+    unfinished.replace(path)
+    return path
+
+
+def _label_column(run: Path) -> str:
+    """The column that training took the labels from."""
+    path = run / "training.json"
+    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return str(facts.get("options", {}).get("label") or LABEL)
+
+
+def _labels(table: "TableFile", column: str, config: "NetworkConfig") -> list[str] | None:
+    """Of every sample; a file in a folder that is named like a class is all of it. None: nobody knows."""
+    if column in table.names:
+        return [str(text).strip() for text in table.frame[column].fillna("")]
+    folder = table.path.resolve().parent.name
+    return [folder] * len(table.frame) if folder in config.classes else None
+
+
+def _text(rows: Iterable[Sequence[str]]) -> str:
+    """CSV, of at most the size that a server holds."""
+    lines = [_line(row) for row in rows]
+    sizes = itertools.accumulate(len(line.encode()) for line in lines)
+    return "".join(line for line, size in zip(lines, sizes, strict=True) if size <= MOST_RECORDING_BYTES)
+
+
+def _line(row: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(row)
+    return text.getvalue()
