@@ -1,6 +1,6 @@
 """`skiprnn export --recording`: real samples beside the bundle, for the dashboard to play.
 
-    NAME.recording.csv      the features in the network's order, then `label`: the truth of each sample, where it is known
+    NAME.recording.csv      the features in the network's order, then `label`: the truth of each sample, if known
 
 It holds data as it was measured, and whoever may open streams can download it: so nothing is written unless asked for.
 """

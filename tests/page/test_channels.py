@@ -1,6 +1,7 @@
 """The dashboard's reader of CSV, in Node: columns and numbers as in training, in streams and in scoring."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -29,8 +30,8 @@ console.log(JSON.stringify({
   header: header.map(({ cells, features }) => isHeader(cells, features)),
   numbers: Object.keys(numbers).map((text) => [text, parseNumber(text)]),
   files: files.map(({ text, features }) => tried(() => {
-    const { rows, channels, columnsLeftOut } = parseCsv(text, features);
-    return { rows: rows(0), channels, columnsLeftOut };
+    const { rows, channels, columnsLeftOut, labels } = parseCsv(text, features);
+    return { rows: rows(0), channels, columnsLeftOut, labels };
   })),
 }));
 """
@@ -39,7 +40,17 @@ FILES: list[tuple[str, list[str], Any]] = [
     ("ay [g],ax [g]\n1,2\n", ["ax [g]", "ay [g]"], {"rows": [[2, 1]], "channels": ["ax [g]", "ay [g]"]}),
     (" ay, ax\n1,2\n", ["ax [g]", "ay [g]"], {"rows": [[2, 1]]}),
     ("p;q\n1;2\n", ["ax", "ay"], {"rows": [[1, 2]], "channels": ["p", "q"], "columnsLeftOut": []}),
-    ("ax,label\n1,a\n2,b\n", ["ax"], {"rows": [[1], [2]], "columnsLeftOut": ["label"]}),
+    (
+        "ax,who,label\n1,m,a\n2,m,\n",
+        ["ax"],
+        {"rows": [[1], [2]], "columnsLeftOut": ["who"], "labels": ["a", ""]},
+    ),
+    ("ax;ay\n1,5;-2,25e1\n3;4\n", ["ax", "ay"], {"rows": [[1.5, -22.5], [3, 4]], "labels": None}),
+    ("ax;ay\n1.5;2\n", ["ax", "ay"], {"rows": [[1.5, 2]]}),
+    ("ax;ay\n1.5;2,5\n", ["ax", "ay"], {"error": "Line 2, column 2: expected a number, got “2,5”."}),
+    ("ax;ay\n1,500;2,250\n", ["ax", "ay"], {"error": "Line 2, column 1: expected a number, got “1,500”."}),
+    ("ax\tay\n1,5\t2\n", ["ax", "ay"], {"rows": [[1.5, 2]]}),
+    ("ax;ay;note\n1;2;a, b\n3;4;c, d, e\n", ["ax", "ay"], {"rows": [[1, 2], [3, 4]]}),
     ('"ax, left","say ""ay"""\n1,"2"\n', ['say "ay"', "ax, left"], {"rows": [[2, 1]]}),
     ("\ufeffay,ax\n1,2\n", ["ax", "ay"], {"rows": [[2, 1]]}),
     ("t,ay\n1,2\n", ["ax", "ay"], {"error": "Line 1: expected a column for every feature"}),
@@ -67,9 +78,11 @@ def with_features(case: dict[str, Any]) -> dict[str, Any]:
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the page's modules make of all cases. Node takes a file for a module by its name."""
     folder = tmp_path_factory.mktemp("page")
-    for name in ("channels", "sources"):
+    for name in ("api", "channels", "dialect", "sources"):
         text = (PAGE / f"{name}.js").read_text(encoding="utf-8")
-        (folder / f"{name}.mjs").write_text(text.replace("./channels.js", "./channels.mjs"), encoding="utf-8")
+        (folder / f"{name}.mjs").write_text(
+            re.sub(r'(from "\./\w+)\.js"', r'\1.mjs"', text), encoding="utf-8"
+        )
     (folder / "run.mjs").write_text(SCRIPT, encoding="utf-8")
     cases = {name: [with_features(case) for case in CASES[name]] for name in ("match", "header")}
     files = [with_features({"text": text, "features": features}) for text, features, _ in FILES]

@@ -290,7 +290,8 @@ export class Playground {
     const { labels, rows } = player.source;
     const truth = labels ? [{ name: "truth", said: changesOf(labels) }] : [];
     this.#tracks.push(...truth);
-    if (!length) return;
+    if (!at("compare").checked) this.#every = { problem: "not compared" };
+    if (!at("compare").checked || !length) return;
     const every = await everySample(this.#model, rows(length).slice(0, length));
     if (player !== this.#player) return;
     this.#every = every;

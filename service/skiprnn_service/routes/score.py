@@ -76,7 +76,7 @@ async def score_sequences(
 
     Body: sequences, in the format of Content-Type; by default JSON, `{"sequences": [[[F numbers], …], …]}`.
     Answer, in the format that Accept prefers: for every sequence its number of samples, its final output, and its
-    updates with their outputs unless `updates=false`. With `gate=every_sample` the same network updates at every sample.
+    updates with their outputs unless `updates=false`. With `gate=every_sample` the network updates at every sample.
     """
     server: ServerState = request.app.state.server
     server.auth.principal(request, "score")
