@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`watch` updates at a sixteenth of the samples of six channels and has a recording, `digits` at one of a few pixels,
+    """`watch` updates at a sixteenth of the samples of six channels and has a recording, `digits` at one of a few,
     `adding` takes pairs; `labels` and `values` are of nobody's sensors, and nothing came with them."""
     folder = tmp_path_factory.mktemp("models")
     model, info = random_bundle(features=6, outputs=7, hidden=16, gate_bias=-5, sample_rate=50.0)
