@@ -34,12 +34,12 @@ def read(source: Path, run: Path) -> str:
     from skiprnn import Feature, SkipNetwork
     from skiprnn.data.table_file import read_table_file
 
-    config, column = SkipNetwork.load(run).config, _label_column(run)
-    table = read_table_file(source, [column])
+    config, columns = SkipNetwork.load(run).config, _label_columns(run)
+    table = read_table_file(source, columns)
     features = config.features or tuple(Feature(f"x{index}") for index in range(config.input_size))
     x = table.samples(features)
     header = [str(feature) for feature in features]
-    labels = _labels(table, column, config)
+    labels = _labels(table, columns, config)
     if labels is None:
         return _text([header, *x.astype(str).tolist()])
     rows = [[*sample, label] for sample, label in zip(x.astype(str).tolist(), labels, strict=True)]
@@ -56,19 +56,30 @@ def write(text: str, bundle: Path) -> Path:
     return path
 
 
-def _label_column(run: Path) -> str:
-    """The column that training took the labels from."""
+def _label_columns(run: Path) -> list[str]:
+    """The columns that training took the labels from."""
     path = run / "training.json"
     facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return str(facts.get("options", {}).get("label") or LABEL)
+    said = str(facts.get("options", {}).get("label") or LABEL)
+    return [name.strip() for name in said.split(",")]
 
 
-def _labels(table: "TableFile", column: str, config: "NetworkConfig") -> list[str] | None:
+def _labels(table: "TableFile", columns: Sequence[str], config: "NetworkConfig") -> list[str] | None:
     """Of every sample; a file in a folder that is named like a class is all of it. None: nobody knows."""
-    if column in table.names:
-        return [str(text).strip() for text in table.frame[column].fillna("")]
+    if set(columns) <= set(table.names):
+        cells = [table.frame[column].fillna("").astype(str).str.strip() for column in columns]
+        return [_label(row, columns, config) for row in zip(*cells, strict=True)]
     folder = table.path.resolve().parent.name
     return [folder] * len(table.frame) if folder in config.classes else None
+
+
+def _label(cells: Sequence[str], columns: Sequence[str], config: "NetworkConfig") -> str:
+    """One column as it stands; several values as `a;b`; labels of 0 and 1 by the names of those that hold."""
+    if len(cells) == 1 or "" in cells:
+        return cells[0] if len(cells) == 1 else ""
+    if not config.multi_label:
+        return ";".join(cells)
+    return ";".join(name for name, cell in zip(columns, cells, strict=True) if float(cell)) or "none"
 
 
 def _text(rows: Iterable[Sequence[str]]) -> str:

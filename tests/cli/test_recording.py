@@ -38,10 +38,21 @@ def test_channels_are_found_by_name_and_labels_are_kept_where_there_are_any(
 
 
 def test_the_column_of_labels_is_that_of_the_training(run: Path, tmp_path: Path) -> None:
-    (run / "training.json").write_text(json.dumps({"options": {"label": "what, exactly"}}))
+    (run / "training.json").write_text(json.dumps({"options": {"label": "what exactly"}}))
     source = tmp_path / "a.csv"
-    source.write_text('ax,ay,p,"what, exactly"\n1,2,3,"a, b"\n1,2,3,7\n')
+    source.write_text('ax,ay,p,what exactly\n1,2,3,"a, b"\n1,2,3,7\n')
     assert [row[3] for row in rows(read(source, run))] == ["label", "a, b", "7"]
+
+
+def test_several_columns_of_labels_are_one(tmp_path: Path) -> None:
+    source, features = tmp_path / "a.csv", (Feature("ax"), Feature("ay"), Feature("p"))
+    source.write_text("ax,ay,p,hot,wet\n1,2,3,0,1\n1,2,3,1,1\n1,2,3,0,0\n1,2,3,,1\n")
+    expected = {True: ["wet", "hot;wet", "none", ""], False: ["0;1", "1;1", "0;0", ""]}
+    for several, labels in expected.items():
+        run = tmp_path / str(several)
+        small_network(features=features, task="step_classification", multi_label=several).save(run)
+        (run / "training.json").write_text(json.dumps({"options": {"label": "hot, wet"}}))
+        assert [row[3] for row in rows(read(source, run))][1:] == labels
 
 
 def test_a_folder_named_like_a_class_is_the_label_of_what_is_in_it(run: Path, tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ const tried = (work) => { try { return work(); } catch (error) { return { error:
 let text = "";
 for await (const part of process.stdin) text += part;
 const { match: matched, header, numbers, files } = JSON.parse(text);
+const several = (text, independent) => parseCsv(text, [{ name: "x", unit: "" }], ["hot", "wet"], independent).labels;
 console.log(JSON.stringify({
+  several: [true, false].map((independent) => several("hot,x,wet\\n0,9,1\\n1,9,1\\n0,9,0\\n,9,1", independent)),
   match: matched.map(({ names, features }) => tried(() => {
     const chosen = match(names, features);
     return { chosen, left_out: chosen ? leftOut(names, chosen) : [] };
@@ -118,3 +120,9 @@ def test_a_number_is_one_as_everywhere(answers: dict[str, Any]) -> None:
 @pytest.mark.parametrize("index", range(len(FILES)), ids=lambda index: repr(FILES[index][0]))
 def test_a_file_is_read_by_the_rule(answers: dict[str, Any], index: int) -> None:
     assert_is(answers["files"][index], FILES[index][2])
+
+
+def test_several_columns_of_labels_are_one_truth(answers: dict[str, Any]) -> None:
+    independent, values = answers["several"]
+    assert independent == ["wet", "hot;wet", "none", ""]
+    assert values == ["0;1", "1;1", "0;0", ""]

@@ -71,16 +71,17 @@ export class Agreement {
   }
 
   #compare(y, label) {
-    const score = isRegression(this.model) ? Math.abs(y[0] - Number(label)) : Number(same(this.model, y, label));
+    const score = isRegression(this.model) ? Math.abs(y[0] - Number(label.split(";")[0])) : Number(same(this.model, y, label));
     if (Number.isNaN(score)) return;
     this.#sum += score;
     this.#labelled++;
   }
 }
 
-/** Whether an answer is the truth; of several labels, all of them and no other: `a;b`. */
+/** Whether an answer is the truth; of several labels, all of them and no other: `a;b`, or `none`. */
 function same(model, y, label) {
   const said = saidBy(model, y).map((index) => model.classes[index] ?? String(index));
-  const truth = model.multi_label ? label.split(";").map((name) => name.trim()) : [label];
+  const several = label === "none" ? [] : label.split(";").map((name) => name.trim());
+  const truth = model.multi_label ? several : [label];
   return said.length === truth.length && truth.every((name) => said.includes(name));
 }

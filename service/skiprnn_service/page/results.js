@@ -68,7 +68,8 @@ export class Results {
       const { text, sub } = answerOf(this.#model, y);
       this.#tell("said", text, [sub, agreed.said].filter(Boolean).join(", "));
       this.#showOutputs(y);
-      this.#big(text, sub);
+      if (isRegression(this.#model)) this.#big(valueText(y[0]), outputNames(this.#model, () => "")[0]);
+      else this.#big(text, sub);
     }
     const full = every.updates?.[end - 1];
     if (every.problem) this.#tell("every", "–", every.problem);

@@ -18,6 +18,7 @@ const DEGREE = Math.PI / 180;
 const FIRST_EVENT_MS = 2000;
 const MOTION = ["ax", "ay", "az", "gx", "gy", "gz"].map((name, index) => ({ name, unit: index < 3 ? "g" : "rad/s" }));
 const LABEL = "label"; // the column of the truth, where training had no other
+const NO_LABEL = "none"; // of several that may hold at once
 
 /** A source of samples that are all there. */
 export function recorded(rows, channels, { columnsLeftOut = [], labels = null, answer, whence = "" } = {}) {
@@ -28,7 +29,7 @@ export function recorded(rows, channels, { columnsLeftOut = [], labels = null, a
  * Numbers separated by commas, semicolons or tabs, a sample a line. A first line that names the features says where they
  * stand (channels.js), and which column has the labels. Throws an Error that names line and column.
  */
-export function parseCsv(text, features, label = LABEL) {
+export function parseCsv(text, features, labels = [LABEL], several = false) {
   const rows = rowsOf(text);
   const first = rows[0] ?? { cells: [], line: 1 };
   const names = isHeader(first.cells, features) ? first.cells : null;
@@ -41,14 +42,21 @@ export function parseCsv(text, features, label = LABEL) {
   const comma = hasDecimalCommas(table.map(({ cells }) => columns.map((column) => cells[column])));
   const samples = table.map((row) => sampleOfRow(row, columns, comma));
   if (!samples.length) throw new Error("Expected a sample a line, found none.");
-  return recorded(samples, names && columns.map((column) => names[column].trim()), chosen ? beside(names, chosen, table, label) : {});
+  return recorded(samples, names && columns.map((column) => names[column].trim()), chosen ? beside(names, chosen, table, labels, several) : {});
 }
 
 /** What a table has beside the features: labels, and columns that are left out. */
-function beside(names, chosen, table, label) {
-  const column = names.findIndex((name, index) => name.trim() === label && !chosen.includes(index));
-  const labels = column < 0 ? null : table.map(({ cells }) => cells[column]);
-  return { columnsLeftOut: leftOut(names, column < 0 ? chosen : [...chosen, column]), labels };
+function beside(names, chosen, table, labels, several) {
+  const columns = labels.map((label) => names.findIndex((name, index) => name.trim() === label && !chosen.includes(index)));
+  if (columns.includes(-1)) return { columnsLeftOut: leftOut(names, chosen) };
+  const truth = table.map(({ cells }) => truthOf(columns.map((column) => cells[column]), labels, several));
+  return { columnsLeftOut: leftOut(names, [...chosen, ...columns]), labels: truth };
+}
+
+/** What the columns of labels say: one as it stands, several values as `a;b`, labels of 0 and 1 by the names that hold. */
+function truthOf(cells, labels, several) {
+  if (cells.length === 1 || cells.includes("")) return cells.length === 1 ? cells[0] : "";
+  return several ? labels.filter((_, index) => Number(cells[index])).join(";") || NO_LABEL : cells.join(";");
 }
 
 function sampleOfRow(row, columns, comma) {
@@ -73,9 +81,9 @@ function placed(work, line) {
   }
 }
 
-/** The column of a model's recordings that has the truth. */
-export function labelOf({ training }) {
-  return training.options?.label || LABEL;
+/** The columns of a model's recordings that have the truth. */
+function labelsOf({ training }) {
+  return (training.options?.label || LABEL).split(",").map((name) => name.trim());
 }
 
 /** The recording that came with a model. */
@@ -85,7 +93,7 @@ export async function fetchRecording(model) {
 
 /** A file that the visitor chose. */
 export async function readFile(file, model) {
-  return parseCsv(await textOf(file), model.features, labelOf(model));
+  return parseCsv(await textOf(file), model.features, labelsOf(model), model.multi_label);
 }
 
 /** Throws an Error where a file is not text in UTF-8. */
