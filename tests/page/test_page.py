@@ -236,11 +236,11 @@ def test_columns_are_found_by_name_and_a_label_is_the_truth(
     )
     page.check("[value=csv]")
     page.set_input_files("#csv", path)
-    ending = "Columns left out: person. Its labels are the truth to compare with."
-    expect(page.locator("#status")).to_have_text(f"labelled.csv: 150 samples. {ending}")
+    words = "labelled.csv: 150 samples. Columns left out: person. The column of labels is the truth."
+    expect(page.locator("#status")).to_have_text(words)
     said = play(page)
     assert said.startswith(f"{len(updates_of(server, rows)):,} updates on 150 samples")
-    assert said.endswith(ending)
+    assert said.endswith("Columns left out: person.")
     assert page.inner_text("#truth") == "c3"
     _, *found = read_download(page, "#save")
     assert [int(line[0]) for line in found] == [update.t for update in updates_of(server, rows)]

@@ -1,7 +1,5 @@
 /** What the outputs of a model are called, what they say, and how that compares with the truth. */
 
-const MOST_VALUES = 3; // of a regression, in one line
-
 /** Name and unit, as a header has them. */
 export function withUnit({ name, unit }) {
   return unit ? `${name} [${unit}]` : name;
@@ -38,11 +36,25 @@ export function answerOf(model, y) {
   return { text: said.map((index) => names[index]).join(" + ") || "none", sub };
 }
 
+/** The first value; the others are listed beside the picture. */
 function values(model, y) {
   const { targets = [] } = model;
-  const texts = Array.from(y, (value, index) => `${valueText(value)}${targets[index]?.unit ? ` ${targets[index].unit}` : ""}`);
-  const names = outputNames(model, (index) => (y.length > 1 ? `value ${index + 1}` : "")).slice(0, MOST_VALUES);
-  return { text: texts.slice(0, MOST_VALUES).join(" · ") + (y.length > MOST_VALUES ? " …" : ""), sub: names.join(" · ") };
+  const text = `${valueText(y[0])}${targets[0]?.unit ? ` ${targets[0].unit}` : ""}`;
+  const name = targets[0]?.name ?? (y.length > 1 ? "value 1" : "");
+  return { text, sub: y.length > 1 ? `${name}, the first of ${y.length}` : name };
+}
+
+/** Labels as they are shown; a recording has several as `a;b`. */
+export function labelText(model, label) {
+  if (!isRegression(model) && !model.multi_label) return label;
+  return label.split(";").map((part) => part.trim()).join(isRegression(model) ? " · " : " + ");
+}
+
+/** Where labels change, as what is said from sample t on: {t, y} of numbers, {t, label} of names. */
+export function changesOf(model, labels) {
+  const changes = labels.flatMap((label, t) => (t && label === labels[t - 1] ? [] : [{ t, label }]));
+  if (!isRegression(model)) return changes.map(({ t, label }) => ({ t, label: labelText(model, label) }));
+  return changes.map(({ t, label }) => ({ t, y: label && label.split(";").map(Number) }));
 }
 
 /** How far what was said up to a sample agrees with the labels of all samples; every update holds until the next. */

@@ -3,7 +3,7 @@
 import { get, HttpError, key, keyProblem, modelPath, streamUrl } from "./api.js";
 import { everySample } from "./comparison.js";
 import { DigitPad } from "./digit.js";
-import { answerOf, outputNames } from "./outputs.js";
+import { answerOf, changesOf, outputNames } from "./outputs.js";
 import { element, percent } from "./panels.js";
 import { Player, READ, UNKNOWN } from "./player.js";
 import { Results } from "./results.js";
@@ -162,7 +162,7 @@ export class Playground {
     at("csv").removeAttribute("aria-invalid");
     try {
       const read = await source;
-      if (read && source === this.#file) this.#say(`${file.name}: ${counted(read.length, "sample")}.${columnsSaid(read)}`);
+      if (read && source === this.#file) this.#say(`${file.name}: ${counted(read.length, "sample")}.${leftOutSaid(read)}${read.labels ? " The column of labels is the truth." : ""}`);
     } catch (error) {
       if (source !== this.#file) return;
       at("csv").setAttribute("aria-invalid", "true");
@@ -288,7 +288,7 @@ export class Playground {
   async #compare(player, length) {
     this.#tracks = [{ name: "network", said: player.updates }];
     const { labels, rows } = player.source;
-    const truth = labels ? [{ name: "truth", said: changesOf(labels) }] : [];
+    const truth = labels ? [{ name: "truth", said: changesOf(this.#model, labels) }] : [];
     this.#tracks.push(...truth);
     if (!at("compare").checked) this.#every = { problem: "not compared" };
     if (!at("compare").checked || !length) return;
@@ -313,7 +313,7 @@ export class Playground {
   }
 
   #summary({ updates, samples, source }) {
-    return `${counted(updates.length, "update")} on ${counted(samples, "sample")} (${percent(updates.length, samples)}).${columnsSaid(source)}`;
+    return `${counted(updates.length, "update")} on ${counted(samples, "sample")} (${percent(updates.length, samples)}).${leftOutSaid(source)}`;
   }
 
   #heard(state) {
@@ -430,15 +430,9 @@ export class Playground {
   }
 }
 
-/** Where labels change: {t, label}. */
-function changesOf(labels) {
-  return labels.flatMap((label, t) => (t && label === labels[t - 1] ? [] : [{ t, label }]));
-}
-
-/** What became of the columns of a file that are no features. */
-function columnsSaid({ columnsLeftOut, labels }) {
-  const truth = labels ? " Its labels are the truth to compare with." : "";
-  return `${columnsLeftOut?.length ? ` Columns left out: ${columnsLeftOut.join(", ")}.` : ""}${truth}`;
+/** The columns of a file that are neither features nor labels. */
+function leftOutSaid({ columnsLeftOut }) {
+  return columnsLeftOut.length ? ` Columns left out: ${columnsLeftOut.join(", ")}.` : "";
 }
 
 function quoted(name) {

@@ -1,6 +1,6 @@
 /** What the page says of a stream beside its picture: answers and the truth, outputs, what was saved. */
 
-import { Agreement, answerOf, isRegression, outputNames, saidBy, valueText } from "./outputs.js";
+import { Agreement, answerOf, isRegression, labelText, outputNames, saidBy, valueText } from "./outputs.js";
 import { element, percent, short } from "./panels.js";
 import { joulesText, savings } from "./savings.js";
 import { counted } from "./sources.js";
@@ -89,7 +89,7 @@ export class Results {
 
   #showTruth({ labels, answer, whence }, end) {
     if (answer !== undefined) this.#tell("truth", typeof answer === "number" ? valueText(answer) : answer, whence);
-    else if (labels) this.#tell("truth", labels[end - 1] || "–", labels[end - 1] ? "the label of this sample" : "this sample has no label");
+    else if (labels) this.#tell("truth", labelText(this.#model, labels[end - 1] ?? "") || "–", labels[end - 1] ? "the label of this sample" : "this sample has no label");
     else this.#tell("truth", "–", "not known: nothing here has a label");
   }
 

@@ -255,13 +255,14 @@ export class Scope {
   /** A line an output: probabilities from 0 to 1, each value of a regression over its range in all tracks. */
   #steps(context, view, parts, all, top) {
     for (let k = 0; k < Math.min(this.model.outputs, HUES.length); k++) {
-      const values = all.map((y) => y[k]);
+      const values = all.flatMap((y) => (Number.isFinite(y[k]) ? [y[k]] : []));
       const [low, high] = isRegression(this.model) ? [Math.min(...values), Math.max(...values)] : [0, 1];
       const y = (value) => top + TRACK_PX - 2 - ((value - low) / (high - low || 1)) * (TRACK_PX - 4);
       context.strokeStyle = this.model.outputs === 1 ? this.#colors.ink : this.tint(k).bar;
       context.lineWidth = 1.5;
       context.beginPath();
       for (const { from, until, y: said } of parts) {
+        if (said?.[k] === undefined) continue;
         context.lineTo(view.x(from), y(said[k]));
         context.lineTo(view.x(until), y(said[k]));
       }
