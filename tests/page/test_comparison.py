@@ -225,8 +225,10 @@ def test_start_and_answers_are_seen_without_scrolling(
 
 
 def test_a_model_that_nothing_came_with_says_what_to_do(browser: Browser, server: Running) -> None:
-    with visiting(browser, f"{server.http}/") as (page, _):
+    with visiting(browser, f"{server.http}/", viewport={"width": 390, "height": 844}) as (page, _):
+        expect(page.locator("#csv")).to_be_hidden()
         page.select_option("#model", label="labels")
+        expect(page.locator("#csv")).to_be_visible()
         expect(page.locator("#status")).to_contain_text(
             "No recording came with this model: choose a CSV file"
         )

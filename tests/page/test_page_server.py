@@ -204,6 +204,8 @@ def test_a_visitor_says_who_they_are_and_sees_what_they_may(
         expect(page.locator("#health")).to_have_text("key rejected")
         not_shown = "The models are not shown: The server does not know this key."
         expect(page.locator("#status")).to_have_text(not_shown)
+        page.check("[value=csv]")  # there is no model yet to choose it for
+        page.fill("#threshold", "0.8")
         page.fill("#key", api_keys.add(keys, "bob", ("score",)).text)
         page.keyboard.press("Enter")
         lacks = "This key may not do that: it lacks the scope “stream”."

@@ -148,16 +148,20 @@ export class Playground {
   }
 
   #sourceChosen() {
+    if (!this.#model) return;
     this.#abandon();
     this.#layout();
     this.#say(this.#kind === "csv" && !this.#model.recording ? NOTHING_TO_PLAY : "Ready.");
-    if (this.#kind === "csv") this.#fileChosen();
+    if (this.#kind !== "csv") return;
+    at("options").open = true; // where it is folded: there the file is chosen
+    this.#fileChosen();
   }
 
   /** Read a file as soon as it is chosen: what is wrong with it is said now. */
   async #fileChosen() {
-    this.#abandon();
     const [file] = at("csv").files;
+    if (!this.#model) return;
+    this.#abandon();
     const source = (this.#file = file ? readFile(file, this.#model) : null);
     at("csv").removeAttribute("aria-invalid");
     try {
@@ -184,7 +188,7 @@ export class Playground {
   #showThreshold() {
     const threshold = Number(at("threshold").value);
     at("threshold-said").textContent = threshold.toFixed(2);
-    const known = this.#model.training.thresholds?.toSorted((a, b) => Math.abs(a.threshold - threshold) - Math.abs(b.threshold - threshold))[0];
+    const known = this.#model?.training.thresholds?.toSorted((a, b) => Math.abs(a.threshold - threshold) - Math.abs(b.threshold - threshold))[0];
     at("threshold-hint").textContent = known ? `update rate about ${percent(known.update_rate, 1, 0)}` : "higher: fewer updates";
   }
 
