@@ -22,6 +22,13 @@ def export(
         Path | None, typer.Argument(help="Folder that `skiprnn train` wrote.", show_default=False)
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The .onnx file to write.")] = Path("model.onnx"),
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            help="Real sequences to compare on, in place of those of the training: .npy, .npz, CSV or Parquet, or a "
+            "folder of them."
+        ),
+    ] = None,
     reseal: Annotated[
         Path | None,
         typer.Option(help="Bundle whose graph another tool changed: check it, write it with a new digest."),
@@ -40,21 +47,25 @@ def export(
     Example: skiprnn export runs/watch --out models/watch.onnx
     """
     if run is not None and reseal is None:
-        _export(run, out, recording, json=json)
+        _export(run, out, samples, recording, json=json)
     elif reseal is not None and run is None and recording is None:
         _reseal(reseal, out, json=json)
     else:
         fail("expected the folder of a training run, or --reseal FILE without --recording")
 
 
-def _export(run: Path, out: Path, recording: Path | None, *, json: bool) -> None:
+def _export(run: Path, out: Path, samples: Path | None, recording: Path | None, *, json: bool) -> None:
+    from skiprnn.network import SkipNetwork
     from skiprnn_cli.recording import read, write
-    from skiprnn_export.step import ExportError
+    from skiprnn_export.sequences import read_sequences
+    from skiprnn_export.step import ExportError, features_of
     from skiprnn_export.step import export as write_bundle
 
     try:
+        features = features_of(SkipNetwork.load(run).config)
+        sequences = None if samples is None else read_sequences(samples, features)
         text = read(recording, run) if recording else None
-        report = write_bundle(run, out)
+        report = write_bundle(run, out, samples=sequences)
         beside = write(text, out) if text else None
     except ExportError as error:
         fail(error, code=1)

@@ -31,12 +31,13 @@ def read(source: Path, run: Path) -> str:
     Raises:
         ValueError, OSError: the file cannot be read, or lacks a feature; the message says which.
     """
-    from skiprnn import Feature, SkipNetwork
+    from skiprnn import SkipNetwork
     from skiprnn.data.table_file import read_table_file
+    from skiprnn_export.step import features_of
 
     config, columns = SkipNetwork.load(run).config, _label_columns(run)
     table = read_table_file(source, columns)
-    features = config.features or tuple(Feature(f"x{index}") for index in range(config.input_size))
+    features = features_of(config)
     x = table.samples(features)
     header = [str(feature) for feature in features]
     labels = _labels(table, columns, config)

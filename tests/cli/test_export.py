@@ -132,3 +132,18 @@ def test_a_recording_that_does_not_fit_leaves_no_file(run_folder: Path, tmp_path
     assert (result.exit_code, result.stdout) == (2, "")
     assert "other.csv: expected the columns" in result.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["other.csv"]
+
+
+def test_real_sequences_come_from_the_users_files(run_folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "mine.npy", np.ones((5, 20, 3), np.float32))
+    result = run(run_folder, "--out", tmp_path / "m.onnx", "--samples", tmp_path / "mine.npy")
+    assert result.exit_code == 0
+    assert "5 real and 8 random sequences" in result.stdout
+
+
+def test_sequences_that_do_not_fit_are_named(run_folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "mine.npy", np.ones((20, 2), np.float32))
+    result = run(run_folder, "--out", tmp_path / "m.onnx", "--samples", tmp_path / "mine.npy")
+    assert result.exit_code == 2
+    assert "mine.npy: expected sequences [T, 3], got one of shape [20, 2]" in result.stderr
+    assert not (tmp_path / "m.onnx").exists()
