@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from fastapi import Query
 from pydantic import WithJsonSchema
 
 # In a path or a query, which have no null: the document does not say that it may be one.
@@ -11,3 +12,5 @@ Gate = Annotated[
     Literal["every_sample"] | None,
     WithJsonSchema({"type": "string", "enum": ["every_sample"], "title": "Gate"}),
 ]
+Column = Annotated[str | None, WithJsonSchema({"type": "string", "title": "Column"}), Query(max_length=1024)]
+Columns = Annotated[tuple[str, ...], Query(max_length=100, description="Separated by commas.")]
