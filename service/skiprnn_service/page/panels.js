@@ -56,7 +56,7 @@ function facts(model) {
     ["Task", model.task.replaceAll("_", " ")],
     ["Input", `${listed(names)}${model.sample_rate ? ` at ${model.sample_rate} Hz` : ""}`],
     ["Output", model.classes.length ? listed(model.classes) : `${model.outputs} value${model.outputs === 1 ? "" : "s"}`],
-    ["Gate", `threshold ${model.threshold}, at most ${model.max_skip.toLocaleString("en")} skips`],
+    ["Gate", `${model.gate}; threshold ${model.threshold}, at most ${model.max_skip.toLocaleString("en")} skips`],
     ["Update", `${short(updateCost(model))} multiply-accumulates`],
   ];
   const { metric, update_rate: rate } = model.training;

@@ -83,6 +83,8 @@ def facts(model: LoadedModel) -> answers.Model:
     fields = model.bundle.info.to_json() | {
         "name": model.name,
         "version": model.version,
+        "gate": model.bundle.info.gate,
+        "period": model.bundle.info.period,
         "sha256": model.bundle.sha256,
         "batching": model.runner.batching,
         "live_streams": model.engine.live,
