@@ -1,8 +1,8 @@
 """What the numbers of a comparison say, in words, and no more than they say.
 
 The learned gate is compared with a uniform schedule at the update rate that it *reached*: between two uniform schedules
-the metric is interpolated. The difference is taken seed by seed, since a seed also decides which data is held out; it
-counts where its 95 % interval over the seeds (Student's t) leaves out 0.
+the metric is interpolated, linearly in the logarithm of the rate. The difference is taken seed by seed, since a seed
+also decides which data is held out; it counts where its 95 % interval over the seeds (Student's t) leaves out 0.
 """
 
 import dataclasses
@@ -123,7 +123,7 @@ def _interpolated(front: Sequence[tuple[float, float]], rate: float) -> float | 
     if not front or rate > front[-1][0] * (1 + _NEAR):
         return None
     rates, values = zip(*front, strict=True)
-    return float(np.interp(rate, rates, values))
+    return float(np.interp(math.log(rate), np.log(rates), values))
 
 
 def _compared(table: Table, found: Difference) -> str:
@@ -187,6 +187,8 @@ def _choice(table: Table, differences: Sequence[Difference]) -> tuple[Row, str]:
     take = min(
         (row for row in eligible if sign * (best.mean - row.mean) <= enough), key=lambda row: row.reached
     )
+    if take is best:
+        return take, f"Take {take.setting}: nothing is shown to be better ({table.shown(take.mean)}), or as good with fewer updates."
     why = {
         "uniform": "no learned gate was shown to do better at an equal rate",
         "learned": "it is better than uniform at an equal rate",
