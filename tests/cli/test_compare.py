@@ -1,4 +1,4 @@
-"""`skiprnn compare`: one command from recordings to a verdict; it is interrupted, goes on, and outlives a failing run."""
+"""`skiprnn compare`: one command from recordings to a verdict; it can be interrupted, and outlives a failing run."""
 
 import fcntl
 import json

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from skiprnn.data.types import Data
 from skiprnn.training.trainer import fit
 
 _FORKS = sys.platform == "linux"
-_CONTEXT = multiprocessing.get_context("fork" if _FORKS else "spawn")
+_CONTEXT = multiprocessing.get_context("fork") if _FORKS else multiprocessing.get_context("spawn")
 _LOOK_SECONDS = 0.5  # between two looks at what runs have done
 _END_SECONDS = 30.0  # for a run to end by itself once it is asked to
 
@@ -109,7 +110,10 @@ class _Active:
 
     def start(self, run: Run, data: Data | None) -> None:
         process = _CONTEXT.Process(target=_train, args=(run, data, self._log(run)), daemon=True)
-        process.start()
+        with warnings.catch_warnings():
+            # Readers of Parquet leave idle threads behind; a run calls none of them.
+            warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
+            process.start()
         self.processes[run] = process
 
     def ended(self) -> list[Run]:

@@ -188,7 +188,8 @@ def _choice(table: Table, differences: Sequence[Difference]) -> tuple[Row, str]:
         (row for row in eligible if sign * (best.mean - row.mean) <= enough), key=lambda row: row.reached
     )
     if take is best:
-        return take, f"Take {take.setting}: nothing is shown to be better ({table.shown(take.mean)}), or as good with fewer updates."
+        better = f"nothing is shown to be better ({table.shown(take.mean)}), or as good with fewer updates"
+        return take, f"Take {take.setting}: {better}."
     why = {
         "uniform": "no learned gate was shown to do better at an equal rate",
         "learned": "it is better than uniform at an equal rate",
