@@ -107,6 +107,7 @@ def _trained(runs: "Sequence[Run]", data: "Data", *, jobs: int, out: Path) -> "M
     from skiprnn.compare.runner import train_all
     from skiprnn_cli.compare_progress import progress_of
 
+    logging.getLogger("skiprnn").setLevel(logging.WARNING)  # what is taken of the data was said once
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with progress_of(runs) as progress:
