@@ -19,7 +19,7 @@ from skiprnn_cli.compare import compare
 from skiprnn_export import read
 from support.recordings import machines
 
-PROGRAM = [sys.executable, "-W", "error", "-c", "import skiprnn_cli; skiprnn_cli.main()", "compare"]
+PROGRAM = [sys.executable, "-c", "import skiprnn_cli; skiprnn_cli.main()", "compare"]
 SMALL = ("--override", "hidden_size=4", "--override", "batch_size=4", "--override", "label=kind")
 RATES = ("--update-rates", "0.1,0.5", "--seeds", "1", "--jobs", "2")
 pytestmark = pytest.mark.timeout(900)

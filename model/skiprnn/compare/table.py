@@ -9,7 +9,7 @@ from skiprnn.compare.plan import Run, Setting
 from skiprnn.metrics import Metric
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Row:
     """What a setting gave.
 

@@ -15,7 +15,7 @@ import numpy as np
 from skiprnn.compare.plan import Setting
 from skiprnn.compare.table import Row, Table
 
-LEAST_TOLERANCE = 0.01  # a point of accuracy,
+_OF_SHARE = 0.01  # a point of accuracy,
 _OF_ERROR = 0.1  # or a tenth of an error: how much less is taken to be as good, unless the seeds spread more
 _NEAR = 0.02  # relative: two update rates that are taken to be equal
 _LEVEL = 0.95
@@ -174,49 +174,58 @@ def _overall(differences: Sequence[Difference]) -> list[str]:
 
 def tolerance(table: Table, best: Row) -> float:
     """How much less than the best is taken to be as good."""
-    least = LEAST_TOLERANCE if table.higher_is_better else _OF_ERROR * abs(best.mean)
+    least = _OF_SHARE if table.higher_is_better else _OF_ERROR * abs(best.mean)
     return max(best.spread or 0.0, least)
 
 
 def _choice(table: Table, differences: Sequence[Difference]) -> tuple[Row, str]:
-    """The fewest updates that cost no more than the tolerance; a learned gate where it beats uniform alone."""
-    eligible = [*_fixed(table), *(found.row for found in differences if found.is_better)]
+    """The fewest updates that cost no more than the tolerance.
+
+    A learned gate is taken only if it beats uniform at an equal rate, beyond the spread of the seeds or, with a
+    warning, by more than the tolerance.
+    """
     sign = 1 if table.higher_is_better else -1
-    best = max(eligible, key=lambda row: sign * row.mean)
-    enough = tolerance(table, best)
-    take = min(
-        (row for row in eligible if sign * (best.mean - row.mean) <= enough), key=lambda row: row.reached
-    )
-    if take is best:
-        better = f"nothing is shown to be better ({table.shown(take.mean)}), or as good with fewer updates"
-        return take, f"Take {take.setting}: {better}."
-    why = {
-        "uniform": "no learned gate was shown to do better at an equal rate",
-        "learned": "it is better than uniform at an equal rate",
-        "every sample": "every setting that skips loses more than that",
-    }[take.setting.kind]
-    return take, (
-        f"Take {take.setting}: it has the fewest updates ({100 * take.reached:.1f} %) within "
-        f"{table.shown(enough)}{table.unit} of the best ({best.setting}, {table.shown(best.mean)}), and {why}."
+    fixed = _fixed(table)
+    enough = tolerance(table, max(fixed, key=lambda row: sign * row.mean))
+    better = {found.row: found for found in differences if found.is_better or found.mean > enough}
+    best = max([*fixed, *better], key=lambda row: sign * row.mean)
+    good = [row for row in (*fixed, *better) if sign * (best.mean - row.mean) <= enough]
+    take = min(good, key=lambda row: row.reached)
+    figures = f"{table.shown(take.mean)} with updates at {100 * take.reached:.1f} % of the samples"
+    if take is not best:
+        figures += f", within {table.shown(enough)}{table.unit} of the best ({best.setting}, {table.shown(best.mean)})"
+    return take, f"Take {take.setting}: {figures}; {_why(table, take, better.get(take))}."
+
+
+def _why(table: Table, take: Row, found: Difference | None) -> str:
+    if take.setting.kind == "every sample":
+        return "as far as these seeds show, no setting that skips is as good"
+    if found is None:
+        return "as far as these seeds show, no learned gate is as good with fewer updates"
+    if found.is_better:
+        return "it is better than uniform at an equal rate"
+    size = f"{table.shown(found.mean)}{table.unit}"
+    return (
+        f"it is {size} better than uniform at an equal rate, but more seeds must show that this is no chance"
     )
 
 
 def _cost(table: Table, take: Row) -> list[str]:
-    """What skipping costs against a network that updates at every sample."""
-    every = table.of("every sample")
-    if not every or take.setting.kind == "every sample":
-        return []
+    """What skipping costs against an update at every sample; where that is taken, what it would cost at least."""
     sign = 1 if table.higher_is_better else -1
-    shared = take.values.keys() & every[0].values.keys()
-    lost = [sign * (every[0].values[seed] - take.values[seed]) for seed in shared]
+    every, skipping = table.of("every sample"), [*table.of("uniform"), *table.of("learned")]
+    if not every or not skipping:
+        return []
+    row = max(skipping, key=lambda one: sign * one.mean) if take is every[0] else take
+    lost = [sign * (every[0].values[seed] - row.values[seed]) for seed in row.values.keys() & every[0].values]
     if not lost:
         return []
     spread = f" ± {table.shown(statistics.stdev(lost))}" if len(lost) > 1 else ""
     mean = statistics.fmean(lost)
-    verb = "loses" if mean >= 0 else "gains"
     return [
-        f"Against an update at every sample ({table.shown(every[0].mean)}), {take.setting} {verb} "
-        f"{table.shown(abs(mean))}{spread}{table.unit} and saves {100 * (1 - take.reached):.1f} % of the updates."
+        f"Against an update at every sample ({table.shown(every[0].mean)}), {row.setting} "
+        f"{'loses' if mean >= 0 else 'gains'} {table.shown(abs(mean))}{spread}{table.unit} and saves "
+        f"{100 * (1 - row.reached):.1f} % of the updates."
     ]
 
 
