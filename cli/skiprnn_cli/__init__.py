@@ -21,6 +21,7 @@ _EXTRAS = {  # command → the extra that it needs
     "train": "train",
     "compare": "train",
     "plot": "train",
+    "report": "train",
     "export": "train",
     "bench": "client",
     "healthcheck": None,

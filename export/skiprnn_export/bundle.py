@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from skiprnn.channels import Feature
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate, gate_kind
+from skiprnn.paths import StrPath
 from skiprnn_export.escaping import escaped
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class BundleInfo:
         features: F channels, in the order of a sample.
         outputs: K, values in y: probabilities of classes, or raw units of a regression.
         classes: K names, or none.
+        targets: of a regression, name and unit of each of the K outputs, or none.
         initial_state: float32 [S], read-only; S = layers · hidden, twice that for the LSTM.
         training: facts for people (metric, update rate, seed, λ, …); nothing is computed from them.
         sample_rate: Hz, None when unknown.
@@ -67,6 +69,7 @@ class BundleInfo:
     task: str
     initial_state: npt.NDArray[np.float32]
     classes: tuple[str, ...] = ()
+    targets: tuple[Feature, ...] = ()
     threshold: float = 0.5
     max_skip: int = DEFAULT_MAX_SKIP
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -100,19 +103,37 @@ class BundleInfo:
         """What decides when the network updates: "learned", "every sample" or "uniform, every n samples"."""
         return gate_kind(self.period)
 
+    @property
+    def is_regression(self) -> bool:
+        """y are values in raw units, not probabilities."""
+        return self.task.endswith("regression")
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the K outputs: its classes, its targets with their units, or y0, y1, …"""
+        named = self.classes or tuple(map(str, self.targets))
+        return named or tuple(f"y{index}" for index in range(self.outputs))
+
     def to_json(self) -> dict[str, Any]:
         """The fields as they stand in the file, but for its digest."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         for name in ("period", "original_sha256"):
             if fields[name] is None:
                 del fields[name]  # bundles of earlier versions keep their bytes
+        if not self.targets:
+            del fields["targets"]
         little_endian = self.initial_state.astype("<f4").tobytes()
-        return fields | {
-            "features": [dataclasses.asdict(feature) for feature in self.features],
-            "classes": list(self.classes),
-            "training": dict(self.training),
-            "initial_state": base64.b64encode(little_endian).decode(),
-        }
+        lists = {name: getattr(self, name) for name in ("features", "targets") if name in fields}
+        named = {name: [dataclasses.asdict(one) for one in values] for name, values in lists.items()}
+        return (
+            fields
+            | named
+            | {
+                "classes": list(self.classes),
+                "training": dict(self.training),
+                "initial_state": base64.b64encode(little_endian).decode(),
+            }
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +156,7 @@ class Bundle:
         return hashlib.sha256(self.model).hexdigest()
 
 
-def read(path: Path) -> Bundle:
+def read(path: StrPath) -> Bundle:
     """Read and check a bundle.
 
     Raises:
@@ -174,7 +195,7 @@ def pack(model: "onnx.ModelProto", info: BundleInfo, *, source: str = "bundle") 
     return parse(_encode(model, info), source=source)
 
 
-def save(path: Path, bundle: Bundle) -> None:
+def save(path: StrPath, bundle: Bundle) -> None:
     """Write the file, atomically: readers see the old one or the whole new one. Its folder must exist."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -188,7 +209,7 @@ def save(path: Path, bundle: Bundle) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write(path: Path, model: "onnx.ModelProto", info: BundleInfo) -> Bundle:
+def write(path: StrPath, model: "onnx.ModelProto", info: BundleInfo) -> Bundle:
     """`pack` and `save`: nothing is written unless all of it is right."""
     bundle = pack(model, info, source=str(path))
     save(path, bundle)
@@ -270,7 +291,8 @@ def info_of(fields: Mapping[str, Any]) -> BundleInfo:
 
     decoded = metadata.decode(fields)
     values = {name: getattr(decoded, name) for name in decoded.__struct_fields__}
-    values["features"] = tuple(Feature(channel.name, channel.unit) for channel in decoded.features)
+    for name in ("features", "targets"):
+        values[name] = tuple(Feature(channel.name, channel.unit) for channel in values[name])
     values["initial_state"] = _decode_state(decoded.initial_state)
     return BundleInfo(**values)
 
@@ -291,6 +313,10 @@ def _check(info: BundleInfo) -> None:
         raise ValueError(f"period: expected {info.max_skip + 1} (max_skip + 1) at most, got {info.period}")
     if info.classes and len(info.classes) != info.outputs:
         raise ValueError(f"classes: expected {info.outputs} (outputs), got {len(info.classes)}")
+    if info.targets and not info.is_regression:
+        raise ValueError(f"targets: expected none with {info.task}, got {len(info.targets)}")
+    if info.targets and len(info.targets) != info.outputs:
+        raise ValueError(f"targets: expected {info.outputs} (outputs), got {len(info.targets)}")
     _check_initial_state(info)
 
 
