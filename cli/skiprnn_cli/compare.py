@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skiprnn.compare.table import Table
     from skiprnn.compare.verdict import Verdict
     from skiprnn.data.types import Data
+    from skiprnn.metrics import Metric
     from skiprnn.training import Experiment
 
 _OWN_DATA = "recordings" if "recordings" in TASKS else "csv"  # the task of the user's own recordings
@@ -62,6 +63,7 @@ def compare(
         os.environ[name] = "1"  # before torch and numpy are imported: processes fork, and have a core each
     from skiprnn.compare.plan import plan, prepare
     from skiprnn.data.download import DownloadError
+    from skiprnn.training.experiment import metric_of
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("skiprnn").setLevel(logging.INFO)
@@ -72,7 +74,7 @@ def compare(
         failures = _trained(runs, loaded, jobs=jobs, out=out)
     except (OSError, ValueError, DownloadError) as error:
         fail(error)
-    _conclude(runs, failures, out)
+    _conclude(runs, metric_of(base, loaded), failures, out)
 
 
 def _base(data_or_task: str, data: Path | None, epochs: int | None, overrides: list[str]) -> "Experiment":
@@ -120,13 +122,13 @@ def _trained(runs: "Sequence[Run]", data: "Data", *, jobs: int, out: Path) -> "M
         )
 
 
-def _conclude(runs: "Sequence[Run]", failures: "Mapping[Run, str]", out: Path) -> None:
+def _conclude(runs: "Sequence[Run]", metric: "Metric", failures: "Mapping[Run, str]", out: Path) -> None:
     """Print and write what there is; exit code 1 where a run failed."""
     from skiprnn.compare.report import write_report
     from skiprnn.compare.table import tabulate
     from skiprnn.compare.verdict import judge
 
-    table = tabulate(runs, runs[0].experiment.task.metric)
+    table = tabulate(runs, metric)
     if table.rows:
         verdict = judge(table)
         files = write_report(out, runs, table, verdict, failures)

@@ -34,7 +34,7 @@ class _Lines(AbstractContextManager["_Lines"]):
         pass
 
     def finished(self, run: "Run", results: dict[str, Any]) -> None:
-        metric = run.experiment.task.metric.name
+        metric = results["metric"]
         figures = (
             f"{metric.replace('_', ' ')} {results[metric]:.4g}, update rate {results['update_rate']:.1%}"
         )

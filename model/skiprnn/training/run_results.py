@@ -50,16 +50,17 @@ def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict
     if metric.solved is not None:
         results["solved"] = metric.is_solved(found.metric)
     if recipe.schedule == "random":
-        results["served"] = _served(experiment, network, batches)
+        results["served"] = _served(recipe, metric, network, batches)
     if recipe.schedule is None:
         results["thresholds"] = list(_thresholds(recipe, metric, network, batches))
     return results | {old: results[new] for old, new in RENAMED_RESULTS.items()}  # for this release
 
 
-def _served(experiment: Experiment, network: SkipNetwork, batches: Sequence[Batch]) -> dict[str, float]:
+def _served(
+    recipe: Recipe, metric: Metric, network: SkipNetwork, batches: Sequence[Batch]
+) -> dict[str, float]:
     """The figures of a random schedule's network under its own gate, which is served: a uniform one of that rate."""
-    metric, own_gate = experiment.task.metric, dataclasses.replace(experiment.recipe, schedule=None)
-    found = evaluate(network, batches, metric, own_gate)
+    found = evaluate(network, batches, metric, dataclasses.replace(recipe, schedule=None))
     figures = {name: getattr(found, name) for name in ("update_rate", "updates", "samples")}
     return {metric.name: found.metric} | figures
 
