@@ -38,6 +38,8 @@ class Model(TypedDict):
     multi_label: bool
     threshold: float
     max_skip: int
+    gate: str
+    period: int | None
     sample_rate: float | None
     training: dict[str, Any]
     sha256: str
