@@ -10,7 +10,7 @@ from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import MessageError
 from skiprnn_service.scoring.formats.base import Example, InputSpec, OutputSpec, Scored
 from skiprnn_service.scoring.formats.registry import read, writer
-from skiprnn_service.scoring.score import score
+from skiprnn_service.scoring.score import Score, score
 
 CHUNK_BYTES = 64 * 1024 * 1024  # samples that are scored together
 CHUNK_SEQUENCES = 2048
@@ -47,13 +47,13 @@ class Totals(NamedTuple):
     samples: int = 0
     updates: int = 0
 
+    @classmethod
+    def of(cls, scores: Sequence[Score]) -> "Totals":
+        return cls(len(scores), sum(one.samples for one in scores), sum(len(one.t) for one in scores))
+
     def plus(self, scored: Sequence[Scored]) -> "Totals":
-        scores = [one.score for one in scored]
-        return Totals(
-            self.sequences + len(scores),
-            self.samples + sum(one.samples for one in scores),
-            self.updates + sum(len(one.t) for one in scores),
-        )
+        more = Totals.of([one.score for one in scored])
+        return Totals(*map(sum, zip(self, more, strict=True)))
 
 
 def run(
