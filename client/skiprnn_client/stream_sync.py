@@ -28,8 +28,8 @@ def stream_sync(
     """`stream` without asyncio; see there for arguments and errors.
 
     `samples`, `on_ready` and `on_retry` run in the caller's thread; a thread of the generator's own connects, sends and
-    receives. While `samples` waits, the caller gets no updates: with a window above 1 the last ones come only with the next
-    sample, so for live samples keep the default.
+    receives. While `samples` waits, the caller gets no updates: with a window above 1 the last ones come only with the
+    next sample, so for live samples keep the default.
     """
     core, reconnect = prepared(url, options, window=window_size(window, wake=wake), wake=wake, retry=retry)
     with SyncDriver(core, reconnect, options, on_ready=on_ready, on_retry=on_retry) as driver:
