@@ -70,7 +70,15 @@ def test_the_help_lists_the_tasks() -> None:
 
 def shown_by(out: Path, *, terminal: bool) -> tuple[str, str]:
     """Standard output and standard error of a training of three epochs, the latter a terminal or a pipe."""
-    command = [sys.executable, "-c", "from skiprnn_cli import main; main()", "train", "adding", "--out", out]
+    command = [
+        sys.executable,
+        "-c",
+        "from skiprnn_cli import main; main()",
+        "train",
+        "adding",
+        "--out",
+        str(out),
+    ]
     command += [*TINY[:-1], "--epochs", "3"]
     ours, theirs = pty.openpty() if terminal else os.pipe()
     if terminal:

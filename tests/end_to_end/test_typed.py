@@ -64,14 +64,13 @@ class Reader:
         if not FRESH:
             _prepare(folder)
 
-    def follow(self, page: str) -> None:
-        """Type all blocks of a page."""
+    def follow(self, page: str, *languages: str) -> None:
+        """Type all blocks of a page, or those of some languages."""
         blocks = re.findall(r"^```(sh|python)\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
-        assert blocks, page
+        assert {language for language, _ in blocks} == {"sh", "python"}, page
         for language, code in blocks:
-            self._typed.append(
-                code if language == "sh" else f"python - <<'END_OF_BLOCK'\n{code}END_OF_BLOCK\n"
-            )
+            if language in (languages or ("sh", "python")):
+                self._typed.append(code if language == "sh" else f"python - <<'END'\n{code}END\n")
 
     def type(self, command: str, *, of: str) -> None:
         """Type a command that stands in the text of a page."""
@@ -125,14 +124,12 @@ def _prepare(folder: Path) -> None:
     (packages / "others.pth").write_text(
         "".join(f"import site; site.addsitedir({path!r})\n" for path in others)
     )
-    for arguments in ("uninstall --quiet --yes setuptools", "install --quiet --no-deps -e ."):
-        pip = [
-            environment / "bin" / "python",
-            "-m",
-            "pip",
-            *arguments.split(),
-        ]  # Python 3.11's setuptools is old
-        subprocess.run(pip, cwd=folder, env=_environment(), check=True)
+    pip = [str(environment / "bin" / "pip"), "--quiet"]
+    for arguments in (
+        "uninstall --yes setuptools",
+        "install --no-deps -e .",
+    ):  # Python 3.11's setuptools is old
+        subprocess.run([*pip, *arguments.split()], cwd=folder, env=_environment(), check=True)
     (environment / ".serve").touch()
 
 
@@ -159,11 +156,11 @@ def test_the_readme_and_then_choosing_an_update_rate(start: Start) -> None:
     write_recordings(reader.folder / "recordings")
     reader.type("make serve", of="README.md")
     reader.press_ctrl_c()
-    readme = (ROOT / "README.md").read_text()
-    assert readme.index("```sh") < readme.index("`python examples/make_exercise.py recording.csv`")
-    reader.type("python3 -m venv .venv && . .venv/bin/activate", of="README.md")
+    reader.follow("README.md", "sh")  # its last line serves
+    reader.press_ctrl_c()
     reader.type("python examples/make_exercise.py recording.csv", of="README.md")
-    reader.follow("README.md")
+    reader.type("make serve", of="README.md")
+    reader.follow("README.md", "python")
     reader.press_ctrl_c()
     reader.type("make serve", of="docs/tutorials/choosing-an-update-rate.md")
     reader.follow("docs/tutorials/choosing-an-update-rate.md")
