@@ -75,7 +75,7 @@ class Reader:
     def type(self, command: str, *, of: str) -> None:
         """Type a command that stands in the text of a page."""
         text = (ROOT / of).read_text()
-        assert re.search(rf"`{re.escape(command)}`|^    {re.escape(command)}\b", text, re.M), (of, command)
+        assert re.search(rf"(?:^ *|`){re.escape(command)}(?:`|\s)", text, re.M), (of, command)
         self._typed.append(f"{command}\n")
 
     def press_ctrl_c(self) -> None:
