@@ -65,12 +65,17 @@ class Reader:
             _prepare(folder)
 
     def follow(self, page: str, *languages: str) -> None:
-        """Type all blocks of a page, or those of some languages."""
-        blocks = re.findall(r"^```(sh|python)\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
-        assert {language for language, _ in blocks} == {"sh", "python"}, page
-        for language, code in blocks:
-            if language in (languages or ("sh", "python")):
-                self._typed.append(code if language == "sh" else f"python - <<'END'\n{code}END\n")
+        """Type all blocks of a page, or those of some languages. Python that the page tells to save is saved."""
+        text = (ROOT / page).read_text()
+        blocks = list(re.finditer(r"^```(sh|python)\n(.*?)^```", text, re.M | re.S))
+        assert {block[1] for block in blocks} == {"sh", "python"}, page
+        for block in blocks:
+            if block[1] not in (languages or ("sh", "python")):
+                continue
+            before = text[: block.start()].rstrip().rpartition("\n\n")[2]
+            saved = re.search(r"Save this as `([\w.]+)`", before)
+            into = f"cat > {saved[1]}" if saved else "python -"
+            self._typed.append(block[2] if block[1] == "sh" else f"{into} <<'END'\n{block[2]}END\n")
 
     def type(self, command: str, *, of: str) -> None:
         """Type a command that stands in the text of a page."""
@@ -194,6 +199,16 @@ def test_the_quickstart_and_then_own_sensors(start: Start) -> None:
     assert 0.2 < results["update_rate"] < 0.3, "close to 25 %"
     assert re.search(r"^200 samples: \d\d sent", shown, re.M), "about a quarter"
     assert "columns left out: label" in shown
+
+
+def test_your_trained_gru(start: Start) -> None:
+    reader = start()
+    reader.type(". .venv/bin/activate", of="docs/tutorials/own-sensors.md")
+    reader.type("pip install -e '.[all]'", of="docs/tutorials/own-sensors.md")
+    reader.follow("docs/tutorials/your-trained-gru.md")
+    reader.press_ctrl_c()
+    shown = reader.done()
+    assert re.search(r"^100 samples: \d+ sent", shown, re.M)
 
 
 def test_video_features(start: Start) -> None:
