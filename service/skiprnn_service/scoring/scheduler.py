@@ -19,7 +19,7 @@ from typing import IO, TypeVar
 
 from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import OverloadError
-from skiprnn_service.scoring.job import Job, Totals
+from skiprnn_service.scoring.job import Job, Outcome
 from skiprnn_service.scoring.process import Limits, ScoreProcess, cpu_error, lower_priority
 from skiprnn_service.scoring.spool import Spool
 
@@ -114,7 +114,7 @@ class Lane:
                 stop.set()
             raise
 
-    async def in_process(self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]) -> Totals:
+    async def in_process(self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]) -> Outcome:
         """`ScoreProcess.run`; cancelling it ends the job."""
         process = self._processes.pop()  # there is one for each turn
         try:
