@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import sys
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -103,7 +104,7 @@ def train(
     results_file: Annotated[
         Path | None, typer.Option(help="File to append the run's results to, one line of JSON a run.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train a network that learns at which samples to update its state.
 
@@ -115,6 +116,10 @@ def train(
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("skiprnn").setLevel(logging.INFO)
+    show_bar = not quiet and sys.stderr.isatty()  # a log gets a line an epoch instead
+    logging.getLogger("skiprnn.training.epochs").setLevel(
+        logging.WARNING if quiet or show_bar else logging.INFO
+    )
     flags = {"max_skip": max_skip, "threshold": threshold, "cell": cell, "hidden_size": hidden, "ramp": ramp}
     flags |= {"learning_rate": lr, "epochs": epochs, "patience": patience}
     try:
@@ -122,7 +127,7 @@ def train(
         given = {name: value for name, value in flags.items() if value is not None}
         given |= parse_overrides(override or [], found) | _objective(update_rate, lambda_, schedule)
         experiment = make_experiment(found, data, seed, warm_start, given, paper=paper)
-        results = fit(experiment, out, resume=resume, progress_bar=not quiet)
+        results = fit(experiment, out, resume=resume, progress_bar=show_bar)
     except (OSError, ValueError, DownloadError) as error:
         fail(error)
     except TrainingInterruptedError as error:
