@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from skiprnn.data.files import stem
-from skiprnn.data.spelling import one_spelling
 from skiprnn.data.table_file import TableFile, read_table_file
 
 WAYS = ("folder", "top_folder", "name", "name:PATTERN")
@@ -85,7 +84,7 @@ class SideTable:
             raise ValueError(
                 f"{self.table.path}: expected a row for {names[0]!r} in {self.key!r}, found none"
             )
-        cells = {name: self.table.cell(name, row).strip() for name in self.columns}
+        cells = {name: _cells(self.table, name)[row] for name in self.columns}
         return {name: text for name, text in cells.items() if text}
 
 
@@ -102,14 +101,14 @@ def read_side_table(path: Path, recordings: Sequence[Sequence[str]], decimal: st
     table = read_table_file(path, header, decimal, rows=1)
     known = {name for names in recordings for name in names}
     keys = sorted(table.names, key=lambda name: name.lower() not in _KEYS)
-    key = next((name for name in keys if known & set(table.cells(name))), None)
+    key = next((name for name in keys if known & set(_cells(table, name))), None)
     if key is None:
         raise ValueError(
             f"{path}: expected a column of the recordings' names, such as {recordings[0][0]!r}, found none among "
             f"{table.names}"
         )
     rows: dict[str, int] = {}
-    for row, name in enumerate(table.cells(key)):
+    for row, name in enumerate(_cells(table, key)):
         if rows.setdefault(name, row) != row:
             raise ValueError(
                 f"{path}: expected one row for {name!r}, got rows {rows[name] + 1} and {row + 1}"
@@ -117,7 +116,5 @@ def read_side_table(path: Path, recordings: Sequence[Sequence[str]], decimal: st
     return SideTable(table, key, rows)
 
 
-def spelled(values: Sequence[str]) -> list[str]:
-    """The values in one spelling for those that are the same."""
-    spelling = one_spelling(values)
-    return [spelling[value] for value in values]
+def _cells(table: TableFile, column: str) -> list[str]:
+    return [text.strip() for text in table.texts(column)]

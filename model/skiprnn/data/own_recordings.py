@@ -104,7 +104,7 @@ def _divided(table: TableFile, column: str) -> dict[str, TableFile]:
 
     A recording of one row is left out.
     """
-    texts = table.texts(column)
+    texts = table.whole_texts(column)
     spelling = one_spelling(set(texts))
     rows: dict[str, list[int]] = {}
     for row, text in enumerate(texts):
@@ -188,7 +188,7 @@ def _groups(parts: Sequence[_Part], layout: Layout) -> list[str]:
 
 
 def _group(part: _Part, column: str) -> list[str]:
-    return [part.values[column]] if column in part.values else part.table.texts(column)
+    return [part.values[column]] if column in part.values else part.table.whole_texts(column)
 
 
 def spelling_of(texts: Iterator[str], column: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from skiprnn.data.gaps import Missing, filled
 from skiprnn.data.segment import Segment
 from skiprnn.data.table_file import TableFile
 from skiprnn.data.types import Signal
@@ -56,8 +57,7 @@ class SampledRecording:
     def texts(self, column: str) -> list[str]:
         """The text that held at each sample, [T]: that of the last row measured by then, or the recording's value.
 
-        Raises:
-            ValueError: no such column, or an empty cell; the message names the file and the row.
+        An empty cell is "". Raises ValueError: no such column; the message names the file.
         """
         if column in self.values:
             return [self.values[column]] * len(self.x)
@@ -65,11 +65,20 @@ class SampledRecording:
         return [texts[row] for row in self.segment.held_rows]
 
     def floats(self, column: str) -> NDArray[np.float64]:
-        """A column of numbers, [T], filled and resampled as the channels are; a value of the recording at each sample.
+        """A column of numbers, [T], resampled as the channels are; a value of the recording at each sample.
+
+        NaN where the cell that held is empty.
 
         Raises:
-            ValueError: no such column, or a cell is empty or no finite number; the message names the file and the row.
+            ValueError: no such column, or a cell holds no finite number; the message names the file and the row.
         """
         if column in self.values:
             return np.full(len(self.x), self.table.number(self.values[column], column))
-        return self.segment.numbers(self.table.finite(column, self.segment.missing))
+        values = self.table.finite(column, Missing.HOLD)
+        numbers = self.segment.numbers(filled(values, Missing.INTERPOLATE))
+        numbers[np.isnan(values[self.segment.held_rows])] = np.nan
+        return numbers
+
+    def row(self, index: int) -> int:
+        """The row of the file, the first is 1, that held at a sample: for messages."""
+        return self.table.row(int(self.segment.held_rows[index]))

@@ -28,14 +28,14 @@ class Segment:
     missing: Missing
 
     def numbers(self, values: Floats) -> Floats:
-        """A column of the table → its samples, [T]; NaN is a gap, and stays one where the column has no value at all.
+        """A column of the table → its samples, [T]; NaN is a gap, and remains where the column has no value at all.
 
         Args:
             values: of all rows of the table.
         """
         x = np.full(int(self.place[-1]) + 1, np.nan)
         x[self.place] = values[self.rows]
-        if self.missing is not Missing.ERROR:
+        if len(x) > len(self.rows) or np.isnan(x).any():
             x = filled(x, self.missing)
         if self._all_seconds is None or self.rate is None:
             return x

@@ -170,21 +170,17 @@ class TableFile:
     def _parsed(self, text: str) -> float | None:
         return parse_number(text, self.decimal or ".")
 
-    def cells(self, name: str) -> list[str]:
-        """The text of every row without blanks around it; empty where the cell is."""
-        return [text.strip() for text in _texts(self.frame[name])]
-
-    def cell(self, name: str, row: int) -> str:
-        """The text of one row; empty where the cell is."""
-        return text_of(self.frame[name].iloc[row])
-
     def texts(self, name: str) -> list[str]:
-        """The text of every row, as it was written. Raises ValueError: no such column, or an empty cell."""
+        """The text of every row, as it was written; "" where a cell is empty. Raises ValueError: no such column."""
         if name not in self.names:
             raise self.lacks([name])
-        texts = _texts(self.frame[name])
-        if (row := next((row for row, text in enumerate(texts) if not text.strip()), None)) is not None:
-            raise self._missing(name, row)
+        return [text if text.strip() else "" for text in _texts(self.frame[name])]
+
+    def whole_texts(self, name: str) -> list[str]:
+        """The same of a column without empty cells. Raises ValueError: a cell is empty; the message has its row."""
+        texts = self.texts(name)
+        if "" in texts:
+            raise self.empty(name, texts.index(""))
         return texts
 
     def lacks(self, names: Sequence[str]) -> ValueError:
@@ -211,9 +207,10 @@ class TableFile:
 
     def gap(self, name: str, row: int) -> ValueError:
         """An error: a value of a channel is missing."""
-        return ValueError(f"{self._missing(name, row)}; {FILL}")
+        return ValueError(f"{self.empty(name, row)}; {FILL}")
 
-    def _missing(self, name: str, row: int) -> ValueError:
+    def empty(self, name: str, row: int) -> ValueError:
+        """An error: a cell is empty."""
         return ValueError(f"{self.path}: expected a value in row {self.row(row)} of {name!r}, found none")
 
 

@@ -119,7 +119,7 @@ def read_tables(data: Path, layout: Layout | None = None) -> Tables:
     layout = layout or Layout()
     own = read_own_recordings(data, layout)
     label = layout.targets[0]
-    labels, classes = _classes([recording.texts(label) for recording in own.recordings], label)
+    labels, classes = _classes([_labels(recording, label) for recording in own.recordings], label)
     return Tables(
         tuple(Recording(source.x, y) for source, y in zip(own.recordings, labels, strict=True)),
         own.recordings,
@@ -127,6 +127,13 @@ def read_tables(data: Path, layout: Layout | None = None) -> Tables:
         classes,
         own.sample_rate,
     )
+
+
+def _labels(recording: SampledRecording, label: str) -> list[str]:
+    texts = recording.texts(label)
+    if "" in texts:
+        raise recording.table.empty(label, int(recording.segment.held_rows[texts.index("")]))
+    return texts
 
 
 def _classes(texts: Sequence[Sequence[str]], label: str) -> tuple[list[NDArray[np.int64]], tuple[str, ...]]:
