@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from skiprnn.channels import Feature
 from skiprnn.data import summary
 from skiprnn.data.files import digest
+from skiprnn.data.groups import spelling_of
 from skiprnn.data.layout import Layout
-from skiprnn.data.own_recordings import read_own_recordings, spelling_of
+from skiprnn.data.own_recordings import read_own_recordings
 from skiprnn.data.recordings import Recording
 from skiprnn.data.sampled_recording import SampledRecording
 from skiprnn.data.split import Groups, hold_out, lacking
@@ -76,7 +77,8 @@ class Tables:
         usual = min(window, int(np.median(lengths)))
         chosen = [index for index, length in enumerate(lengths) if 2 * length >= usual]
         if short := [f"{self.sources[i].name} ({n})" for i, n in enumerate(lengths) if 2 * n < usual]:
-            _log.info("left out, far shorter than %d samples: %s", usual, ", ".join(short))
+            text = f"{', '.join(short)} (far shorter than {usual} samples)"
+            _log.info("%s", summary.entry("passed over", text))
         return dataclasses.replace(
             self,
             recordings=tuple(self.recordings[index] for index in chosen),
