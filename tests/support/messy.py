@@ -1,6 +1,6 @@
 """A messy folder, as people have them: mixed rates, gaps, dialects, times, identity columns, nested folders.
 
-    python tests/support/messy.py FOLDER
+python tests/support/messy.py FOLDER
 """
 
 import gzip
