@@ -202,7 +202,9 @@ def test_an_override_of_another_type_is_rejected_before_training(
     tmp_path: Path, override: str, message: str
 ) -> None:
     data = make_recordings(tmp_path / "data")
-    result = run("train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", override)
+    result = run(
+        "train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", override
+    )
     assert result.exit_code == 2
     assert message in result.stderr
     assert not (tmp_path / "run").exists()
@@ -213,12 +215,18 @@ def test_a_column_may_be_called_a_number_and_what_is_taken_is_said(
 ) -> None:
     data = make_recordings(tmp_path / "data")
     (data / "notes.txt").write_text("about them")
-    result = run("train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", "columns=0")
+    result = run(
+        "train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", "columns=0"
+    )
     assert result.exit_code == 0, result.output
     assert recipe(tmp_path / "run")["options"]["columns"] == "0"
     again = run("train", "recordings", "--data", data, "--out", tmp_path / "again", *CSV)
     assert again.exit_code == 0, again.output
-    for words in ("channels     0\n", "left out     site (words)", "passed over  notes.txt (text without columns)"):
+    for words in (
+        "channels     0\n",
+        "left out     site (words)",
+        "passed over  notes.txt (text without columns)",
+    ):
         assert words in caplog.text
 
 
@@ -250,7 +258,9 @@ def test_a_messy_folder_is_trained_on_and_what_is_taken_is_said(
 def test_one_large_table_is_trained_on(tmp_path: Path) -> None:
     t = np.arange(60) / 50
     frames = [
-        pd.DataFrame({"trial": trial, "t": t, "x [V]": np.sin(9 * t * (1 + trial % 2)), "kind": "ab"[trial % 2]})
+        pd.DataFrame(
+            {"trial": trial, "t": t, "x [V]": np.sin(9 * t * (1 + trial % 2)), "kind": "ab"[trial % 2]}
+        )
         for trial in range(6)
     ]
     pd.concat(frames).to_csv(tmp_path / "all.csv", sep=";", decimal=",")
@@ -260,11 +270,15 @@ def test_one_large_table_is_trained_on(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     recordings = json.loads((out / "recordings.json").read_text())
     assert sorted(recordings) == [f"all.csv:{trial}" for trial in range(6)]
-    resumed = run("train", "recordings", "--data", data, "--out", out, *CSV, *given, "--resume", "--epochs", "2")
+    resumed = run(
+        "train", "recordings", "--data", data, "--out", out, *CSV, *given, "--resume", "--epochs", "2"
+    )
     assert resumed.exit_code == 0, resumed.output
     with data.open("a") as file:
         file.write("60;0;1,20;0,5;a\n")
-    other = run("train", "recordings", "--data", data, "--out", out, *CSV, *given, "--resume", "--epochs", "3")
+    other = run(
+        "train", "recordings", "--data", data, "--out", out, *CSV, *given, "--resume", "--epochs", "3"
+    )
     assert other.exit_code == 2
     assert "all.csv:0 has changed" in other.stderr
 

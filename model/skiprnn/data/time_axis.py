@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn.channels import feature_of
+from skiprnn.data.gaps import Missing
 from skiprnn.data.resample import Floats
 from skiprnn.data.table_file import Kind, TableFile
 
@@ -161,7 +162,9 @@ def _times(table: TableFile, column: str, unit: str) -> tuple[float, Floats, boo
     form = _form(table, column, named=True)
     if form in (Form.DATES, Form.DURATIONS):
         return _typed(table, column, dated=form is Form.DATES)
-    values = table.finite(column)
+    values = table.finite(column, Missing.HOLD)
+    if (empty := np.isnan(values)).any():
+        raise table.empty(column, int(empty.argmax()))
     unit = _unit(table, column, values, unit)
     exact = table.frame[column].to_numpy() if _is_whole_type(table.frame[column]) else values
     start = float(values.min()) * UNITS[unit]
