@@ -1,4 +1,4 @@
-"""The user's recordings and their targets → data to train on: what is held out, windows, what there is too little of."""
+"""The user's recordings and their targets → data to train on: what is held out, windows, what is too little."""
 
 import dataclasses
 import logging

@@ -149,10 +149,10 @@ def split_by_name(lengths: Sequence[int], names: Sequence[str]) -> Parts:
     """
     parts = Parts([], [], [])
     for number, (length, name) in enumerate(zip(lengths, names, strict=True)):
-        part = _NAMES.get(name.strip().casefold())
-        if part is None:
+        index = _NAMES.get(name.strip().casefold())
+        if index is None:
             raise ValueError(f"expected train, validation or test as the part of a recording, got {name!r}")
-        parts[part].append(Excerpt(number, 0, length))
+        parts[index].append(Excerpt(number, 0, length))
     for name, part in (("train", parts.train), ("test", parts.test or parts.validation)):
         if not part:
             raise ValueError(f"expected a recording of the part {name!r} at least, got none")

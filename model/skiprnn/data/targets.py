@@ -225,7 +225,7 @@ def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
 
 def _values(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     stacked = [_stacked(recording, columns) for recording in recordings]
-    labelled = tuple(~np.isnan(values).any(axis=1) for values in stacked)
+    labelled = tuple(map(_present, stacked))
     y = tuple(np.nan_to_num(values).astype(np.float32) for values in stacked)
     return _targets(Kind.REGRESSION, y, labelled, values=[feature_of(column) for column in columns])
 
@@ -242,7 +242,7 @@ def _labels(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
                 f"{recording.name}: expected 0 or 1 in {columns[column]!r}, got {values[row, column]:g} at sample "
                 f"{row}; --override target=regression predicts numbers"
             )
-    labelled = tuple(~np.isnan(values).any(axis=1) for values in stacked)
+    labelled = tuple(map(_present, stacked))
     y = tuple(np.nan_to_num(values).astype(np.float32) for values in stacked)
     return _targets(Kind.MULTI_LABEL, y, labelled, names=[feature_of(column).name for column in columns])
 
@@ -270,6 +270,11 @@ def _names_in(cell: str) -> list[str]:
 
 def _stacked(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
     return np.stack([recording.floats(column) for column in columns], axis=1)
+
+
+def _present(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether all values of a row [T, K] are there."""
+    return np.asarray(np.isfinite(values).all(axis=1), np.bool_)
 
 
 def _one_spelling(texts: set[str], column: str) -> dict[str, str]:

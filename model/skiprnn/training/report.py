@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skiprnn.data.types import Data
+from skiprnn.data.types import Batch, Data
 from skiprnn.metrics import Metric
 from skiprnn.network import NetworkConfig, SkipNetwork
 from skiprnn.recipe import Recipe
@@ -75,19 +75,23 @@ def _kind(config: NetworkConfig) -> str:
 def _items(data: Data, network: SkipNetwork, recipe: Recipe) -> Iterator[_Item]:
     """The held-out recordings, each by itself; of other data the test sequences."""
     generator = torch.Generator().manual_seed(0)
-    if data.held_out:
-        named = [(held.batch, [held.name], held.group) for held in data.held_out]
-    else:
-        named = [(batch, None, "") for batch in data.test or data.validation]
-    number = 0
-    for batch, names, group in named:
+    for batch, names, group in _named(data):
         answers = answers_of(network, batch, recipe, generator)
-        names = names or [f"sequence {number + row}" for row in range(len(batch.x))]
         sizes = answers.counts.tolist()
-        columns = answers.outputs.split(sizes), answers.targets.split(sizes), answers.updates, answers.samples
-        for name, outputs, targets, updates, samples in zip(names, *columns, strict=True):
-            yield _Item(name, group, outputs, targets, float(updates), float(samples))
-        number += len(names)
+        outputs, targets = torch.split(answers.outputs, sizes), torch.split(answers.targets, sizes)
+        columns = outputs, targets, answers.updates.tolist(), answers.samples.tolist()
+        for name, *rest in zip(names, *columns, strict=True):
+            yield _Item(name, group, *rest)
+
+
+def _named(data: Data) -> Iterator[tuple[Batch, Sequence[str], str]]:
+    """Batches with the names of their sequences and their group."""
+    for held in data.held_out:
+        yield held.batch, [held.name], held.group
+    number = 0
+    for batch in () if data.held_out else data.test or data.validation:
+        yield batch, [f"sequence {number + row}" for row in range(len(batch.x))], ""
+        number += len(batch.x)
 
 
 def _groups(items: Sequence[_Item]) -> dict[str, list[_Item]]:
