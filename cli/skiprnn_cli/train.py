@@ -31,13 +31,13 @@ TASKS = (
     *(
         "adding",
         "charades",
-        "csv",
         "digits",
         "fashion",
         "frequency",
         "imdb",
         "mnist",
         "plaid",
+        "recordings",
         "ucf101",
         "watch",
     ),
@@ -56,7 +56,7 @@ def train(
         Path, typer.Option("--out", "-o", help="Folder to write the run into.", show_default=False)
     ],
     data: Annotated[
-        Path | None, typer.Option(help="Folder with your own copy of the data; some tasks need it.")
+        Path | None, typer.Option(help="Folder with your own data, or one file; some tasks need it.")
     ] = None,
     paper: Annotated[
         bool, typer.Option("--paper", help="Start from the paper's settings, not from the task's default.")
@@ -118,7 +118,9 @@ def train(
     flags = {"max_skip": max_skip, "threshold": threshold, "cell": cell, "hidden_size": hidden, "ramp": ramp}
     flags |= {"learning_rate": lr, "epochs": epochs, "patience": patience}
     try:
-        found = tasks.find(task)
+        if task in tasks.RENAMED:
+            warn_renamed(f"the task {task}", tasks.RENAMED[task])
+        found = tasks.find(tasks.RENAMED.get(task, task))
         given = {name: value for name, value in flags.items() if value is not None}
         given |= _parsed(override or [], found) | _objective(update_rate, lambda_, schedule)
         experiment = _experiment(found, data, seed, warm_start, given, paper=paper)
