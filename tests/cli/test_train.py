@@ -201,7 +201,9 @@ def test_an_override_of_another_type_is_rejected_before_training(
     tmp_path: Path, override: str, message: str
 ) -> None:
     data = make_recordings(tmp_path / "data")
-    result = run("train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", override)
+    result = run(
+        "train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", override
+    )
     assert result.exit_code == 2
     assert message in result.stderr
     assert not (tmp_path / "run").exists()
@@ -212,7 +214,9 @@ def test_a_column_may_be_called_a_number_and_what_is_taken_is_said(
 ) -> None:
     data = make_recordings(tmp_path / "data")
     (data / "notes.txt").write_text("about them")
-    result = run("train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", "columns=0")
+    result = run(
+        "train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", "columns=0"
+    )
     assert result.exit_code == 0, result.output
     assert recipe(tmp_path / "run")["options"]["columns"] == "0"
     again = run("train", "recordings", "--data", data, "--out", tmp_path / "again", *CSV)

@@ -158,7 +158,7 @@ def _side_names(name: str) -> list[str]:
 def _check_columns(parts: Sequence[_Part], layout: Layout) -> None:
     group = () if layout.group_from else (layout.group,)
     for part in parts:
-        wanted = [name for name in (*layout.targets, *group) if name]
+        wanted = [name for name in (*layout.targets, *group, layout.part) if name]
         if missing := [name for name in wanted if name not in {*part.values, *part.table.names}]:
             raise ValueError(f"{part.table.lacks(missing)}{_way_out(missing, layout)}")
 

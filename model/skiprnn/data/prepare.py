@@ -3,14 +3,16 @@
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.random import Generator
 
+from skiprnn.data.files import digest
 from skiprnn.data.recordings import Recording, Windows, batch_of, windowed
 from skiprnn.data.split import Excerpt, Parts, split_by_group, split_by_name, split_by_time
-from skiprnn.data.targets import Kind, Labelled, Targets
+from skiprnn.data.targets import Labelled, TargetKind, Targets
 from skiprnn.data.types import Batch, Data, HeldOut, Signal
 
 BY_GROUP, BY_TIME = "group", "time"  # any other way to split is a column's name
@@ -21,10 +23,12 @@ _log = logging.getLogger(__name__)
 
 
 class Own(Labelled, Protocol):
-    """One of the user's recordings; parts of one recording share their `source`."""
+    """One of the user's recordings; parts of one recording share their `source`. `paths`: its file, and others."""
 
     @property
     def source(self) -> str: ...
+    @property
+    def paths(self) -> Sequence[Path]: ...
     @property
     def group(self) -> str: ...
 
@@ -43,6 +47,28 @@ class Division:
     held_out: float
     seed: int
     divide: bool
+
+
+def long_enough(recordings: Sequence[Own], window: int) -> list[int]:
+    """Numbers of the recordings but those far shorter than the window, or than most others: one would shorten all."""
+    lengths = [len(recording.x) for recording in recordings]
+    usual = min(window, int(np.median(lengths)))
+    if short := [f"{recordings[i].name} ({n})" for i, n in enumerate(lengths) if 2 * n < usual]:
+        _log.info("left out, far shorter than %d samples: %s", usual, ", ".join(short))
+    return [number for number, length in enumerate(lengths) if 2 * length >= usual]
+
+
+def identities(recordings: Sequence[Own], parts: Parts) -> dict[str, str]:
+    """Recording → its part and the SHA-256 of its file: a run that is resumed must find the same."""
+    digests = {path: digest(path) for path in {path for recording in recordings for path in recording.paths}}
+    found: dict[str, str] = {}
+    for part, excerpts in zip(("trained on", "selected by", "held out"), parts, strict=True):
+        for excerpt in excerpts:
+            recording = recordings[excerpt.recording]
+            before = found.get(recording.name, "").rpartition(" ")[0]
+            found[recording.name] = f"{before}{', ' if before else ''}{part} {digests[recording.paths[0]]}"
+    side = {path for recording in recordings for path in recording.paths[1:]}
+    return found | {path.name: f"side table {digests[path]}" for path in side}
 
 
 def divided(recordings: Sequence[Own], targets: Targets, how: Division) -> Parts:
@@ -122,7 +148,7 @@ def prepare(
     train, validation, test = ([one for one in part if _has_target(one)] for part in cut)
     own, tested = _lengths(window, train, [*validation, *test], by_time=by_time)
     _log.info("%d recordings to train on, %d held out; windows of %d samples", *_counts(parts), tested)
-    regression = targets.kind is Kind.REGRESSION
+    regression = targets.kind is TargetKind.REGRESSION
     data = windowed(
         {**network, **targets.network},
         train,
@@ -179,12 +205,13 @@ def _counts(parts: Parts) -> tuple[int, int]:
 
 def _check_windows(data: Data, targets: Targets) -> None:
     """The class of a window is that of its last sample: a class may be in recordings, and of no window."""
-    if targets.kind is not Kind.CLASS:
+    if targets.kind is not TargetKind.CLASS:
         return
     seen = {int(label) for batch in data.test or data.validation for label in np.unique(batch.y.numpy())}
     if missing := [name for label, name in enumerate(targets.names) if label not in seen]:
+        ends = "of" if targets.per_step else "that ends in"
         raise ValueError(
-            f"expected windows of every class in the held-out part, got none of {missing}; "
+            f"expected windows of every class in the held-out part, got none {ends} {missing}; "
             "try a smaller --override window=…, or another --seed"
         )
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -135,7 +136,7 @@ def split_by_time(lengths: Sequence[int], share: float, *, divide: bool) -> Part
         held = max(1, round(share * length))
         middle = length - held // 2 if divide and held > 1 else length - held
         bounds = (0, length - held, middle, length)
-        for part, start, stop in zip(parts, bounds, bounds[1:], strict=True):
+        for part, (start, stop) in zip(parts, pairwise(bounds), strict=True):
             if start < stop:
                 part.append(Excerpt(number, start, stop))
     return parts
