@@ -250,6 +250,8 @@ def _read_csv(path: Path, texts: Collection[str], decimal: str) -> tuple["pd.Dat
     """Rows and the decimal mark. Of the columns in `texts` only an empty cell is missing."""
     import pandas as pd
 
+    if path.suffix.lower() == ".gz" and file_kind(path) != "gzip":
+        raise ValueError(f"{path}: expected CSV in gzip, found {file_kind(path)}")
     if (kind := unpacked_kind(path)) not in ("text", COMMENT):
         raise ValueError(f"{path}: expected CSV in UTF-8, found {kind}")
     try:
