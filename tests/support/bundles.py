@@ -119,6 +119,8 @@ def random_bundle(
     build.gate(new[-1], hidden, gate_bias)
     if task.endswith("regression"):
         build.linear(x, outputs, hidden, out="y")
+    elif info.get("multi_label"):
+        build.op("Sigmoid", build.linear(x, outputs, hidden), out="y")
     else:
         build.op("Softmax", build.linear(x, outputs, hidden), out="y", axis=1)
     state_size = len(old) * hidden
