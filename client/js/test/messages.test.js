@@ -45,7 +45,7 @@ test("the end is said as ended, and as older servers say it", () => {
 });
 
 test("of labels that may hold at once none is the label", () => {
-  const ready = parseReady(JSON.stringify({ ...JSON.parse(READY), multi_label: true }));
-  const answer = parseAnswer('{"t": 0, "wake": 1, "updates": [{"t": 0, "y": [0.9, 0.8]}], "saved": 0}', ready);
+  const several = decodeReady(JSON.stringify({ ...READY, multi_label: true }));
+  const answer = decodeAnswer('{"t": 0, "wake": 1, "updates": [{"t": 0, "y": [0.9, 0.8]}], "saved": 0}', several);
   assert.equal(answer.updates[0].label, null);
 });
