@@ -90,6 +90,8 @@ def _timed(recordings: Sequence[RawRecording], layout: Layout) -> tuple[Sequence
         return recordings, None
     timed = []
     for raw in recordings:
+        if not raw.table.has(time):
+            raise ValueError(f"{raw.table.lacks([time])}; --override time={NO_TIME} takes no notice of times")
         axis = time_axis(raw.table, time, layout.time_unit)
         if axis.unsorted:
             text = f"{raw.name} by {time!r}: row {axis.unsorted} was earlier than the one before"

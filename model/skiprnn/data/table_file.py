@@ -103,6 +103,10 @@ class TableFile:
             alike.setdefault(feature_of(name).name, []).append(name)
         return alike
 
+    def has(self, name: str) -> bool:
+        """Whether there is a column of that name, with its unit or without."""
+        return name in self.names or name in self._alike
+
     def alike(self, name: str) -> str | None:
         """The one column of that name, in whatever unit; None: there is none, or there are several."""
         found = self._alike.get(name, [])
