@@ -241,8 +241,8 @@ def _on_flags(recordings: Sequence[Own], features: Sequence[Feature]) -> str:
         return ""
     names = ", ".join(str(features[k]) for k in flags)
     return (
-        f"of the channels, {names} hold 0 and 1 alone: if they are labels, the figures are too good; --override columns=… "
-        "names the channels"
+        f"of the channels, {names} hold 0 and 1 alone: if they are labels, the figures are too good; "
+        "--override columns=… names the channels"
     )
 
 
