@@ -23,6 +23,7 @@ from torch import Tensor
 
 from skiprnn.channels import Feature, feature_of
 from skiprnn.data import summary
+from skiprnn.data.files import shown
 from skiprnn.data.groups import spelling_of
 from skiprnn.data.recordings import Recording
 from skiprnn.data.types import Signal
@@ -32,6 +33,7 @@ from skiprnn.numerals import parse_number
 MISSING_LABELS = ("error", "ignore")  # what becomes of samples without a label
 FEW_RECORDINGS = 5  # of a class: below, one of them more or less moves its figures by a fifth
 
+_LINES = 20  # of classes, labels or values that are printed
 _MANY_CLASSES = 20  # of whole numbers: more are likely to be values
 _SEPARATOR = re.compile(r"[;|]")
 _METRICS = {
@@ -157,7 +159,7 @@ class Targets:
         if not rare:
             return ""
         listed = [f"{name!r} has {summary.counted(count, 'recording')}" for name, count in rare.items()]
-        return f"{', '.join(listed)}: figures of so few are rough"
+        return f"{shown(listed)}: figures of so few are rough"
 
 
 def decode(
@@ -346,7 +348,9 @@ def _summary(targets: Targets, columns: Sequence[str]) -> list[str]:
     without = (
         f"; {summary.counted(missing, 'sample')} without a label left out of the loss" if missing else ""
     )
-    return [f"{', '.join(map(repr, columns))}: {what}{without}", *_contents(targets)]
+    contents = _contents(targets)
+    more = [f"and {len(contents) - _LINES} more"] if len(contents) > _LINES else []
+    return [f"{', '.join(map(repr, columns))}: {what}{without}", *contents[:_LINES], *more]
 
 
 def _contents(targets: Targets) -> list[str]:
