@@ -226,7 +226,9 @@ def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     names = sorted(set(spelling.values()))
     index = {text: names.index(name) for text, name in spelling.items()}
     if len(names) < 2:
-        raise ValueError(f"expected two classes at least in {columns[0]!r}, got {names}")
+        raise ValueError(f"expected two classes at least in {columns[0]!r}, got {names}{_way_out(names)}")
+    if way_out := _way_out(names):
+        _log.info("%s", summary.entry("target?", f"names in {columns[0]!r} hold separators{way_out}"))
     y = tuple(np.array([index.get(text, 0) for text in file], np.int64) for file in texts)
     labelled = tuple(np.array([bool(text.strip()) for text in file]) for file in texts)
     if len(names) > _MANY_CLASSES and all(parse_number(name) is not None for name in names):
@@ -235,6 +237,12 @@ def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
             *(len(names), columns[0]),
         )
     return _targets(TargetKind.CLASS, y, labelled, names=names)
+
+
+def _way_out(names: Sequence[str]) -> str:
+    """Of classes that look like several labels each."""
+    listed = any(_SEPARATOR.search(name) for name in names)
+    return "; --override target=multi-label takes names between ';' or '|' as labels" if listed else ""
 
 
 def _values(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
