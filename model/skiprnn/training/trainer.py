@@ -20,6 +20,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from skiprnn.data.types import Data
 from skiprnn.network import SkipNetwork
+from skiprnn.paths import StrPath
 from skiprnn.recipe import Recipe
 from skiprnn.training.experiment import Experiment, build
 from skiprnn.training.learner import Learner
@@ -33,7 +34,7 @@ class TrainingInterruptedError(RuntimeError):
 
 
 def fit(
-    experiment: Experiment, out: Path, *, resume: bool = False, progress_bar: bool = True
+    experiment: Experiment, out: StrPath, *, resume: bool = False, progress_bar: bool = True
 ) -> dict[str, Any]:
     """Train, evaluate and save; return the results, as in training.json.
 
@@ -49,7 +50,7 @@ def fit(
         FileNotFoundError, DownloadError: data or the warm start is not there.
         TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
     """
-    data = experiment.load()
+    data, out = experiment.load(), Path(out)
     folder, recipe, identity = RunFolder(out), experiment.recipe, experiment.identity()
     resumes = folder.check(recipe, identity, resume=resume, recordings=data.recordings)
     if resumes and (results := folder.finished(recipe.epochs)) is not None:
