@@ -196,10 +196,17 @@ def test_nothing_is_pickled() -> None:
 
 @pytest.mark.parametrize(
     ("folder", "below"),
-    [("unroll", ""), ("data", ""), ("tasks", "data"), ("training", "data|tasks"), (".", "data|unroll")],
+    [
+        ("unroll", ""),
+        ("data", ""),
+        ("tasks", "data"),
+        ("training", "data|tasks"),
+        ("compare", "data|tasks|training"),
+        (".", "data|unroll"),
+    ],
 )
 def test_a_folder_of_the_model_imports_only_those_below_it(folder: str, below: str) -> None:
-    folders = {"unroll", "data", "tasks", "training"}
+    folders = {"unroll", "data", "tasks", "training", "compare"}
     for file in (ROOTS["skiprnn"] / "skiprnn" / folder).glob("*.py"):
         found = within("skiprnn", file) & folders
         old_name = file.name in {"plots.py", "results.py", "run.py"} and folder == "."

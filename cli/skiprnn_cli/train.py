@@ -122,8 +122,8 @@ def train(
             warn_renamed(f"the task {task}", tasks.RENAMED[task])
         found = tasks.find(tasks.RENAMED.get(task, task))
         given = {name: value for name, value in flags.items() if value is not None}
-        given |= _parsed(override or [], found) | _objective(update_rate, lambda_, schedule)
-        experiment = _experiment(found, data, seed, warm_start, given, paper=paper)
+        given |= parse_overrides(override or [], found) | _objective(update_rate, lambda_, schedule)
+        experiment = make_experiment(found, data, seed, warm_start, given, paper=paper)
         results = fit(experiment, out, resume=resume, progress_bar=not quiet)
     except (OSError, ValueError, DownloadError) as error:
         fail(error)
@@ -145,7 +145,7 @@ def _objective(update_rate: float | None, lambda_: float | None, schedule: str |
     return {} if lambda_ is None else {"lambda_": lambda_, "target_rate": None}
 
 
-def _experiment(
+def make_experiment(
     task: "Task", data: Path | None, seed: int, warm_start: Path | None, given: dict[str, Any], *, paper: bool
 ) -> "Experiment":
     """`given` holds options of the task and fields of the recipe."""
@@ -175,7 +175,7 @@ def _check_name(name: str, task: "Task") -> None:
     )
 
 
-def _parsed(overrides: list[str], task: "Task") -> dict[str, Any]:
+def parse_overrides(overrides: list[str], task: "Task") -> dict[str, Any]:
     """name=value; a value is JSON where it can be read as JSON, else text; an option that is text, such as a column's
     name, is never a number. Old names become new ones.
     """
@@ -229,5 +229,4 @@ def _report(out: Path, results: dict[str, Any]) -> None:
     folder = RunFolder(out)
     if folder.report.is_file():
         print_report(folder.read_report())
-    if results["schedule"] is None:
-        typer.echo(f"next: skiprnn export {out} --out models/{out.resolve().name}.onnx")
+    typer.echo(f"next: skiprnn export {out} --out models/{out.resolve().name}.onnx")

@@ -33,7 +33,7 @@ def test_it_prints_what_is_in_the_file(tmp_path: Path) -> None:
         "50 Hz",
         "sequence classification",
         "2 probabilities: c0, c1",
-        "threshold 0.75, skips 99 samples at most",
+        "learned; threshold 0.75, skips 99 samples at most",
         "0.25",
         '{"accuracy": 0.9}',
         "watch",
@@ -42,6 +42,12 @@ def test_it_prints_what_is_in_the_file(tmp_path: Path) -> None:
     digests = {"sha256 of the file": bundle.file_sha256, "inner sha256": bundle.sha256}
     for name, digest in digests.items():
         assert re.search(rf"{name} +│ {digest} ", result.stdout)
+
+
+@pytest.mark.parametrize(("period", "gate"), [(1, "every sample"), (10, "uniform, every 10 samples")])
+def test_a_constant_gate_is_named(tmp_path: Path, period: int, gate: str) -> None:
+    write_random_bundle(tmp_path / "m.onnx", period=period)
+    assert f"{gate}; threshold 0.5" in run(tmp_path / "m.onnx").stdout
 
 
 def test_thresholds_are_a_table_and_a_renamed_key_is_printed_once(tmp_path: Path) -> None:

@@ -112,10 +112,22 @@ def test_a_fixed_schedule_updates_at_its_rate(tmp_path: Path) -> None:
     assert results["schedule"] == results["cadence"] == "uniform"
 
 
-def test_a_baseline_is_not_exported_its_gate_learned_nothing(tmp_path: Path) -> None:
-    trained(tmp_path / "run", "--update-rate", "0.5", "--schedule", "random")
-    with pytest.raises(ValueError, match="got a baseline of random"):
-        export(tmp_path / "run", tmp_path / "adding.onnx")
+@pytest.mark.parametrize("schedule", ["uniform", "random"])
+def test_a_baseline_exports_and_the_last_line_says_how(tmp_path: Path, schedule: str) -> None:
+    out = tmp_path / "run"
+    result = run("train", "adding", "--out", out, *TINY, "--update-rate", "0.2", "--schedule", schedule)
+    assert f"skiprnn export {out} --out models/run.onnx" in result.output.replace("\n", "")
+    report = export(out, tmp_path / "adding.onnx")
+    assert report.bundle.info.gate == "uniform, every 5 samples"
+    assert report.parity.passed
+
+
+def test_a_schedule_that_waits_longer_than_the_cap_ends_before_training(tmp_path: Path) -> None:
+    rate = ("--update-rate", "0.05", "--schedule", "uniform", "--max-skip", "9")
+    result = run("train", "adding", "--out", tmp_path / "run", *TINY, *rate)
+    assert result.exit_code == 2
+    assert "target_rate: expected 1/10 at least, for max_skip is 9, got 0.05" in result.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_adds_one_line_to_the_results_file(tmp_path: Path) -> None:

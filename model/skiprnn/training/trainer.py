@@ -34,7 +34,12 @@ class TrainingInterruptedError(RuntimeError):
 
 
 def fit(
-    experiment: Experiment, out: StrPath, *, resume: bool = False, progress_bar: bool = True
+    experiment: Experiment,
+    out: StrPath,
+    *,
+    resume: bool = False,
+    progress_bar: bool = True,
+    data: Data | None = None,
 ) -> dict[str, Any]:
     """Train, evaluate and save; return the results, as in training.json.
 
@@ -42,6 +47,7 @@ def fit(
         out: the run's folder.
         resume: continue from its last checkpoint, if there is one.
         progress_bar: show one on stderr.
+        data: what `experiment.load()` gave, where it was called before; None: fit calls it.
 
     Raises:
         FileExistsError: `out` holds a run, and `resume` is False.
@@ -50,7 +56,7 @@ def fit(
         FileNotFoundError, DownloadError: data or the warm start is not there.
         TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
     """
-    data, out = experiment.load(), Path(out)
+    data, out = data or experiment.load(), Path(out)
     folder, recipe, identity = RunFolder(out), experiment.recipe, experiment.identity()
     resumes = folder.check(recipe, identity, resume=resume, recordings=data.recordings)
     if resumes and (results := folder.finished(recipe.epochs)) is not None:
@@ -66,6 +72,8 @@ def fit(
         trainer = _trainer(recipe, data, folder, progress_bar=progress_bar)
         _run(trainer, learner, folder, resumes=resumes)
     _take(network, folder, recipe)
+    if recipe.period is not None:
+        network.update_every(recipe.period)
     results = results_of(experiment, data, network.cpu()) | {
         "epochs": trainer.current_epoch,
         "stopped": trainer.should_stop,

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import answers, negotiation, request_body
-from skiprnn_service.routes.parameters import Column, Columns, Version
+from skiprnn_service.routes.parameters import Column, Columns, Gate, Version
 from skiprnn_service.scoring.disk_space import enough_disk_space
 from skiprnn_service.scoring.formats.base import Per
 from skiprnn_service.scoring.formats.registry import FORMATS, needs_pyarrow
@@ -81,6 +81,7 @@ async def score_sequences(
     version: Version = None,
     threshold: float | None = None,
     updates: bool = True,
+    gate: Gate = None,
     per: Per = "sequence",
     sequence: Column = None,
     time: Column = None,
@@ -93,6 +94,7 @@ async def score_sequences(
     updates with their outputs unless `updates=false`; or, as `per` says, a row an update or a sample.
     `sequence`, `time` and `carry` name columns of the body. Skiprnn-Warnings holds an array of sentences in JSON, where
     a column is left out that looks as if it should not be.
+    With `gate=every_sample` the network updates at every sample.
     """
     server: ServerState = request.app.state.server
     server.auth.principal(request, "score")
@@ -101,6 +103,7 @@ async def score_sequences(
         await to_thread(served.engine.check_threshold, threshold)
     job = msgspec.structs.replace(
         _job(request, served, threshold, updates, server.settings),
+        every_sample=gate is not None,
         per=per,
         sequence=sequence,
         time=time,
