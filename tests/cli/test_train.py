@@ -305,7 +305,8 @@ def test_a_messy_folder_is_trained_on_and_what_is_taken_is_said(
         "gaps         7 samples interpolated; 1 recording cut into 2",
         "groups       4, by 'subject'",
         "sorted       s2/rest_14.tsv by 'time'",
-        "classes      rest  3,594 samples in 12 recordings",
+        "target       'label': one class a recording",
+        "rest  3,594 samples in 12 recordings",
         "passed over  notes.txt",
     ):
         assert words in caplog.text

@@ -46,6 +46,7 @@ class Layout:
             (`skiprnn.data.labels_of`).
         labels: file of a side table, a row a recording.
         group: column that names whose recording it is.
+        part: column that says whether a recording is to train on, to select by or to test on.
         recording: column that names a row's recording; empty: a file is one.
         columns: the channels; empty: all columns that hold numbers and identify nothing.
         time: the time column; `none`: there is none.
@@ -64,6 +65,7 @@ class Layout:
     labels: str = ""
     group: str = ""
     group_from: str = ""
+    part: str = ""
     recording: str = ""
     columns: tuple[str, ...] = ()
     time: str = ""
@@ -86,18 +88,19 @@ class Layout:
             raise ValueError(f"sample_rate: expected Hz above 0, got {self.sample_rate!r}")
 
     @classmethod
-    def of(cls, options: Mapping[str, Any], targets: tuple[str, ...] = ()) -> "Layout":
+    def of(cls, options: Mapping[str, Any], targets: tuple[str, ...] = (), part: str = "") -> "Layout":
         """From the options of a task.
 
         Args:
             targets: in place of the label.
+            part: as the attribute.
         """
         given = {name: options[name] for name in OPTIONS if name not in ("label", "columns")}
         given["missing"] = (
             given["missing"] if given["missing"] not in list(Missing) else Missing(given["missing"])
         )
         columns = tuple(name.strip() for name in options["columns"].split(",") if name.strip())
-        return cls(targets=targets or (options["label"],), columns=columns, **given)
+        return cls(targets=targets or (options["label"],), columns=columns, part=part, **given)
 
     @property
     def group_column(self) -> str:
@@ -107,4 +110,4 @@ class Layout:
     @property
     def texts(self) -> list[str]:
         """Columns that are read as they are written: they keep their spelling."""
-        return [name for name in (*self.targets, self.group, self.recording) if name]
+        return [name for name in (*self.targets, self.group, self.part, self.recording) if name]

@@ -76,7 +76,7 @@ def read_own_recordings(data: Path, layout: Layout) -> OwnRecordings:
 
 def _check_columns(recordings: Sequence[RawRecording], layout: Layout) -> None:
     for raw in recordings:
-        wanted = (*layout.targets, *filter(None, [layout.group_column]))
+        wanted = (*layout.targets, *filter(None, [layout.group_column, layout.part]))
         if missing := [name for name in wanted if not raw.has(name)]:
             way = "label=COLUMN names it, label_from=folder (or name) or labels=FILE takes it from elsewhere"
             raise ValueError(

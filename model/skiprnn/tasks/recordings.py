@@ -5,86 +5,64 @@ whole groups of them (people, machines) where a column names the group.
 """
 
 import dataclasses
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.random import Generator
-
 from skiprnn.data.layout import OPTIONS, Layout
-from skiprnn.data.recordings import Windows, windowed
-from skiprnn.data.tables import read_tables
-from skiprnn.data.types import Data, Signal
+from skiprnn.data.own_recordings import read_own_recordings
+from skiprnn.data.prepare import BY_GROUP, BY_TIME, Division, divided, identities, long_enough, prepare
+from skiprnn.data.targets import MISSING_LABELS, TargetKind, decode
+from skiprnn.data.types import Data
 from skiprnn.metrics import Metric, balanced_accuracy
 from skiprnn.recipe import Recipe
 from skiprnn.tasks.task import Source, Task
 
-_SIZE, _CHANNEL = 0.1, 0.05  # standard deviation of the logarithm of a gain
-
-_log = logging.getLogger(__name__)
-
 
 def _load(source: Source) -> Data:
-    options, size = source.options, source.recipe.batch_size
-    layout = _checked(options)
+    options = source.options
+    layout, kind = _checked(options)
     data = source.need_data("CSV or Parquet files, one recording each, with a column of labels")
-    tables = read_tables(data, layout).without_short(options["window"])
-    tables.say_classes()
-    if len(tables.classes) < 2:
-        raise ValueError(f"expected two classes at least in {options['label']!r}, got {list(tables.classes)}")
-    train, test = tables.split(options["held_out"], source.seed)
-    length = min(options["window"], *(len(recording.x) for recording in tables.recordings))
-    _log.info("%d recordings to train on, %d held out; windows of %d samples", len(train), len(test), length)
-    windows = Windows(length, joined=options["joined"], tempo=0.1, warm_up=length // 4)
-    network = {
-        "input_size": len(tables.features),
-        "output_size": len(tables.classes),
-        "features": tables.features,
-        "classes": tables.classes,
-        "sample_rate": tables.sample_rate,
-    }
-    made = windowed(
-        network,
-        train,
-        test,
-        windows,
-        size,
-        augment=_stronger_or_weaker,
-        length=length,
-        stride=max(1, length // 2),
+    own = read_own_recordings(data, layout)
+    ignore = options["missing_labels"] == "ignore"
+    targets = decode(own.recordings, layout.targets, kind, ignore_missing=ignore)
+    chosen = long_enough(own.recordings, options["window"])
+    recordings, targets = [own.recordings[number] for number in chosen], targets.only(chosen)
+    parts = divided(recordings, targets, _division(source))
+    made = prepare(
+        recordings,
+        targets,
+        parts,
+        {"input_size": len(own.features), "features": own.features, "sample_rate": own.sample_rate},
+        window=options["window"],
+        joined=options["joined"],
+        batch_size=source.recipe.batch_size,
+        by_time=options["split"] == BY_TIME,
     )
-    _check_windows(made, tables.classes)
-    recordings = tables.identity(tables.held_out(options["held_out"], source.seed))
-    return dataclasses.replace(made, recordings=recordings)
+    return dataclasses.replace(made, recordings=identities(recordings, parts))
 
 
-def _checked(options: Mapping[str, Any]) -> Layout:
+def _checked(options: Mapping[str, Any]) -> tuple[Layout, TargetKind]:
+    """How the tables are laid out, and what is to be learned."""
     if options["window"] < 2:
         raise ValueError(f"window: expected 2 samples at least, got {options['window']!r}")
     if not 0 < options["held_out"] < 1 or not 0 <= options["joined"] <= 1:
         raise ValueError(
             f"held_out, joined: expected within (0, 1) and [0, 1], got {options['held_out']!r}, {options['joined']!r}"
         )
-    return Layout.of(options)
+    for name, choices in (("target", list(TargetKind)), ("missing_labels", list(MISSING_LABELS))):
+        if options[name] not in choices:
+            raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {options[name]!r}")
+    labels = tuple(name.strip() for name in options["label"].split(",") if name.strip())
+    if not labels or not options["split"]:
+        raise ValueError(f"label, split: expected names, got {options['label']!r}, {options['split']!r}")
+    part = "" if options["split"] in (BY_GROUP, BY_TIME) else options["split"]
+    return Layout.of(options, labels, part), TargetKind(options["target"])
 
 
-def _check_windows(data: Data, classes: Sequence[str]) -> None:
-    """The class of a window is that of its last sample: a class may be in recordings, and of no window."""
-    seen = {int(label) for batch in data.validation for label in batch.y}
-    if missing := [name for label, name in enumerate(classes) if label not in seen]:
-        raise ValueError(
-            f"expected windows of every class in the held-out part, got none that ends in {missing}; "
-            "try a smaller --override window=…, or another --seed"
-        )
-
-
-def _stronger_or_weaker(x: Signal, rng: Generator) -> Signal:
-    """Windows [B, T, F] with another gain, and a little another one a channel."""
-    B, _, F = x.shape
-    gain = _SIZE * rng.standard_normal((B, 1, 1)) + _CHANNEL * rng.standard_normal((B, 1, F))
-    scaled: Signal = x * np.exp(gain).astype(np.float32)
-    return scaled
+def _division(source: Source) -> Division:
+    """A recipe that selects its network does so by other recordings than those that are reported, if it can."""
+    selects = source.recipe.keep == "best" or source.recipe.patience is not None
+    return Division(source.options["split"], source.options["held_out"], source.seed, divide=selects)
 
 
 TASK = Task(
@@ -108,5 +86,13 @@ TASK = Task(
         keep="last",
     ),
     paper=Recipe(batch_size=64, epochs=200, every_step=True, lambda_=1e-4, keep="last"),
-    options={**OPTIONS, "window": 256, "joined": 0.3, "held_out": 0.2},
+    options={
+        **OPTIONS,
+        "target": "auto",
+        "missing_labels": "error",
+        "split": BY_GROUP,
+        "window": 256,
+        "joined": 0.3,
+        "held_out": 0.2,
+    },
 )
