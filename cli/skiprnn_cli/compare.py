@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from skiprnn.metrics import Metric
     from skiprnn.training import Experiment
 
-_OWN_DATA = "recordings" if "recordings" in TASKS else "csv"  # the task of the user's own recordings
+_OWN_DATA = "recordings"
 
 
 def compare(
