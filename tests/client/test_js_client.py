@@ -132,9 +132,10 @@ def test_a_server_that_is_killed_costs_no_update(models: Path, bundle: Bundle, t
         server.start()
         for replay in replays:
             replay.give(given[300:])
-            updates, connections = finished(replay)
-            assert_uninterrupted(updates, bundle, x, missed)
-            assert connections >= 2
+            out, said = replay.finish()
+            assert_uninterrupted([json.loads(line) for line in out], bundle, x, missed)
+            assert said.count("ready") >= 2
+            assert re.search(r"^try 1 in [\d.e-]+ ms: closed with \d+", said, re.M), said
 
 
 def script(code: str, *arguments: str, cwd: Path = CLIENT) -> str:
