@@ -45,6 +45,9 @@ class Data:
         test: batches for the results that are reported; when empty, the validation batches are used.
         mean, std: [F], of the training samples; None leaves samples as they are.
         samples: a few real sequences, [T, F] each, on which an export is compared with torch.
+        train_streams, test_streams: whole recordings, [T, F] each, of which the training and test windows are made;
+            empty where the task has none.
+        warm_up: samples at the beginning of a training window that say nothing about the update rate of a stream.
         recordings: the user's files, each with its part and digest; a run is resumed on the same ones alone.
     """
 
@@ -56,4 +59,7 @@ class Data:
     mean: Tensor | None = None
     std: Tensor | None = None
     samples: Sequence[Signal] = ()
+    train_streams: Sequence[Signal] = ()
+    test_streams: Sequence[Signal] = ()
+    warm_up: int = 0
     recordings: Mapping[str, str] = dataclasses.field(default_factory=dict)
