@@ -162,7 +162,7 @@ class Recipe:
     label_smoothing: float = 0.0
     lambda_: float = 0.0
     target_rate: float | None = None
-    rate_penalty: float = 1.0
+    rate_penalty: float = 0.1
     rate_dual_step: float = 0.002
     start_rate: float | None = None
     ramp: float = 0.0
