@@ -12,6 +12,7 @@ import typer
 
 from skiprnn_cli.console import fail, print_facts
 from skiprnn_cli.renamed import warn_renamed
+from skiprnn_cli.report import print_report
 
 if TYPE_CHECKING:
     from skiprnn.recipe import Recipe
@@ -215,6 +216,8 @@ def _stream_rate(results: dict[str, Any]) -> dict[str, str]:
 
 
 def _report(out: Path, results: dict[str, Any]) -> None:
+    from skiprnn.training.run_folder import RunFolder
+
     metric = results["metric"]
     facts = {
         metric.replace("_", " "): f"{results[metric]:.4g}",
@@ -228,5 +231,8 @@ def _report(out: Path, results: dict[str, Any]) -> None:
     if results["warning"]:
         facts["warning"] = results["warning"]
     print_facts(f"{out}: {results['task']}", facts)
+    folder = RunFolder(out)
+    if folder.report.is_file():
+        print_report(folder.read_report())
     if results["schedule"] is None:
         typer.echo(f"next: skiprnn export {out} --out models/{out.resolve().name}.onnx")

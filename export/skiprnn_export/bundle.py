@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from skiprnn.channels import Feature
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
+from skiprnn.paths import StrPath
 from skiprnn_export.escaping import escaped
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class BundleInfo:
         features: F channels, in the order of a sample.
         outputs: K, values in y: probabilities of classes, or raw units of a regression.
         classes: K names, or none.
+        targets: of a regression, name and unit of each of the K outputs, or none.
         initial_state: float32 [S], read-only; S = layers · hidden, twice that for the LSTM.
         training: facts for people (metric, update rate, seed, λ, …); nothing is computed from them.
         sample_rate: Hz, None when unknown.
@@ -65,6 +67,7 @@ class BundleInfo:
     task: str
     initial_state: npt.NDArray[np.float32]
     classes: tuple[str, ...] = ()
+    targets: tuple[Feature, ...] = ()
     threshold: float = 0.5
     max_skip: int = DEFAULT_MAX_SKIP
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -92,18 +95,36 @@ class BundleInfo:
         """S, values in the packed state: layer 0 h, (layer 0 c,) layer 1 h, …"""
         return self.layers * self.hidden * CELLS[self.cell]
 
+    @property
+    def is_regression(self) -> bool:
+        """y are values in raw units, not probabilities."""
+        return self.task.endswith("regression")
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the K outputs: its classes, its targets with their units, or y0, y1, …"""
+        named = self.classes or tuple(map(str, self.targets))
+        return named or tuple(f"y{index}" for index in range(self.outputs))
+
     def to_json(self) -> dict[str, Any]:
         """The fields as they stand in the file, but for its digest."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if self.original_sha256 is None:
             del fields["original_sha256"]  # bundles of version 0.1 keep their bytes
+        if not self.targets:
+            del fields["targets"]
         little_endian = self.initial_state.astype("<f4").tobytes()
-        return fields | {
-            "features": [dataclasses.asdict(feature) for feature in self.features],
-            "classes": list(self.classes),
-            "training": dict(self.training),
-            "initial_state": base64.b64encode(little_endian).decode(),
-        }
+        lists = {name: getattr(self, name) for name in ("features", "targets") if name in fields}
+        named = {name: [dataclasses.asdict(one) for one in values] for name, values in lists.items()}
+        return (
+            fields
+            | named
+            | {
+                "classes": list(self.classes),
+                "training": dict(self.training),
+                "initial_state": base64.b64encode(little_endian).decode(),
+            }
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +147,7 @@ class Bundle:
         return hashlib.sha256(self.model).hexdigest()
 
 
-def read(path: Path) -> Bundle:
+def read(path: StrPath) -> Bundle:
     """Read and check a bundle.
 
     Raises:
@@ -165,7 +186,7 @@ def pack(model: "onnx.ModelProto", info: BundleInfo, *, source: str = "bundle") 
     return parse(_encode(model, info), source=source)
 
 
-def save(path: Path, bundle: Bundle) -> None:
+def save(path: StrPath, bundle: Bundle) -> None:
     """Write the file, atomically: readers see the old one or the whole new one. Its folder must exist."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -179,7 +200,7 @@ def save(path: Path, bundle: Bundle) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write(path: Path, model: "onnx.ModelProto", info: BundleInfo) -> Bundle:
+def write(path: StrPath, model: "onnx.ModelProto", info: BundleInfo) -> Bundle:
     """`pack` and `save`: nothing is written unless all of it is right."""
     bundle = pack(model, info, source=str(path))
     save(path, bundle)
@@ -261,7 +282,8 @@ def info_of(fields: Mapping[str, Any]) -> BundleInfo:
 
     decoded = metadata.decode(fields)
     values = {name: getattr(decoded, name) for name in decoded.__struct_fields__}
-    values["features"] = tuple(Feature(channel.name, channel.unit) for channel in decoded.features)
+    for name in ("features", "targets"):
+        values[name] = tuple(Feature(channel.name, channel.unit) for channel in values[name])
     values["initial_state"] = _decode_state(decoded.initial_state)
     return BundleInfo(**values)
 
@@ -280,6 +302,10 @@ def _check(info: BundleInfo) -> None:
     check_gate(info.threshold, info.max_skip)
     if info.classes and len(info.classes) != info.outputs:
         raise ValueError(f"classes: expected {info.outputs} (outputs), got {len(info.classes)}")
+    if info.targets and not info.is_regression:
+        raise ValueError(f"targets: expected none with {info.task}, got {len(info.targets)}")
+    if info.targets and len(info.targets) != info.outputs:
+        raise ValueError(f"targets: expected {info.outputs} (outputs), got {len(info.targets)}")
     _check_initial_state(info)
 
 

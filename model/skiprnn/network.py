@@ -9,18 +9,30 @@ A network directory holds `network.safetensors` and `config.json`; nothing is pi
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from skiprnn.channels import Feature
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
+from skiprnn.paths import StrPath
+from skiprnn.readout import (
+    Activation,
+    check_readout,
+    input_size_of,
+    load_readout,
+    make_readout,
+    output_size_of,
+    shape_of,
+)
 from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
 
 Cell = Literal["lstm", "gru"]
-Task = Literal["sequence_classification", "step_classification", "sequence_regression"]
+Task = Literal["sequence_classification", "step_classification", "sequence_regression", "step_regression"]
 
 _WEIGHTS, _CONFIG = "network.safetensors", "config.json"
 
@@ -48,10 +60,14 @@ class NetworkConfig:
     gate_bias: float = 1.0  # the paper's start: updates at nearly every sample until it learns better
     features: tuple[Feature, ...] = ()
     classes: tuple[str, ...] = ()
+    targets: tuple[Feature, ...] = ()  # of a regression: name and unit of each output
     sample_rate: float | None = None  # Hz
+    readout_hidden: tuple[int, ...] = ()  # widths of the readout's hidden layers; none: it is linear
+    readout_activation: Activation = "relu"
 
     def __post_init__(self) -> None:
         check_gate(self.threshold, self.max_skip)
+        check_readout(self.readout_hidden, self.readout_activation)
         if self.cell not in get_args(Cell):
             raise ValueError(f"cell: expected one of {get_args(Cell)}, got {self.cell!r}")
         if self.task not in get_args(Task):
@@ -63,6 +79,26 @@ class NetworkConfig:
             raise ValueError(f"features: expected {self.input_size} (input_size), got {len(self.features)}")
         if self.classes and len(self.classes) != self.output_size:
             raise ValueError(f"classes: expected {self.output_size} (output_size), got {len(self.classes)}")
+        if self.targets and (len(self.targets) != self.output_size or not self.is_regression):
+            expected = f"{self.output_size} (output_size)" if self.is_regression else f"none with {self.task}"
+            raise ValueError(f"targets: expected {expected}, got {len(self.targets)}")
+        if self.multi_label and self.is_regression:
+            raise ValueError(f"multi_label: expected a classification, got {self.task!r}")
+
+    @property
+    def is_regression(self) -> bool:
+        """Outputs are values in raw units, not probabilities."""
+        return self.task.endswith("regression")
+
+    @property
+    def is_per_step(self) -> bool:
+        """Every sample has an answer of its own, not only the sequence."""
+        return self.task.startswith("step")
+
+    @property
+    def is_one_class(self) -> bool:
+        """Targets are numbers of classes; else they are vectors [K]: values, or labels of which any may hold."""
+        return not (self.is_regression or self.multi_label)
 
     @property
     def state_size(self) -> int:
@@ -79,7 +115,7 @@ class NetworkOutput(NamedTuple):
 
 
 class SkipNetwork(nn.Module):
-    """Normalise → Skip RNN → linear readout.
+    """Normalise → Skip RNN → readout, linear or a small MLP.
 
     `input_mean`, `input_std` [F] and, for regression, `output_mean`, `output_std` [K] are buffers: they are saved
     with the weights, so that clients send and get raw units.
@@ -96,9 +132,9 @@ class SkipNetwork(nn.Module):
         self.rnn = _skip_rnn(config)
         nn.init.constant_(self.rnn.gate.bias, config.gate_bias)
         self.dropout = nn.Dropout(config.dropout)
-        self.readout = nn.Linear(config.hidden_size, config.output_size)
-        nn.init.xavier_uniform_(self.readout.weight)
-        nn.init.zeros_(self.readout.bias)
+        self.readout = make_readout(
+            config.hidden_size, config.readout_hidden, config.readout_activation, config.output_size
+        )
         for name, size in (("input", config.input_size), ("output", config.output_size)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_std", torch.ones(size))
@@ -127,7 +163,7 @@ class SkipNetwork(nn.Module):
         """
         normalised = (x - self.input_mean) / self.input_std
         output, final, gates = self.rnn(normalised, state, lengths, forced_gates=forced_gates)  # (B, T, H)
-        if not every_step and self.config.task != "step_classification":
+        if not every_step and not self.config.is_per_step:
             output = final.h[-1]  # (B, H): held since each sequence's last sample
         return NetworkOutput(self.readout(self.dropout(output)), gates, final)
 
@@ -137,7 +173,7 @@ class SkipNetwork(nn.Module):
 
     def activate(self, logits: Tensor) -> Tensor:
         """Logits [..., K] → what clients get: probabilities, or raw units of a regression."""
-        if self.config.task == "sequence_regression":
+        if self.config.is_regression:
             return self.denormalise(logits)
         return torch.sigmoid(logits) if self.config.multi_label else torch.softmax(logits, dim=-1)
 
@@ -169,21 +205,79 @@ class SkipNetwork(nn.Module):
         parts = [start.h] if start.c is None else [start.h, start.c]  # (L, 1, H) each
         return torch.stack(parts, dim=1).flatten().detach()
 
-    def save(self, directory: Path) -> None:
+    @classmethod
+    def from_torch(
+        cls,
+        rnn: nn.LSTM | nn.GRU,
+        readout: nn.Module,
+        *,
+        name: str,
+        input_mean: ArrayLike | None = None,
+        input_std: ArrayLike | None = None,
+        output_mean: ArrayLike | None = None,
+        output_std: ArrayLike | None = None,
+        **config: Any,
+    ) -> Self:
+        """A network that gives the outputs of a trained nn.LSTM or nn.GRU and its readout: its gate is always open.
+
+        Fine-tune it to an update rate (docs/tutorials/your-trained-gru.md).
+
+        Args:
+            rnn: one-directional; its last layer's h is what the readout takes.
+            readout: nn.Linear, or nn.Sequential of linear layers with one kind of activation between them (an MLP).
+            input_mean, input_std: [F], what is subtracted from raw samples, and what they are divided by.
+            output_mean, output_std: [K], of a regression: outputs are multiplied and shifted back.
+            config: other fields of NetworkConfig: task, classes, features, sample_rate, threshold, …
+
+        Raises:
+            ValueError: a part that has no counterpart here; the message names it.
+        """
+        shape = shape_of(readout)
+        if input_size_of(readout) != rnn.hidden_size:
+            raise ValueError(
+                f"readout: expected {rnn.hidden_size} inputs (hidden_size), got {input_size_of(readout)}"
+            )
+        sizes: dict[str, Any] = {
+            "cell": rnn.mode.lower(),
+            "input_size": rnn.input_size,
+            "hidden_size": rnn.hidden_size,
+            "num_layers": rnn.num_layers,
+            "output_size": output_size_of(readout),
+            "readout_hidden": shape.hidden,
+            "readout_activation": shape.activation,
+        }
+        network = cls(NetworkConfig(name=name, **{"dropout": shape.dropout} | sizes | config))
+        network.rnn.load_torch(rnn)
+        nn.init.zeros_(network.rnn.gate.weight)
+        load_readout(network.readout, readout)
+        scales = {
+            "input_mean": input_mean,
+            "input_std": input_std,
+            "output_mean": output_mean,
+            "output_std": output_std,
+        }
+        for buffer, values in scales.items():
+            if values is not None:
+                network.get_buffer(buffer).copy_(_scale(buffer, values, network.get_buffer(buffer)))
+        return network.eval()
+
+    def save(self, directory: StrPath) -> None:
         """Write `network.safetensors` and `config.json` into `directory`, made if it is missing."""
+        directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         safetensors.torch.save_file(self.state_dict(), directory / _WEIGHTS)
         text = json.dumps(dataclasses.asdict(self.config), indent=2, ensure_ascii=False)
         (directory / _CONFIG).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, directory: Path) -> "SkipNetwork":
+    def load(cls, directory: StrPath) -> "SkipNetwork":
         """Read what `save` wrote.
 
         Raises:
             FileNotFoundError: the directory holds no network.
             ValueError: the config is not one, or the weights are of another network.
         """
+        directory = Path(directory)
         for name in (_CONFIG, _WEIGHTS):
             if not (directory / name).is_file():
                 raise FileNotFoundError(f"{directory}: expected a network directory with {name}, found none")
@@ -204,11 +298,25 @@ def _skip_rnn(config: NetworkConfig) -> SkipLSTM | SkipGRU:
     )
 
 
+def _scale(name: str, values: ArrayLike, like: Tensor) -> Tensor:
+    scale = torch.as_tensor(np.asarray(values, np.float64), dtype=like.dtype)
+    if (
+        scale.shape != like.shape
+        or not scale.isfinite().all()
+        or (name.endswith("_std") and not (scale > 0).all())
+    ):
+        kind = "positive numbers" if name.endswith("_std") else "numbers"
+        raise ValueError(f"{name}: expected {len(like)} finite {kind}, got {values!r}")
+    return scale
+
+
 def _read_config(path: Path) -> NetworkConfig:
     try:
         fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
         fields["classes"] = tuple(fields["classes"])
+        fields["readout_hidden"] = tuple(fields.get("readout_hidden", ()))
+        fields["targets"] = tuple(Feature(**target) for target in fields.get("targets", ()))
         return NetworkConfig(**fields)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a network config: {error}") from error

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skiprnn.metrics import Metric
+
 Signal = NDArray[np.float32]  # [T, F]
 
 
@@ -33,6 +35,14 @@ class Batch(NamedTuple):
         return Batch(self.x.to(device), self.y.to(device), lengths, weights)
 
 
+class HeldOut(NamedTuple):
+    """A whole recording that was not trained on: its name, its group (a person, a machine), and a batch of it alone."""
+
+    name: str
+    group: str
+    batch: Batch
+
+
 @dataclasses.dataclass(frozen=True)
 class Data:
     """A task's data, ready to train on.
@@ -44,12 +54,17 @@ class Data:
         validation: batches for model selection and for the log.
         test: batches for the results that are reported; when empty, the validation batches are used.
         mean, std: [F], of the training samples; None leaves samples as they are.
+        target_mean, target_std: [K], of the training targets of a regression; None leaves outputs as they are.
+        metric: of the results; None: the task's.
         samples: a few real sequences, [T, F] each, on which an export is compared with torch.
         train_streams, test_streams: whole recordings, [T, F] each, of which the training and test windows are made;
             empty where the task has none.
         warm_up: samples at the beginning of a training window that say nothing about the update rate of a stream; at
             most a quarter of a window is left out.
         recordings: the user's files, each with its part and digest; a run is resumed on the same ones alone.
+        held_out: the whole recordings whose windows are the test's, for the report.
+        parts: what was trained on, selected by and tested on: name of the part → counts by name.
+        notes: what the data is too little for, a sentence each.
     """
 
     network: Mapping[str, Any]
@@ -64,3 +79,9 @@ class Data:
     test_streams: Sequence[Signal] = ()
     warm_up: int = 0
     recordings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    target_mean: Tensor | None = None
+    target_std: Tensor | None = None
+    metric: Metric | None = None
+    held_out: Sequence[HeldOut] = ()
+    parts: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+    notes: Sequence[str] = ()

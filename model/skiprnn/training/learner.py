@@ -17,7 +17,7 @@ from skiprnn.recipe import learning_rate_factor
 from skiprnn.training.clipping import GradientClip
 from skiprnn.training.collapse import Collapse
 from skiprnn.training.evaluation import evaluate, forced_gates
-from skiprnn.training.experiment import Experiment
+from skiprnn.training.experiment import Experiment, metric_of
 from skiprnn.training.objective import charges_every_step, lambda_cost, target_rate, task_loss
 from skiprnn.training.rate_controller import RateController
 from skiprnn.training.run_folder import RunFolder
@@ -100,7 +100,7 @@ class Learner(lightning.LightningModule):
         self._clip([group["params"] for group in optimizer.param_groups])
 
     def on_train_epoch_end(self) -> None:
-        metric = self._experiment.task.metric
+        metric = metric_of(self._experiment, self._data)
         result = evaluate(self.network, self._data.validation, metric, self._recipe)
         line = {
             "train_loss": float(torch.stack(self._losses).mean()),

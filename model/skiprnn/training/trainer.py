@@ -21,10 +21,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from skiprnn.data.types import Data
 from skiprnn.network import SkipNetwork
+from skiprnn.paths import StrPath
 from skiprnn.recipe import Recipe
 from skiprnn.training.calibration import Calibration, calibrate
 from skiprnn.training.experiment import Experiment, build
 from skiprnn.training.learner import Learner
+from skiprnn.training.report import report_of
 from skiprnn.training.run_folder import RunFolder
 from skiprnn.training.run_results import results_of
 
@@ -34,7 +36,7 @@ class TrainingInterruptedError(RuntimeError):
 
 
 def fit(
-    experiment: Experiment, out: Path, *, resume: bool = False, progress_bar: bool = True
+    experiment: Experiment, out: StrPath, *, resume: bool = False, progress_bar: bool = True
 ) -> dict[str, Any]:
     """Train, evaluate and save; return the results, as in training.json.
 
@@ -50,7 +52,7 @@ def fit(
         FileNotFoundError, DownloadError: data or the warm start is not there.
         TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
     """
-    data = experiment.load()
+    data, out = experiment.load(), Path(out)
     folder, recipe, identity = RunFolder(out), experiment.recipe, experiment.identity()
     resumes = folder.check(recipe, identity, resume=resume, recordings=data.recordings)
     if resumes and (results := folder.finished(recipe.epochs)) is not None:
@@ -76,7 +78,7 @@ def fit(
         "calibration": calibration and dataclasses.asdict(calibration),
     }
     network.save(out)
-    folder.finish(results, data.samples)
+    folder.finish(results, data.samples, report_of(experiment, data, network, results))
     return results
 
 

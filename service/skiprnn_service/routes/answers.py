@@ -16,7 +16,7 @@ class Error(TypedDict):
 
 
 class Channel(TypedDict):
-    """A feature of a model."""
+    """A feature of a model, or a target of a regression."""
 
     name: str
     unit: str
@@ -33,6 +33,7 @@ class Model(TypedDict):
     features: list[Channel]
     outputs: int
     classes: list[str]
+    targets: list[Channel]
     task: str
     multi_label: bool
     threshold: float
@@ -68,15 +69,22 @@ class Update(TypedDict):
 
 class _Score(TypedDict):
     id: int | str
-    samples: int
-    update_count: int
     y: list[float]
 
 
 class Score(_Score, total=False):
-    """The scores of one sequence; `updates` unless the request has `updates=false`."""
+    """The scores of one sequence, or of a row as `per` says; beside these fields one number an output, by its name.
 
+    `label` where the outputs are classes, `updates` unless the request has `updates=false`.
+    """
+
+    label: str
+    samples: int
+    update_count: int
     updates: list[Update]
+    row: int
+    t: int
+    updated: bool
 
 
 class Scores(TypedDict):
