@@ -56,7 +56,7 @@ def _facts(bundle: "Bundle") -> dict[str, str]:
         "features": f"{len(units)}: {_listed(units)}",
         "sample rate": "not given" if info.sample_rate is None else f"{info.sample_rate:g} Hz",
         "outputs": _outputs(info),
-        "gate": f"threshold {info.threshold:g}, skips {info.max_skip} samples at most",
+        "gate": f"{info.gate}; threshold {info.threshold:g}, skips {info.max_skip} samples at most",
     }
     if info.original_sha256 is not None:
         facts["changed from inner sha256"] = info.original_sha256

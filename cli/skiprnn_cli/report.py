@@ -33,10 +33,11 @@ def print_report(found: Mapping[str, Any]) -> None:
     """Tables of at most 20 rows; report.json has all of them."""
     metric = found["metric"]
     whole = "whole held-out recordings" if "windows" in found else "test sequences"
-    shown = f"{found['kind']}; {metric.replace('_', ' ')} {_text(found['recordings'][metric])} on "
-    typer.echo(f"{shown}{found['recordings']['count']} {whole}")
+    windows = f" ({_text(found['windows'][metric])} on their windows)" if "windows" in found else ""
+    shown = f"{found['kind']}; {head_of(metric)} {_text(found['recordings'][metric])} on "
+    typer.echo(f"{shown}{found['recordings']['count']} {whole}{windows}")
     for name, counts in found.get("parts", {}).items():
-        typer.echo(f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
+        typer.echo(f"{name}: " + ", ".join(_counted(count, what) for what, count in counts.items()))
     _print_rows(found["outputs"])
     if len(confusion := found.get("confusion", ())) in range(1, _CONFUSED + 1):
         _print_confusion([row["name"] for row in found["outputs"]], confusion)
@@ -50,7 +51,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
     _print_table(
-        [_HEADS.get(name, name.replace("_", " ")) for name in rows[0]],
+        [head_of(name) for name in rows[0]],
         [[_text(value) for value in row.values()] for row in rows[:_ROWS]],
     )
     if len(rows) > _ROWS:
@@ -58,8 +59,11 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _print_confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
-    rows = [[name, *map(str, row)] for name, row in zip(names, counts, strict=True)]
-    _print_table(["is ↓  answered →", *names], rows)
+    """Columns are numbered as the rows are: names would not fit beside each other."""
+    rows = [
+        [f"{k} {name}", *map(str, row)] for k, (name, row) in enumerate(zip(names, counts, strict=True), 1)
+    ]
+    _print_table(["is ↓  answered →", *map(str, range(1, len(names) + 1))], rows)
 
 
 def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -81,6 +85,15 @@ def _print_update_rates(found: Mapping[str, Any]) -> None:
         f"update rate: {100 * found['mean']:.1f} % of all samples; of one recording {low} ({found['lowest']['name']}) "
         f"to {high} ({found['highest']['name']}), quartiles {first}, {middle}, {third}"
     )
+
+
+def head_of(name: str) -> str:
+    """What a column of a report is called: `balanced accuracy` for `balanced_accuracy`."""
+    return _HEADS.get(name, name.replace("_", " "))
+
+
+def _counted(count: int, plural: str) -> str:
+    return f"{count:,} {plural.removesuffix('s') if count == 1 else plural}"
 
 
 def _text(value: Any) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import sys
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from skiprnn_cli.console import fail, print_facts
 from skiprnn_cli.renamed import warn_renamed
-from skiprnn_cli.report import print_report
+from skiprnn_cli.report import head_of, print_report
 
 if TYPE_CHECKING:
     from skiprnn.recipe import Recipe
@@ -31,13 +32,13 @@ TASKS = (
     *(
         "adding",
         "charades",
-        "csv",
         "digits",
         "fashion",
         "frequency",
         "imdb",
         "mnist",
         "plaid",
+        "recordings",
         "ucf101",
         "watch",
     ),
@@ -56,7 +57,7 @@ def train(
         Path, typer.Option("--out", "-o", help="Folder to write the run into.", show_default=False)
     ],
     data: Annotated[
-        Path | None, typer.Option(help="Folder with your own copy of the data; some tasks need it.")
+        Path | None, typer.Option(help="Folder with your own data, or one file; some tasks need it.")
     ] = None,
     paper: Annotated[
         bool, typer.Option("--paper", help="Start from the paper's settings, not from the task's default.")
@@ -103,7 +104,7 @@ def train(
     results_file: Annotated[
         Path | None, typer.Option(help="File to append the run's results to, one line of JSON a run.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train a network that learns at which samples to update its state.
 
@@ -115,14 +116,20 @@ def train(
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("skiprnn").setLevel(logging.INFO)
+    show_bar = not quiet and sys.stderr.isatty()  # a log gets a line an epoch instead
+    logging.getLogger("skiprnn.training.epochs").setLevel(
+        logging.WARNING if quiet or show_bar else logging.INFO
+    )
     flags = {"max_skip": max_skip, "threshold": threshold, "cell": cell, "hidden_size": hidden, "ramp": ramp}
     flags |= {"learning_rate": lr, "epochs": epochs, "patience": patience}
     try:
-        found = tasks.find(task)
+        if task in tasks.RENAMED:
+            warn_renamed(f"the task {task}", tasks.RENAMED[task])
+        found = tasks.find(tasks.RENAMED.get(task, task))
         given = {name: value for name, value in flags.items() if value is not None}
-        given |= _parsed(override or [], found) | _objective(update_rate, lambda_, schedule)
-        experiment = _experiment(found, data, seed, warm_start, given, paper=paper)
-        results = fit(experiment, out, resume=resume, progress_bar=not quiet)
+        given |= parse_overrides(override or [], found) | _objective(update_rate, lambda_, schedule)
+        experiment = make_experiment(found, data, seed, warm_start, given, paper=paper)
+        results = fit(experiment, out, resume=resume, progress_bar=show_bar)
     except (OSError, ValueError, DownloadError) as error:
         fail(error)
     except TrainingInterruptedError as error:
@@ -143,7 +150,7 @@ def _objective(update_rate: float | None, lambda_: float | None, schedule: str |
     return {} if lambda_ is None else {"lambda_": lambda_, "target_rate": None}
 
 
-def _experiment(
+def make_experiment(
     task: "Task", data: Path | None, seed: int, warm_start: Path | None, given: dict[str, Any], *, paper: bool
 ) -> "Experiment":
     """`given` holds options of the task and fields of the recipe."""
@@ -173,7 +180,7 @@ def _check_name(name: str, task: "Task") -> None:
     )
 
 
-def _parsed(overrides: list[str], task: "Task") -> dict[str, Any]:
+def parse_overrides(overrides: list[str], task: "Task") -> dict[str, Any]:
     """name=value; a value is JSON where it can be read as JSON, else text; an option that is text, such as a column's
     name, is never a number. Old names become new ones.
     """
@@ -220,7 +227,7 @@ def _report(out: Path, results: dict[str, Any]) -> None:
 
     metric = results["metric"]
     facts = {
-        metric.replace("_", " "): f"{results[metric]:.4g}",
+        head_of(metric): f"{results[metric]:.4g}",
         "update rate": f"{results['update_rate']:.1%} ({results['updates']:.1f} of {results['samples']:.0f} samples)",
         **_stream_rate(results),
         "epochs": str(results["epochs"]),
@@ -234,5 +241,4 @@ def _report(out: Path, results: dict[str, Any]) -> None:
     folder = RunFolder(out)
     if folder.report.is_file():
         print_report(folder.read_report())
-    if results["schedule"] is None:
-        typer.echo(f"next: skiprnn export {out} --out models/{out.resolve().name}.onnx")
+    typer.echo(f"next: skiprnn export {out} --out models/{out.resolve().name}.onnx")

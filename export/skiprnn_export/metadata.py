@@ -55,6 +55,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     training: dict[str, Any] = {}
     sample_rate: _Hertz | None = None
     multi_label: bool = False
+    period: _Count | None = None
     original_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
 
 

@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from skiprnn_cli.inspect import inspect
+from skiprnn_export import Feature
 from support.bundles import write_random_bundle
 
 
@@ -32,7 +33,7 @@ def test_it_prints_what_is_in_the_file(tmp_path: Path) -> None:
         "50 Hz",
         "sequence classification",
         "2 probabilities: c0, c1",
-        "threshold 0.75, skips 99 samples at most",
+        "learned; threshold 0.75, skips 99 samples at most",
         "0.25",
         '{"accuracy": 0.9}',
         "watch",
@@ -41,6 +42,12 @@ def test_it_prints_what_is_in_the_file(tmp_path: Path) -> None:
     digests = {"sha256 of the file": bundle.file_sha256, "inner sha256": bundle.sha256}
     for name, digest in digests.items():
         assert re.search(rf"{name} +│ {digest} ", result.stdout)
+
+
+@pytest.mark.parametrize(("period", "gate"), [(1, "every sample"), (10, "uniform, every 10 samples")])
+def test_a_constant_gate_is_named(tmp_path: Path, period: int, gate: str) -> None:
+    write_random_bundle(tmp_path / "m.onnx", period=period)
+    assert f"{gate}; threshold 0.5" in run(tmp_path / "m.onnx").stdout
 
 
 def test_thresholds_are_a_table_and_a_renamed_key_is_printed_once(tmp_path: Path) -> None:
@@ -106,3 +113,11 @@ def test_a_missing_file_ends_with_the_reason(tmp_path: Path) -> None:
     result = run(tmp_path / "none.onnx")
     assert result.exit_code == 2
     assert "none.onnx" in result.stderr
+
+
+def test_outputs_of_a_regression_are_named_with_their_units(tmp_path: Path) -> None:
+    targets = (Feature("glucose", "mg/dL"), Feature("load"))
+    write_random_bundle(tmp_path / "m.onnx", task="step_regression", targets=targets)
+    printed = run(tmp_path / "m.onnx").stdout
+    assert "step regression" in printed
+    assert "2 values: glucose [mg/dL], load" in printed

@@ -1,11 +1,15 @@
 """`skiprnn train`: from a task's name to a folder that exports."""
 
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from skiprnn_cli.plot import plot
 from skiprnn_cli.renamed import command_class
 from skiprnn_cli.train import RENAMED, TASKS, train
 from skiprnn_export.step import export
+from support.messy import messy
 
 TINY = ("--override", "batch_size=8", "--hidden", "4", "--epochs", "1", "--override", "length=10", "--quiet")
 
@@ -64,10 +69,50 @@ def test_the_help_lists_the_tasks() -> None:
     assert ", ".join(tasks.NAMES) in shown
 
 
-def test_the_progress_bar_says_update_rate(tmp_path: Path) -> None:
-    shown = run("train", "adding", "--out", tmp_path, *TINY[:-1], "--epochs", "3").output
-    assert {"update_rate", "step_update_rate"} <= set(re.findall(r"([a-z_]+)=[\d.]+", shown))
-    assert " rate=" not in shown
+def shown_by(out: Path, *, terminal: bool) -> tuple[str, str]:
+    """Standard output and standard error of a training of three epochs, the latter a terminal or a pipe."""
+    command = [
+        sys.executable,
+        "-c",
+        "from skiprnn_cli import main; main()",
+        "train",
+        "adding",
+        "--out",
+        str(out),
+    ]
+    command += [*TINY[:-1], "--epochs", "3"]
+    ours, theirs = pty.openpty() if terminal else os.pipe()
+    if terminal:
+        termios.tcsetwinsize(theirs, (24, 200))
+    with open(ours, errors="replace") as err:  # noqa: PTH123
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True)
+        os.close(theirs)
+        read = []
+        with suppress(OSError):  # how Linux ends the reading of a terminal
+            while text := err.read(1):
+                read.append(text)
+        return process.communicate(timeout=120)[0], "".join(read)
+
+
+def test_a_terminal_shows_a_progress_bar_with_the_update_rate(tmp_path: Path) -> None:
+    out, err = shown_by(tmp_path / "run", terminal=True)
+    assert {"update_rate", "step_update_rate"} <= set(re.findall(r"([a-z_]+)=[\d.]+", err))
+    assert " rate=" not in err
+    assert "epoch 1 of 3" not in err
+    assert "Epoch" not in out, "results alone"
+
+
+def test_a_pipe_gets_a_line_an_epoch(tmp_path: Path) -> None:
+    out, err = shown_by(tmp_path / "run", terminal=False)
+    said = r"epoch (\d) of 3: mean squared error [\d.e-]+, update rate [\d.]+%, loss [\d.e-]+, [\d.]+ s"
+    assert re.findall(rf"^{said}$", err, re.M) == ["1", "2", "3"]
+    assert "\r" not in err + out
+    assert "epoch 1 of" not in out
+
+
+def test_quiet_shows_no_progress(tmp_path: Path) -> None:
+    result = run("train", "adding", "--out", tmp_path / "run", *TINY)
+    assert "epoch 1 of" not in result.output
 
 
 def test_flags_and_settings_reach_the_recipe(tmp_path: Path) -> None:
@@ -111,10 +156,22 @@ def test_a_fixed_schedule_updates_at_its_rate(tmp_path: Path) -> None:
     assert results["schedule"] == results["cadence"] == "uniform"
 
 
-def test_a_baseline_is_not_exported_its_gate_learned_nothing(tmp_path: Path) -> None:
-    trained(tmp_path / "run", "--update-rate", "0.5", "--schedule", "random")
-    with pytest.raises(ValueError, match="got a baseline of random"):
-        export(tmp_path / "run", tmp_path / "adding.onnx")
+@pytest.mark.parametrize("schedule", ["uniform", "random"])
+def test_a_baseline_exports_and_the_last_line_says_how(tmp_path: Path, schedule: str) -> None:
+    out = tmp_path / "run"
+    result = run("train", "adding", "--out", out, *TINY, "--update-rate", "0.2", "--schedule", schedule)
+    assert f"skiprnn export {out} --out models/run.onnx" in result.output.replace("\n", "")
+    report = export(out, tmp_path / "adding.onnx")
+    assert report.bundle.info.gate == "uniform, every 5 samples"
+    assert report.parity.passed
+
+
+def test_a_schedule_that_waits_longer_than_the_cap_ends_before_training(tmp_path: Path) -> None:
+    rate = ("--update-rate", "0.05", "--schedule", "uniform", "--max-skip", "9")
+    result = run("train", "adding", "--out", tmp_path / "run", *TINY, *rate)
+    assert result.exit_code == 2
+    assert "target_rate: expected 1/10 at least, for max_skip is 9, got 0.05" in result.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_adds_one_line_to_the_results_file(tmp_path: Path) -> None:
@@ -172,7 +229,7 @@ def test_the_users_own_recordings_are_trained_on(tmp_path: Path) -> None:
         columns = {"x [V]": np.sin(np.arange(40) * (number % 2 + 1)), "label": "ab"[number % 2]}
         pd.DataFrame(columns).to_csv(tmp_path / "data" / f"{number}.csv", index=False)
     tiny = ("--epochs", "1", "--hidden", "4", "--override", "batch_size=4", "--quiet")
-    result = run("train", "csv", "--data", tmp_path / "data", "--out", tmp_path / "run", *tiny)
+    result = run("train", "recordings", "--data", tmp_path / "data", "--out", tmp_path / "run", *tiny)
     assert result.exit_code == 0, result.output
 
 
@@ -201,7 +258,9 @@ def test_an_override_of_another_type_is_rejected_before_training(
     tmp_path: Path, override: str, message: str
 ) -> None:
     data = make_recordings(tmp_path / "data")
-    result = run("train", "csv", "--data", data, "--out", tmp_path / "run", *CSV, "--override", override)
+    result = run(
+        "train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", override
+    )
     assert result.exit_code == 2
     assert message in result.stderr
     assert not (tmp_path / "run").exists()
@@ -212,25 +271,109 @@ def test_a_column_may_be_called_a_number_and_what_is_taken_is_said(
 ) -> None:
     data = make_recordings(tmp_path / "data")
     (data / "notes.txt").write_text("about them")
-    result = run("train", "csv", "--data", data, "--out", tmp_path / "run", *CSV, "--override", "columns=0")
+    result = run(
+        "train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", "columns=0"
+    )
     assert result.exit_code == 0, result.output
     assert recipe(tmp_path / "run")["options"]["columns"] == "0"
-    again = run("train", "csv", "--data", data, "--out", tmp_path / "again", *CSV)
+    again = run("train", "recordings", "--data", data, "--out", tmp_path / "again", *CSV)
     assert again.exit_code == 0, again.output
-    for words in ("channels: 0", "left out: site (words)", "in .csv or .parquet: notes.txt"):
+    for words in (
+        "channels     0\n",
+        "left out     site (words)",
+        "passed over  notes.txt (text without columns)",
+    ):
         assert words in caplog.text
+
+
+def test_a_messy_folder_is_trained_on_and_what_is_taken_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Mixed rates, dialects, gaps, packed files, times and identity columns; the data set is made by a script."""
+    options = ("missing=interpolate", "group=subject", "window=128")
+    given = [word for option in options for word in ("--override", option)]
+    data = messy(tmp_path / "data")
+    result = run("train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, *given)
+    assert result.exit_code == 0, result.output
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["features"] == [{"name": "ax", "unit": "g"}, {"name": "pressure", "unit": "hPa"}]
+    assert (config["sample_rate"], config["classes"]) == (50.0, ["rest", "walk"])
+    for words in (
+        "left out     time (the time), sample (a count), firmware (never changes within a recording)",
+        "recordings   25 recordings in 24 files: 2 min 23 s, each 2 s to 6 s",
+        "measured 25 Hz in 6 recordings, 50 Hz in 12 recordings, 100 Hz in 6 recordings; all are resampled to 50 Hz",
+        "gaps         7 samples interpolated; 1 recording cut into 2",
+        "groups       4, by 'subject'",
+        "sorted       s2/rest_14.tsv by 'time'",
+        "target       'label': one class a recording",
+        "rest  3,594 samples in 12 recordings",
+        "passed over  notes.txt",
+    ):
+        assert words in caplog.text
+
+
+def test_one_large_table_is_trained_on(tmp_path: Path) -> None:
+    t = np.arange(60) / 50
+    frames = [
+        pd.DataFrame(
+            {"trial": trial, "t": t, "x [V]": np.sin(9 * t * (1 + trial % 2)), "kind": "ab"[trial % 2]}
+        )
+        for trial in range(6)
+    ]
+    pd.concat(frames).to_csv(tmp_path / "all.csv", sep=";", decimal=",")
+    given = ("--override", "recording=trial", "--override", "label=kind")
+    out, data = tmp_path / "run", tmp_path / "all.csv"
+    result = run("train", "recordings", "--data", data, "--out", out, *CSV, *given)
+    assert result.exit_code == 0, result.output
+    recordings = json.loads((out / "recordings.json").read_text())
+    assert sorted(recordings) == [f"all.csv:{trial}" for trial in range(6)]
+    resumed = run(
+        "train", "recordings", "--data", data, "--out", out, *CSV, *given, "--resume", "--epochs", "2"
+    )
+    assert resumed.exit_code == 0, resumed.output
+    with data.open("a") as file:
+        file.write("60;0;1,20;0,5;a\n")
+    other = run(
+        "train", "recordings", "--data", data, "--out", out, *CSV, *given, "--resume", "--epochs", "3"
+    )
+    assert other.exit_code == 2
+    assert "all.csv:0 has changed" in other.stderr
+
+
+def test_the_old_name_of_the_task_is_taken_with_a_warning(tmp_path: Path) -> None:
+    data, out = make_recordings(tmp_path / "data"), tmp_path / "run"
+    result = run("train", "csv", "--data", data, "--out", out, *CSV)
+    assert result.exit_code == 0, result.output
+    assert "the task csv is now recordings" in result.stderr
+    assert recipe(out)["task"] == "recordings"
+
+
+def test_a_run_that_an_earlier_release_began_is_resumed(tmp_path: Path) -> None:
+    """It knew the task as csv, and fewer options."""
+    data, out = make_recordings(tmp_path / "data"), tmp_path / "run"
+    assert run("train", "recordings", "--data", data, "--out", out, *CSV).exit_code == 0
+    begun = recipe(out)
+    known = ("label", "group", "columns", "window", "joined", "held_out", "sample_rate")
+    begun |= {"task": "csv", "options": {name: begun["options"][name] for name in known}}
+    (out / "recipe.json").write_text(json.dumps(begun))
+    command = ("train", "recordings", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
+    other = run(*command, "--override", "missing=hold")
+    assert other.exit_code == 2
+    assert "missing: was 'error', now 'hold'" in other.stderr
+    result = run(*command)
+    assert result.exit_code == 0, result.output
 
 
 def test_a_run_is_not_resumed_after_a_recording_was_added(tmp_path: Path) -> None:
     data, out = make_recordings(tmp_path / "data"), tmp_path / "run"
-    assert run("train", "csv", "--data", data, "--out", out, *CSV).exit_code == 0
+    assert run("train", "recordings", "--data", data, "--out", out, *CSV).exit_code == 0
     make_recordings(data, 5)
-    result = run("train", "csv", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
+    result = run("train", "recordings", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
     assert result.exit_code == 2
     assert "4.csv is new" in result.stderr
     (data / "4.csv").unlink()
     data = data.rename(tmp_path / "elsewhere")
-    resumed = run("train", "csv", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
+    resumed = run("train", "recordings", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
     assert resumed.exit_code == 0, resumed.output
 
 

@@ -69,7 +69,7 @@ def label_figures(outputs: Tensor, targets: Tensor, names: Sequence[str]) -> lis
         row = {"name": name, "count": int(holds[:, k].sum())} | _rates(
             right, said[:, k].sum(), holds[:, k].sum()
         )
-        occurs = row["count"] > 0
+        occurs = holds[:, k].any()
         average = float(average_precision_score(holds[:, k], outputs[:, k].numpy())) if occurs else None
         rows.append(row | {"average_precision": average})
     return rows
@@ -77,10 +77,10 @@ def label_figures(outputs: Tensor, targets: Tensor, names: Sequence[str]) -> lis
 
 def value_figures(outputs: Tensor, targets: Tensor, names: Sequence[str]) -> list[Row]:
     """Of each value: root mean square and mean absolute error in raw units; R², None where it never varies."""
-    errors, targets = (outputs.double() - targets.double()).numpy(), targets.double().numpy()
+    errors, values = (outputs.double() - targets.double()).numpy(), targets.double().numpy()
     rows = []
     for k, name in enumerate(names):
-        error, target = errors[:, k], targets[:, k]
+        error, target = errors[:, k], values[:, k]
         square = float(np.square(error).mean())
         varies = target.max() > target.min()
         r2 = float(1 - square / target.var()) if varies else None

@@ -28,7 +28,7 @@ def task_loss(network: SkipNetwork, logits: Tensor, batch: Batch, label_smoothin
     every = every_target(network, batch.y, T)
     losses = _losses(network, logits.flatten(0, 1), every.flatten(0, 1), label_smoothing).view(B, T)
     weights = _weights(network, batch, T)
-    return (losses * weights).sum() / weights.sum()
+    return (losses * weights).sum() / weights.sum().clamp_min(1e-6)  # of a batch without a label it is 0
 
 
 def every_target(network: SkipNetwork, y: Tensor, T: int) -> Tensor:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skiprnn.data.types import Data
-from skiprnn.metrics import Metric
+from skiprnn.data.types import Batch, Data
+from skiprnn.metrics import Metric, r_squared
 from skiprnn.network import NetworkConfig, SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.training.evaluation import answers_of
@@ -69,25 +69,29 @@ def report_of(
 
 def _kind(config: NetworkConfig) -> str:
     whom = "a sample" if config.is_per_step else "a recording"
-    return f"{'values' if config.is_regression else 'labels' if config.multi_label else 'one class'} {whom}"
+    return f"{'numbers' if config.is_regression else 'labels' if config.multi_label else 'one class'} {whom}"
 
 
 def _items(data: Data, network: SkipNetwork, recipe: Recipe) -> Iterator[_Item]:
     """The held-out recordings, each by itself; of other data the test sequences."""
     generator = torch.Generator().manual_seed(0)
-    if data.held_out:
-        named = [(held.batch, [held.name], held.group) for held in data.held_out]
-    else:
-        named = [(batch, None, "") for batch in data.test or data.validation]
-    number = 0
-    for batch, names, group in named:
+    for batch, names, group in _named(data):
         answers = answers_of(network, batch, recipe, generator)
-        names = names or [f"sequence {number + row}" for row in range(len(batch.x))]
         sizes = answers.counts.tolist()
-        columns = answers.outputs.split(sizes), answers.targets.split(sizes), answers.updates, answers.samples
-        for name, outputs, targets, updates, samples in zip(names, *columns, strict=True):
-            yield _Item(name, group, outputs, targets, float(updates), float(samples))
-        number += len(names)
+        outputs, targets = torch.split(answers.outputs, sizes), torch.split(answers.targets, sizes)
+        columns = outputs, targets, answers.updates.tolist(), answers.samples.tolist()
+        for name, *rest in zip(names, *columns, strict=True):
+            yield _Item(name, group, *rest)
+
+
+def _named(data: Data) -> Iterator[tuple[Batch, Sequence[str], str]]:
+    """Batches with the names of their sequences and their group."""
+    for held in data.held_out:
+        yield held.batch, [held.name], held.group
+    number = 0
+    for batch in () if data.held_out else data.test or data.validation:
+        yield batch, [f"sequence {number + row}" for row in range(len(batch.x))], ""
+        number += len(batch.x)
 
 
 def _groups(items: Sequence[_Item]) -> dict[str, list[_Item]]:
@@ -101,8 +105,12 @@ def _joined(items: Sequence[_Item]) -> tuple[Tensor, Tensor]:
     return torch.cat([item.outputs for item in items]), torch.cat([item.targets for item in items])
 
 
-def _value(metric: Metric, items: Sequence[_Item]) -> float:
-    return metric.compute(*_joined(items))
+def _value(metric: Metric, items: Sequence[_Item]) -> float | None:
+    """The metric; None where there is nothing to compare: R² of targets that never vary, such as a single one."""
+    outputs, targets = _joined(items)
+    if not len(targets) or (metric.compute is r_squared and bool((targets == targets[0]).all())):
+        return None
+    return metric.compute(outputs, targets)
 
 
 def _update_rates(items: Sequence[_Item]) -> dict[str, Any]:
@@ -129,15 +137,17 @@ def _on_selection(data: Data, recipe: Recipe) -> str:
 
 def _on_spread(groups: Mapping[str, Sequence[_Item]], metric: Metric) -> str:
     """How much the figures depend on who was held out: those without one of the groups."""
-    said = metric.name.replace("_", " ")
+    said = "R²" if metric.name == "r2" else metric.name.replace("_", " ")
     if not groups:
         return ""
     if len(groups) == 1:
         return f"1 group is held out: nothing says how much {said} moves with the split"
-    without = [
-        _value(metric, [item for name, members in groups.items() if name != left for item in members])
-        for left in groups
-    ]
+    others = (
+        [item for name, members in groups.items() if name != left for item in members] for left in groups
+    )
+    without = [value for items in others if (value := _value(metric, items)) is not None]
+    if not without:
+        return f"{len(groups)} groups are held out: too few to say how much {said} moves with the split"
     return (
         f"{len(groups)} groups are held out: with one of them left out, {said} is {min(without):.3g} to "
         f"{max(without):.3g}"

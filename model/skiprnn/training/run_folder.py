@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from skiprnn import tasks
 from skiprnn.data.types import Signal
 from skiprnn.recipe import REMOVED, Recipe, renamed_fields, with_current_names
 
@@ -88,7 +89,7 @@ class RunFolder:
 
         Args:
             identity: what else a run is: task, seed, options.
-            recordings: the user's own files, each with its part and digest.
+            recordings: the user's own files, each with its part and digest; None: they are not checked.
 
         Raises:
             FileExistsError: it holds a run, and `resume` is False.
@@ -100,7 +101,8 @@ class RunFolder:
                     f"{self.path}: expected no run in it, found one; continue it with --resume, or choose another --out"
                 )
             self._check_same(_fields(recipe, identity))
-            self._check_recordings(recordings or {})
+            if recordings is not None:
+                self._check_recordings(recordings)
         return self.last.is_file()
 
     def begin(
@@ -113,7 +115,7 @@ class RunFolder:
             _write(self.recordings, json.dumps(recordings, indent=2, ensure_ascii=False) + "\n")
 
     def _check_same(self, asked: Mapping[str, Any]) -> None:
-        begun, now = _flat(self._read_fields()), _flat(asked)
+        begun, now = _flat(_with_defaults(self._read_fields())), _flat(asked)
         may_change = _MAY_CHANGE | self._check_loss(begun)
         changed = [
             f"{name}: was {begun.get(name)!r}, now {now.get(name)!r}"
@@ -232,6 +234,14 @@ def _fields(recipe: Recipe, identity: Mapping[str, Any]) -> dict[str, Any]:
     """All of recipe.json, as JSON gives it back."""
     fields: dict[str, Any] = json.loads(json.dumps({**identity, **dataclasses.asdict(recipe)}))
     return fields
+
+
+def _with_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """With the task's name of today, and the options that it did not have when the run began."""
+    name = tasks.RENAMED.get(fields.get("task", ""), fields.get("task"))
+    if name not in tasks.NAMES:
+        return dict(fields)
+    return {**fields, "task": name, "options": {**tasks.find(name).options, **fields.get("options", {})}}
 
 
 def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Channel(TypedDict):
 
 
 class Model(TypedDict):
-    """A model that is served."""
+    """A model that is served; `recording`: samples to try it on came with it."""
 
     name: str
     version: str
@@ -38,9 +38,12 @@ class Model(TypedDict):
     multi_label: bool
     threshold: float
     max_skip: int
+    gate: str
+    period: int | None
     sample_rate: float | None
     training: dict[str, Any]
     sha256: str
+    recording: bool
     batching: str
     live_streams: int
 

@@ -27,6 +27,7 @@ class Job(msgspec.Struct, frozen=True):
         max_bytes: limit of one sequence.
         max_output_bytes: limit of the output.
         spool_bytes: of the output, that are free on the disk now; None: no limit.
+        every_sample: update at every sample, whatever the gate says.
         per: what a row of the output stands for.
         sequence, time, carry: columns of the input, as `InputSpec`.
     """
@@ -40,6 +41,7 @@ class Job(msgspec.Struct, frozen=True):
     max_bytes: int
     max_output_bytes: int
     spool_bytes: int | None = None
+    every_sample: bool = False
     per: Per = "sequence"
     sequence: str | None = None
     time: str | None = None
@@ -53,13 +55,13 @@ class Totals(NamedTuple):
     samples: int = 0
     updates: int = 0
 
+    @classmethod
+    def of(cls, scores: Sequence[Score]) -> "Totals":
+        return cls(len(scores), sum(one.samples for one in scores), sum(len(one.t) for one in scores))
+
     def plus(self, scored: Sequence[Scored]) -> "Totals":
-        scores = [one.score for one in scored]
-        return Totals(
-            self.sequences + len(scores),
-            self.samples + sum(one.samples for one in scores),
-            self.updates + sum(len(one.t) for one in scores),
-        )
+        more = Totals.of([one.score for one in scored])
+        return Totals(*map(sum, zip(self, more, strict=True)))
 
 
 class Outcome(NamedTuple):
@@ -96,7 +98,14 @@ def run(
     out = writer(job.output_format, sink, _output_spec(job, info, inputs))
     threshold = inputs.threshold if job.threshold is None else job.threshold
     for chunk in chunks(inputs.examples):
-        scored = score_chunk(runner, chunk, threshold=threshold, first=totals.sequences, check=check)
+        scored = score_chunk(
+            runner,
+            chunk,
+            threshold=threshold,
+            every_sample=job.every_sample,
+            first=totals.sequences,
+            check=check,
+        )
         out.write(scored)
         totals = totals.plus(scored)
         on_chunk(totals)
@@ -138,11 +147,14 @@ def score_chunk(
     *,
     threshold: float | None,
     first: int,
+    every_sample: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> list[Scored]:
     """Score sequences together; `first` is the number of the first one, for error messages."""
     sequences = [example.x for example in chunk]
-    scores = score(runner, sequences, threshold=threshold, first=first, check=check)
+    scores = score(
+        runner, sequences, threshold=threshold, every_sample=every_sample, first=first, check=check
+    )
     return [scored_as(example, one) for example, one in zip(chunk, scores, strict=True)]
 
 

@@ -1,31 +1,14 @@
-"""One file as a recording: numbers in the order of the features, or an error that names the file."""
+"""A table of a file: numbers in the order of the features, or an error that names the file and the row."""
 
-import gzip
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from skiprnn.channels import feature_of
-from skiprnn.data.table_file import Kind, TableFile, read_table_file
-
-
-def csv_file(folder: Path, text: str | bytes, texts: Sequence[str] = ("label",)) -> TableFile:
-    path = folder / "run.csv"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_table_file(path, texts)
-
-
-def parquet_file(folder: Path, **columns: Any) -> TableFile:
-    pd.DataFrame(columns).to_parquet(folder / "run.parquet")
-    return read_table_file(folder / "run.parquet", ["label"])
-
-
-def samples(file: TableFile, *features: str) -> list[list[float]]:
-    x: list[list[float]] = file.samples([feature_of(name) for name in features]).tolist()
-    return x
+from skiprnn.data.gaps import Missing
+from skiprnn.data.table_file import Kind
+from support.table_files import csv_file, parquet_file, samples
 
 
 @pytest.mark.parametrize(
@@ -44,7 +27,7 @@ def test_another_unit_is_another_channel(tmp_path: Path) -> None:
         samples(file, "ax [g]")
 
 
-@pytest.mark.parametrize("cell", ["1_000", "0x1F", "0b1", '"1,013.2"', "ERR", "nan", "True"])
+@pytest.mark.parametrize("cell", ["1_000", "0x1F", "0b1", '"1,013.2"', "ERR", "n/a", "True"])
 def test_another_dialect_of_numbers_is_an_error_with_row_and_column(tmp_path: Path, cell: str) -> None:
     file = csv_file(tmp_path, f"x,label\n1,a\n{cell},a\n")
     assert file.kind("x") is Kind.MIXED
@@ -58,9 +41,14 @@ def test_a_number_that_no_float32_holds_is_an_error(tmp_path: Path, cell: str) -
         samples(csv_file(tmp_path, f"x,label\n1,a\n{cell},a\n"), "x")
 
 
-def test_a_missing_number_is_an_error_with_row_and_column(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected a value in row 2 of 'x', found none"):
-        samples(csv_file(tmp_path, "x,label\n1,a\n,a\n"), "x")
+@pytest.mark.parametrize("cell", ["", "nan", "NaN", " "])
+def test_a_missing_number_is_an_error_with_row_and_column(tmp_path: Path, cell: str) -> None:
+    file = csv_file(tmp_path, f"x,label\n1,a\n{cell},a\n")
+    with pytest.raises(
+        ValueError, match=r"a value in row 2 of 'x', found none; --override missing=interpolate"
+    ):
+        samples(file, "x")
+    assert np.isnan(file.finite("x", Missing.HOLD)).tolist() == [False, True]
 
 
 def test_blanks_around_numbers_do_not_count(tmp_path: Path) -> None:
@@ -69,13 +57,11 @@ def test_blanks_around_numbers_do_not_count(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["None", "NA", "null", "nan", "NaN", "n/a", "N/A"])
 def test_only_an_empty_cell_of_a_label_is_missing(tmp_path: Path, name: str) -> None:
-    assert csv_file(tmp_path, f"x,label\n1,{name}\n2,{name}\n").texts("label") == [name, name]
+    assert csv_file(tmp_path, f"x,label\n1,{name}\n2,{name}\n").whole_texts("label") == [name, name]
+    empty = csv_file(tmp_path, f"x,label\n1,{name}\n2, \n")
+    assert empty.texts("label") == [name, ""]
     with pytest.raises(ValueError, match="expected a value in row 2 of 'label'"):
-        csv_file(tmp_path, f"x,label\n1,{name}\n2, \n").texts("label")
-
-
-def test_labels_keep_their_spelling(tmp_path: Path) -> None:
-    assert csv_file(tmp_path, "x,label\n1,007\n2,1.0\n").texts("label") == ["007", "1.0"]
+        empty.whole_texts("label")
 
 
 def test_types_of_parquet_are_read(tmp_path: Path) -> None:
@@ -99,49 +85,6 @@ def test_types_of_parquet_are_read(tmp_path: Path) -> None:
     assert file.texts("label") == ["a", "b"]
 
 
-def test_a_category_that_no_row_has_is_no_value(tmp_path: Path) -> None:
-    file = parquet_file(tmp_path, x=[1, 2], label=pd.Categorical(["a", "b"], categories=["a", "b", "unused"]))
-    assert file.texts("label") == ["a", "b"]
-    assert parquet_file(tmp_path, x=pd.Categorical([1, 2])).kind("x") is Kind.NUMBERS
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"", "expected CSV in UTF-8, found an empty file"),
-        ("x,label\n1,é\n2,é\n".encode("latin-1"), "expected CSV in UTF-8, found text in another encoding"),
-        (
-            b"x,label\n" + b"1,a\n" * 9999 + b"1,\xe9\n",
-            "expected CSV in UTF-8, found text in another encoding",
-        ),
-        ("x,label\n1,a\n".encode("utf-16"), "expected CSV in UTF-8, found UTF-16 text"),
-        (gzip.compress(b"x,label\n1,a\n", mtime=0), "expected CSV in UTF-8, found gzip"),
-        (b"# by a, logger\nx,label,y\n1,a,2\n", "expected CSV, found a comment before the header"),
-        (b"x,label\n1,a\n2,b,c\n", "expected CSV, found text: .*Expected 2 fields in line 3, saw 3"),
-        (b"x,label\n1,a,7\n2,b,8\n", "expected CSV, found text: .*Length of header"),
-        (b"x,label\n", "expected a recording of at least 2 samples, got 0"),
-        (b"x, x,label\n1,2,a\n1,2,a\n", r"expected a name for each column, got \['x'\] more than once"),
-        (b"ax [g],ax (g)\n1,2\n1,2\n", r".* got \['ax \[g\]'\] more than once"),
-    ],
-)
-def test_a_file_that_is_no_table_says_what_it_is(tmp_path: Path, text: bytes, message: str) -> None:
-    with pytest.raises(ValueError, match=rf"run\.csv: {message}"):
-        csv_file(tmp_path, text)
-
-
-def test_a_parquet_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
-    parquet_file(tmp_path, x=[1.0, 2.0])
-    path = tmp_path / "run.parquet"
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(
-        ValueError, match=r"run\.parquet: expected .*, found one that is cut short or damaged"
-    ):
-        read_table_file(path, [])
-    path.write_bytes(b"x\n1\n")
-    with pytest.raises(ValueError, match=r"run\.parquet: expected a Parquet file, found text"):
-        read_table_file(path, [])
-
-
 def test_a_file_without_a_header_says_so(tmp_path: Path) -> None:
     file = csv_file(tmp_path, "0.1,a\n0.2,a\n0.3,a\n")
     with pytest.raises(
@@ -156,6 +99,21 @@ def test_a_comment_before_the_header_is_said(tmp_path: Path) -> None:
         file.texts("label")
 
 
-def test_a_mark_before_the_first_name_does_not_count(tmp_path: Path) -> None:
-    file = csv_file(tmp_path, "# label,x\n007,1\n7,2\n")
-    assert (file.texts("label"), samples(file, "x")) == (["007", "7"], [[1], [2]])
+def test_a_word_among_decimal_commas_is_named_with_its_row(tmp_path: Path) -> None:
+    file = csv_file(tmp_path, "x;label\n0,5;a\nERR;b\n")
+    with pytest.raises(ValueError, match=r"expected numbers in 'x', got 'ERR' in row 2"):
+        samples(file, "x")
+
+
+def test_rows_of_a_part_keep_their_numbers(tmp_path: Path) -> None:
+    part = csv_file(tmp_path, "x,label\n1,a\n2,b\nERR,a\n").part(np.array([0, 2]))
+    assert (part.row(1), part.texts("label")) == (3, ["a", "a"])
+    with pytest.raises(ValueError, match="got 'ERR' in row 3"):
+        samples(part, "x")
+
+
+@pytest.mark.parametrize("cell", ["1,5", "1.234,5", "1,013.2"])
+def test_numbers_of_another_dialect_are_an_error_not_words(tmp_path: Path, cell: str) -> None:
+    file = csv_file(tmp_path, f'x,label\n"{cell}",a\n"{cell}",b\n')
+    with pytest.raises(ValueError, match=f"expected numbers in 'x', got '{cell}' in row 1"):
+        samples(file, "x")
