@@ -106,7 +106,7 @@ def test_its_numbers_are_in_a_checkpoint(tmp_path: Path) -> None:
         *(("digits", rate) for rate in (0.25, 0.8)),
         *(("mnist", rate) for rate in (0.02, 0.05)),
         *(("watch", rate) for rate in (0.02, 0.05)),
-        *(("recordings", rate) for rate in (0.02, 0.8)),
+        ("recordings", 0.02),
     ],
 )
 def test_a_rate_is_met_within_a_twentieth_of_it_on_what_was_held_out(
