@@ -5,6 +5,7 @@ was interrupted and resumed ends with the same weights, bit for bit, as one that
 of threads).
 """
 
+import dataclasses
 import logging
 import sys
 import time
@@ -24,6 +25,7 @@ from skiprnn.data.types import Data
 from skiprnn.network import SkipNetwork
 from skiprnn.paths import StrPath
 from skiprnn.recipe import Recipe
+from skiprnn.training.calibration import Calibration, calibrate
 from skiprnn.training.experiment import Experiment, build
 from skiprnn.training.learner import Learner
 from skiprnn.training.report import report_of
@@ -74,13 +76,16 @@ def fit(
         trainer = _trainer(recipe, data, folder, progress_bar=progress_bar)
         _run(trainer, learner, folder, resumes=resumes)
     _take(network, folder, recipe)
+    network.cpu()
     if recipe.period is not None:
         network.update_every(recipe.period)
-    results = results_of(experiment, data, network.cpu()) | {
+    calibration = None if learner.collapse.message else _calibrate(network, experiment, data)
+    results = results_of(experiment, data, network) | {
         "epochs": trainer.current_epoch,
         "stopped": trainer.should_stop,
         "seconds": round(time.monotonic() - began, 1),
         "warning": learner.collapse.message,
+        "calibration": calibration and dataclasses.asdict(calibration),
     }
     network.save(out)
     folder.finish(results, data.samples, report_of(experiment, data, network, results))
@@ -100,7 +105,7 @@ def _check_readable(checkpoint: Path) -> None:
 
 
 def _trainer(recipe: Recipe, data: Data, folder: RunFolder, *, progress_bar: bool) -> lightning.Trainer:
-    callbacks: list[Callback] = [_checkpoints(folder)]
+    callbacks: list[Callback] = _checkpoints(folder)
     if progress_bar:
         callbacks.append(_ProgressBar(refresh_rate=10))
     if recipe.patience is not None:
@@ -133,16 +138,20 @@ def _run(trainer: lightning.Trainer, learner: Learner, folder: RunFolder, *, res
         raise TrainingInterruptedError(message) from end
 
 
-def _checkpoints(folder: RunFolder) -> ModelCheckpoint:
-    """After every epoch last.ckpt; best.ckpt where the objective fell."""
-    return ModelCheckpoint(
-        folder.checkpoints,
-        filename="best",
-        monitor="objective",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+def _checkpoints(folder: RunFolder) -> list[Callback]:
+    """After every epoch last.ckpt; best.ckpt where the objective fell. Lightning's `save_last` would write the one only
+    with the other.
+    """
+    return [
+        ModelCheckpoint(
+            folder.checkpoints,
+            filename=filename,
+            monitor=monitor,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+        for filename, monitor in (("best", "objective"), ("last", None))
+    ]
 
 
 def _take(network: SkipNetwork, folder: RunFolder, recipe: Recipe) -> None:
@@ -154,6 +163,14 @@ def _take(network: SkipNetwork, folder: RunFolder, recipe: Recipe) -> None:
         name: weight for name, weight in checkpoint["state_dict"].items() if name.startswith("network.")
     }
     network.load_state_dict({name.removeprefix("network."): weight for name, weight in weights.items()})
+
+
+def _calibrate(network: SkipNetwork, experiment: Experiment, data: Data) -> Calibration | None:
+    """None where the recipe asks for no rate of a learned gate."""
+    recipe = experiment.recipe
+    if recipe.target_rate is None or recipe.schedule is not None or not recipe.calibrate_rate:
+        return None
+    return calibrate(network, data, recipe.target_rate, experiment.seed)
 
 
 @contextmanager
