@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skiprnn.channels import Feature
+from skiprnn.events import EventRule
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 from skiprnn_export.escaping import escaped
 
@@ -49,6 +50,7 @@ class BundleInfo:
         training: facts for people (metric, update rate, seed, λ, …); nothing is computed from them.
         sample_rate: Hz, None when unknown.
         multi_label: y are independent probabilities (sigmoid), not a distribution (softmax).
+        events: which outputs are an alarm; None: the classes are no events.
         original_sha256: inner digest of the bundle that was exported, where another tool changed its graph since
             then (`reseal.py`); None: the graph is the exported one.
 
@@ -70,6 +72,7 @@ class BundleInfo:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sample_rate: float | None = None
     multi_label: bool = False
+    events: EventRule | None = None
     original_sha256: str | None = None
     format: int = FORMAT
 
@@ -95,8 +98,11 @@ class BundleInfo:
     def to_json(self) -> dict[str, Any]:
         """The fields as they stand in the file, but for its digest."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if self.original_sha256 is None:
-            del fields["original_sha256"]  # bundles of version 0.1 keep their bytes
+        for name in ("events", "original_sha256"):
+            if fields[name] is None:
+                del fields[name]  # bundles without it keep the bytes that earlier releases wrote
+        if self.events is not None:
+            fields["events"] = dataclasses.asdict(self.events)
         little_endian = self.initial_state.astype("<f4").tobytes()
         return fields | {
             "features": [dataclasses.asdict(feature) for feature in self.features],
@@ -263,6 +269,9 @@ def info_of(fields: Mapping[str, Any]) -> BundleInfo:
     values = {name: getattr(decoded, name) for name in decoded.__struct_fields__}
     values["features"] = tuple(Feature(channel.name, channel.unit) for channel in decoded.features)
     values["initial_state"] = _decode_state(decoded.initial_state)
+    if decoded.events is not None:
+        rule = decoded.events
+        values["events"] = EventRule(rule.background, rule.threshold, rule.refractory)
     return BundleInfo(**values)
 
 
@@ -280,6 +289,10 @@ def _check(info: BundleInfo) -> None:
     check_gate(info.threshold, info.max_skip)
     if info.classes and len(info.classes) != info.outputs:
         raise ValueError(f"classes: expected {info.outputs} (outputs), got {len(info.classes)}")
+    if info.events is not None:
+        info.events.check(info.classes)
+        if info.task == "sequence_regression":
+            raise ValueError(f"events: expected a task of classes, got {info.task!r}")
     _check_initial_state(info)
 
 

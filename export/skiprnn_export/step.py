@@ -150,6 +150,7 @@ def describe(network: SkipNetwork, facts: Mapping[str, Any]) -> BundleInfo:
         max_skip=config.max_skip,
         initial_state=network.initial_state().numpy(),
         sample_rate=config.sample_rate,
+        events=config.events,
         training=facts,
     )
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from skiprnn.channels import Feature
+from skiprnn.events import EventRule
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
 
@@ -49,6 +50,7 @@ class NetworkConfig:
     features: tuple[Feature, ...] = ()
     classes: tuple[str, ...] = ()
     sample_rate: float | None = None  # Hz
+    events: EventRule | None = None  # of a network whose classes are events; None: its outputs give no alarms
 
     def __post_init__(self) -> None:
         check_gate(self.threshold, self.max_skip)
@@ -63,6 +65,8 @@ class NetworkConfig:
             raise ValueError(f"features: expected {self.input_size} (input_size), got {len(self.features)}")
         if self.classes and len(self.classes) != self.output_size:
             raise ValueError(f"classes: expected {self.output_size} (output_size), got {len(self.classes)}")
+        if self.events is not None:
+            self.events.check(self.classes)
 
     @property
     def state_size(self) -> int:
@@ -209,6 +213,8 @@ def _read_config(path: Path) -> NetworkConfig:
         fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
         fields["classes"] = tuple(fields["classes"])
+        if fields.get("events") is not None:
+            fields["events"] = EventRule(**fields["events"])
         return NetworkConfig(**fields)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a network config: {error}") from error
