@@ -366,9 +366,12 @@ def test_the_public_names_are_these() -> None:
     assert all(hasattr(skiprnn_export, name) for name in skiprnn_export.__all__)
     assert skiprnn_export.__all__ == [
         "DEFAULT_MAX_SKIP",
+        "Alarm",
         "Bundle",
         "BundleError",
         "BundleInfo",
+        "EventDetector",
+        "EventRule",
         "Feature",
         "SkipTable",
         "Unrolled",
