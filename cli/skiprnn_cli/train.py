@@ -32,6 +32,8 @@ TASKS = (
         "charades",
         "csv",
         "digits",
+        "ecg",
+        "falls",
         "fashion",
         "frequency",
         "imdb",
@@ -39,6 +41,7 @@ TASKS = (
         "plaid",
         "ucf101",
         "watch",
+        "words",
     ),
 )
 

@@ -9,6 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skiprnn.data.event_stream import EventStream
+from skiprnn.event_metric import EventMetric
+
 Signal = NDArray[np.float32]  # [T, F]
 
 
@@ -20,17 +23,34 @@ class Batch(NamedTuple):
         y: classes [B] or, of every sample, [B, T]; values [B, K]; labels of every sample [B, T, K].
         lengths: [B], samples of each padded sequence; None when none is padded.
         weights: [B, T], how much the answer after each sample counts; None: as the recipe says.
+        continues: each sequence goes on where the same one of the batch before ended, with its state.
     """
 
     x: Tensor
     y: Tensor
     lengths: Tensor | None = None
     weights: Tensor | None = None
+    continues: bool = False
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
-        lengths, weights = (None if part is None else part.to(device) for part in self[2:])
-        return Batch(self.x.to(device), self.y.to(device), lengths, weights)
+        parts = (None if part is None else part.to(device) for part in self[:4])
+        return Batch(*parts, continues=self.continues)
+
+
+@dataclasses.dataclass(frozen=True)
+class EventStreams:
+    """Whole streams of others than those trained on.
+
+    Attributes:
+        validation: the threshold of the alarm rule is chosen on them.
+        test: the results are those on them; others again.
+        metric: what an alarm is worth.
+    """
+
+    validation: Sequence[EventStream]
+    test: Sequence[EventStream]
+    metric: EventMetric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +65,7 @@ class Data:
         test: batches for the results that are reported; when empty, the validation batches are used.
         mean, std: [F], of the training samples; None leaves samples as they are.
         samples: a few real sequences, [T, F] each, on which an export is compared with torch.
+        events: whole streams with events, for the results and the alarm threshold; None: the classes are no events.
         recordings: the user's files, each with its part and digest; a run is resumed on the same ones alone.
     """
 
@@ -56,4 +77,5 @@ class Data:
     mean: Tensor | None = None
     std: Tensor | None = None
     samples: Sequence[Signal] = ()
+    events: EventStreams | None = None
     recordings: Mapping[str, str] = dataclasses.field(default_factory=dict)

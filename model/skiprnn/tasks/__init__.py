@@ -12,6 +12,8 @@ NAMES = (
     "charades",
     "csv",
     "digits",
+    "ecg",
+    "falls",
     "fashion",
     "frequency",
     "imdb",
@@ -19,6 +21,7 @@ NAMES = (
     "plaid",
     "ucf101",
     "watch",
+    "words",
 )
 
 

@@ -14,6 +14,7 @@ from skiprnn.data.types import Batch, Data
 from skiprnn.losses import update_rate
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import learning_rate_factor
+from skiprnn.skip_rnn import SkipState
 from skiprnn.training.clipping import GradientClip
 from skiprnn.training.collapse import Collapse
 from skiprnn.training.evaluation import evaluate, forced_gates
@@ -59,13 +60,16 @@ class Learner(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self._losses: list[Tensor] = []
+        self._state: SkipState | None = None  # at the end of the batch before
         torch.manual_seed(hash((self._experiment.seed, self.current_epoch)) % 2**63)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
         forced = forced_gates(self._recipe, batch.x)
-        logits, gates, _ = self.network(
-            batch.x, batch.lengths, forced_gates=forced, every_step=self._every_step
+        state = self._state if batch.continues else None
+        logits, gates, final = self.network(
+            batch.x, batch.lengths, state=state, forced_gates=forced, every_step=self._every_step
         )
+        self._state = final.detach()
         loss = task_loss(self.network, logits, batch, self._recipe.label_smoothing)
         self._losses.append(loss.detach())
         self.log("step_loss", loss, prog_bar=True, batch_size=len(batch.x))

@@ -8,6 +8,7 @@ import torch
 from skiprnn.data.types import Batch, Data
 from skiprnn.network import SkipNetwork
 from skiprnn.training.evaluation import evaluate
+from skiprnn.training.event_evaluation import event_results
 from skiprnn.training.experiment import Experiment
 from skiprnn.training.run_folder import RENAMED_RESULTS
 
@@ -24,7 +25,8 @@ _THRESHOLDS = (
 def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict[str, Any]:
     """A trained network's results on the test batches (the validation batches where there are none).
 
-    `update_rate` is in [0, 1]; `updates` and `samples` are means over the sequences.
+    `update_rate` is in [0, 1]; `updates` and `samples` are means over the sequences. Of a task of events the results are
+    those of the alarms on whole test streams; the task's metric is then that of its windows.
     """
     recipe, metric = experiment.recipe, experiment.task.metric
     batches = data.test or data.validation
@@ -45,7 +47,9 @@ def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict
     }
     if metric.solved is not None:
         results["solved"] = metric.is_solved(found.metric)
-    if recipe.schedule is None:
+    if data.events is not None:
+        results |= event_results(network, data.events, recipe)
+    elif recipe.schedule is None:
         results["thresholds"] = list(_thresholds(experiment, network, batches))
     return results | {old: results[new] for old, new in RENAMED_RESULTS.items()}  # for this release
 

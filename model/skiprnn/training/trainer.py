@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from skiprnn.data.types import Data
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
+from skiprnn.training.event_evaluation import choose_threshold
 from skiprnn.training.experiment import Experiment, build
 from skiprnn.training.learner import Learner
 from skiprnn.training.run_folder import RunFolder
@@ -64,7 +65,10 @@ def fit(
         trainer = _trainer(recipe, data, folder, progress_bar=progress_bar)
         _run(trainer, learner, folder, resumes=resumes)
     _take(network, folder, recipe)
-    results = results_of(experiment, data, network.cpu()) | {
+    network.cpu()
+    if data.events is not None:
+        choose_threshold(network, data.events, recipe)
+    results = results_of(experiment, data, network) | {
         "epochs": trainer.current_epoch,
         "stopped": trainer.should_stop,
         "seconds": round(time.monotonic() - began, 1),
