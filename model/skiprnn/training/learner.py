@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skiprnn.data.types import Batch, Data
 from skiprnn.losses import update_rate
-from skiprnn.network import SkipNetwork
+from skiprnn.network import NetworkOutput, SkipNetwork
 from skiprnn.recipe import learning_rate_factor
 from skiprnn.skip_rnn import SkipState
 from skiprnn.training.clipping import GradientClip
@@ -36,6 +36,7 @@ class Learner(lightning.LightningModule):
         self._recipe = experiment.recipe
         self._every_step = charges_every_step(network, experiment.recipe)
         self._steps = experiment.recipe.epochs * data.batches
+        self._state: SkipState | None = None  # at the end of the batch before
         self.collapse = Collapse(experiment.recipe)
         self._clip = GradientClip(experiment.recipe.clip, experiment.recipe.clip_ratio, groups=2)
         self.register_buffer("multiplier", torch.zeros(()))  # in checkpoints, for resuming
@@ -60,16 +61,20 @@ class Learner(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self._losses: list[Tensor] = []
-        self._state: SkipState | None = None  # at the end of the batch before
         torch.manual_seed(hash((self._experiment.seed, self.current_epoch)) % 2**63)
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
+    def forward(self, batch: Batch) -> NetworkOutput:
+        """Run the network; a batch that continues begins with the state at the end of the one before."""
         forced = forced_gates(self._recipe, batch.x)
         state = self._state if batch.continues else None
-        logits, gates, final = self.network(
+        output: NetworkOutput = self.network(
             batch.x, batch.lengths, state=state, forced_gates=forced, every_step=self._every_step
         )
-        self._state = final.detach()
+        self._state = output.state.detach()
+        return output
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
+        logits, gates, _ = self(batch)
         loss = task_loss(self.network, logits, batch, self._recipe.label_smoothing)
         self._losses.append(loss.detach())
         self.log("step_loss", loss, prog_bar=True, batch_size=len(batch.x))
