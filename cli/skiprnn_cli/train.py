@@ -52,7 +52,11 @@ _network = partial(typer.Option, rich_help_panel="Network and optimiser")
 def train(
     task: Annotated[
         str,
-        typer.Argument(help=f"{', '.join(TASKS)}; docs/how-to/train.md explains them.", show_default=False),
+        typer.Argument(
+            help=f"{', '.join(TASKS)} (docs/how-to/train.md explains them); or a task of your own: a Python file that "
+            "defines TASK, or its name in an installed package (docs/how-to/own-task.md).",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder to write the run into.", show_default=False)

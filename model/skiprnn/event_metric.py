@@ -1,8 +1,9 @@
 """How good the alarms of whole streams are: sensitivity, precision, F1, false alarms an hour, delay.
 
 An alarm detects an event of its class if it lies in the event's window, from `before` samples before the start to
-`after` samples after the last sample of the event, both included. An event is detected once, by the first such alarm, and an alarm detects one event: of
-several that are not detected yet, the one whose window ends first. Every other alarm is a false one.
+`after` samples after the last sample of the event, both included. An event is detected once, by the first such alarm,
+and an alarm detects one event: of several that are not detected yet, the one whose window ends first. Every other
+alarm is a false one.
 
     sensitivity   detected events ÷ events
     precision     detected events ÷ alarms

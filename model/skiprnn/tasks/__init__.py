@@ -1,8 +1,13 @@
-"""Tasks that `skiprnn train` knows, one file each. A file is imported when its task is asked for."""
+"""Tasks that `skiprnn train` knows, one file each. A file is imported when its task is asked for.
+
+Tasks of one's own are found too, in a Python file or in an installed package (own.py).
+"""
 
 import importlib
+from pathlib import Path
 
 from skiprnn.data.types import Batch, Data
+from skiprnn.tasks import own
 from skiprnn.tasks.task import Source, Task
 
 __all__ = ["NAMES", "Batch", "Data", "Source", "Task", "find"]
@@ -26,12 +31,19 @@ NAMES = (
 
 
 def find(name: str) -> Task:
-    """The task of that name.
+    """The task of that name, of an installed package, or of a Python file (a name that ends in .py).
 
     Raises:
-        ValueError: there is none; the message lists those there are.
+        ValueError: there is none; the message lists those there are. Or a file or package holds something else.
+        FileNotFoundError: no such file.
     """
-    if name not in NAMES:
-        raise ValueError(f"task: expected one of {', '.join(NAMES)}, got {name!r}")
-    task: Task = importlib.import_module(f"skiprnn.tasks.{name}").TASK
-    return task
+    if name in NAMES:
+        task: Task = importlib.import_module(f"skiprnn.tasks.{name}").TASK
+        return task
+    if name.endswith(".py"):
+        return own.from_file(Path(name))
+    installed = own.installed()
+    if name not in installed:
+        names = ", ".join([*NAMES, *sorted(installed)])
+        raise ValueError(f"task: expected one of {names}, or a Python file that defines TASK, got {name!r}")
+    return own.from_package(installed[name])

@@ -1,7 +1,7 @@
 """Was that a heartbeat? Or, with `beats=ventricular`: was it a ventricular ectopic one?
 
-MIT-BIH Arrhythmia Database: G. B. Moody, R. G. Mark, "The impact of the MIT-BIH Arrhythmia Database", IEEE Engineering in
-Medicine and Biology 20, 2001; PhysioNet, ODC-By 1.0. 48 records of 30 minutes at 360 Hz, every beat annotated.
+MIT-BIH Arrhythmia Database: G. B. Moody, R. G. Mark, "The impact of the MIT-BIH Arrhythmia Database", IEEE Engineering
+in Medicine and Biology 20, 2001; PhysioNet, ODC-By 1.0. 48 records of 30 minutes at 360 Hz, every beat annotated.
 `--data` is the folder with the records (100.hea, 100.dat, 100.atr, …), as published; it is read with wfdb.
 
 The signal is lead MLII, brought to 120 Hz. An event is a beat at its annotated time, or one of the class V of the AAMI
@@ -31,50 +31,15 @@ from skiprnn.recipe import Recipe
 from skiprnn.tasks.task import Source, Task
 
 SAMPLE_RATE = 120  # Hz
-TRAIN = [
-    "101",
-    "106",
-    "108",
-    "109",
-    "112",
-    "115",
-    "116",
-    "119",
-    "122",
-    "201",
-    "205",
-    "207",
-    "208",
-    "209",
-    "215",
-    "220",
-    "230",
-]
-VALIDATION = ["114", "118", "124", "203", "223"]
-TEST = [
-    "100",
-    "103",
-    "105",
-    "111",
-    "113",
-    "117",
-    "121",
-    "123",
-    "200",
-    "202",
-    "210",
-    "212",
-    "213",
-    "214",
-    "219",
-    "221",
-    "222",
-    "228",
-    "231",
-    "232",
-    "233",
-    "234",
-]
+TRAIN = (
+    *("101", "106", "108", "109", "112", "115", "116", "119", "122"),
+    *("201", "205", "207", "208", "209", "215", "220", "230"),
+)
+VALIDATION = ("114", "118", "124", "203", "223")
+TEST = (
+    *("100", "103", "105", "111", "113", "117", "121", "123", "200", "202", "210"),
+    *("212", "213", "214", "219", "221", "222", "228", "231", "232", "233", "234"),
+)
 BEATS = {"all": "NLRejAaJSVEF/fQ", "ventricular": "VE"}  # codes of the annotations (AAMI: N, S, V, F, Q; V)
 
 _LEAD = "MLII"

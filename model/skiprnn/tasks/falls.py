@@ -1,13 +1,13 @@
 """Does the wearer fall? An alarm at every fall and at nothing else.
 
 SisFall: A. Sucerquia, J. D. López, J. F. Vargas-Bonilla, "SisFall: A Fall and Movement Dataset", Sensors 17, 2017.
-2,702 recordings of 19 activities of daily life and 1,798 acted falls of 15 kinds, by 38 people; worn at the waist, 200 Hz.
-`--data` is the folder with SA01 … SE15, as published: text files of nine columns, of which the first six are taken,
-the acceleration of the ADXL345 and the rate of turn of the ITG3200; brought to 50 Hz.
+2,702 recordings of 19 activities of daily life and 1,798 acted falls of 15 kinds, by 38 people; a sensor at the waist,
+200 Hz. `--data` is the folder with SA01 … SE15, as published: text files of nine columns, of which the first six are
+taken, the acceleration of the ADXL345 and the rate of turn of the ITG3200; brought to 50 Hz.
 
-A person's recordings, in a random order, are one stream: real signals, made seams. An event is the impact of a fall, the
-largest acceleration in its recording. Six people who fall (five adults and SE06, the only older one) are held
-out for the test, five other adults for the threshold.
+A person's recordings, in a random order, are one stream: real signals, made seams. An event is the impact of a fall,
+the largest acceleration in its recording. Six people who fall (five adults and SE06, the only older one) are held out
+for the test, five other adults for the threshold.
 """
 
 import io
@@ -121,7 +121,7 @@ def stream_of(name: str, recordings: list[tuple[Signal, bool]], rng: Generator) 
 
 
 def _impact(x: Signal) -> int:
-    """The sample with the largest |a|, mean of three samples, but half a second from the start and a second from the end."""
+    """The sample with the largest |a|, mean of three, but for half a second at the start and a second at the end."""
     size = np.convolve(np.linalg.norm(x[:, :3], axis=1), np.ones(3) / 3, "same")
     return SAMPLE_RATE // 2 + int(size[SAMPLE_RATE // 2 : -SAMPLE_RATE].argmax())
 

@@ -1,11 +1,11 @@
 """Which digit was just said? A word now and then, and pauses between.
 
-Free Spoken Digit Dataset (Z. Jackson and others, CC BY-SA 4.0): 3,000 recordings of the digits 0 to 9 by six speakers, 8 kHz.
-`--data` is the folder of the files, as published: DIGIT_SPEAKER_INDEX.wav.
+Free Spoken Digit Dataset (Z. Jackson and others, CC BY-SA 4.0): 3,000 recordings of the digits 0 to 9 by six speakers,
+8 kHz. `--data` is the folder of the files, as published: DIGIT_SPEAKER_INDEX.wav.
 
-A speaker's recordings, in a random order with pauses of 1 to 5 s, are one stream: real words, made pauses. A quiet noise runs
-through all of it. A sample is the logarithm of the power in 20 mel bands over 25 ms, a hundred a second (`log_mel`). An
-event is a digit's end.
+A speaker's recordings, in a random order with pauses of 1 to 5 s, are one stream: real words, made pauses. A quiet
+noise runs through all of it. A sample is the logarithm of the power in 20 mel bands over 25 ms, a hundred a second
+(`log_mel`). An event is a digit's end.
 
 Fold k tests on speaker k in the order of the alphabet, chooses the threshold on the next one, and trains on the other
 four. Fold −1 is the data set's own division: of all speakers, recordings 0 to 4 of each digit are the test; here 5
@@ -109,9 +109,8 @@ def _read(path: Path) -> NDArray[np.float32]:
     except ValueError as error:
         raise ValueError(f"{path}: expected a WAV file: {error}") from None
     if rate != _AUDIO_RATE or audio.dtype != np.int16 or audio.ndim != 1:
-        raise ValueError(
-            f"{path}: expected one channel of 16 bits at {_AUDIO_RATE} Hz, got {audio.dtype} {list(audio.shape)} at {rate} Hz"
-        )
+        got = f"{audio.dtype} {list(audio.shape)} at {rate} Hz"
+        raise ValueError(f"{path}: expected one channel of 16 bits at {_AUDIO_RATE} Hz, got {got}")
     scaled: NDArray[np.float32] = audio.astype(np.float32) / 2**15
     return scaled
 

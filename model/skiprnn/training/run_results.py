@@ -25,8 +25,8 @@ _THRESHOLDS = (
 def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict[str, Any]:
     """A trained network's results on the test batches (the validation batches where there are none).
 
-    `update_rate` is in [0, 1]; `updates` and `samples` are means over the sequences. Of a task of events the results are
-    those of the alarms on whole test streams; the task's metric is then that of its windows.
+    `update_rate` is in [0, 1]; `updates` and `samples` are means over the sequences. Of a task of events the
+    results are those of the alarms on whole test streams; the task's metric is then that of its windows.
     """
     recipe, metric = experiment.recipe, experiment.task.metric
     batches = data.test or data.validation
