@@ -36,7 +36,7 @@ def skiprnn(*words: str) -> None:
 run, model = folder / "run", folder / "models" / "hum.onnx"
 data = str(folder / "recordings")
 settings = ["--update-rate", "0.25", "--epochs", "8", "--hidden", "24", "--quiet"]
-skiprnn("train", "csv", "--data", data, "--out", str(run), *settings)
+skiprnn("train", "recordings", "--data", data, "--out", str(run), *settings)
 
 # %% Export: one ONNX file, checked against PyTorch.
 model.parent.mkdir()

@@ -20,6 +20,7 @@ _EXTRAS = {  # command → the extra that it needs
     "inspect": "bundle",
     "train": "train",
     "plot": "train",
+    "report": "train",
     "export": "train",
     "bench": "client",
     "healthcheck": None,

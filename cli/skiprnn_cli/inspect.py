@@ -68,11 +68,11 @@ def _facts(bundle: "Bundle") -> dict[str, str]:
 
 
 def _outputs(info: "BundleInfo") -> str:
-    if info.task == "sequence_regression":
-        kind = "values"
-    else:
-        kind = "independent probabilities" if info.multi_label else "probabilities"
-    return f"{info.outputs} {kind}" + (f": {_listed(info.classes)}" if info.classes else "")
+    probabilities = "independent probabilities" if info.multi_label else "probabilities"
+    kind = "values" if info.is_regression else probabilities
+    return f"{info.outputs} {kind}" + (
+        f": {_listed(info.output_names)}" if info.classes or info.targets else ""
+    )
 
 
 def _events(rule: "EventRule", sample_rate: float | None) -> str:

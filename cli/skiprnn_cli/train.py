@@ -12,6 +12,7 @@ import typer
 
 from skiprnn_cli.console import fail, print_facts
 from skiprnn_cli.renamed import warn_renamed
+from skiprnn_cli.report import print_report
 
 if TYPE_CHECKING:
     from skiprnn.recipe import Recipe
@@ -30,7 +31,6 @@ TASKS = (
     *(
         "adding",
         "charades",
-        "csv",
         "digits",
         "ecg",
         "falls",
@@ -39,6 +39,7 @@ TASKS = (
         "imdb",
         "mnist",
         "plaid",
+        "recordings",
         "ucf101",
         "watch",
         "words",
@@ -62,7 +63,7 @@ def train(
         Path, typer.Option("--out", "-o", help="Folder to write the run into.", show_default=False)
     ],
     data: Annotated[
-        Path | None, typer.Option(help="Folder with your own copy of the data; some tasks need it.")
+        Path | None, typer.Option(help="Folder with your own data, or one file; some tasks need it.")
     ] = None,
     paper: Annotated[
         bool, typer.Option("--paper", help="Start from the paper's settings, not from the task's default.")
@@ -124,7 +125,9 @@ def train(
     flags = {"max_skip": max_skip, "threshold": threshold, "cell": cell, "hidden_size": hidden, "ramp": ramp}
     flags |= {"learning_rate": lr, "epochs": epochs, "patience": patience}
     try:
-        found = tasks.find(task)
+        if task in tasks.RENAMED:
+            warn_renamed(f"the task {task}", tasks.RENAMED[task])
+        found = tasks.find(tasks.RENAMED.get(task, task))
         given = {name: value for name, value in flags.items() if value is not None}
         given |= _parsed(override or [], found) | _objective(update_rate, lambda_, schedule)
         experiment = _experiment(found, data, seed, warm_start, given, paper=paper)
@@ -216,6 +219,8 @@ def _append(results_file: Path, results: dict[str, Any]) -> None:
 
 
 def _report(out: Path, results: dict[str, Any]) -> None:
+    from skiprnn.training.run_folder import RunFolder
+
     metric = results["metric"]
     facts = {
         metric.replace("_", " "): f"{results[metric]:.4g}",
@@ -228,5 +233,8 @@ def _report(out: Path, results: dict[str, Any]) -> None:
     if results["warning"]:
         facts["warning"] = results["warning"]
     print_facts(f"{out}: {results['task']}", facts)
+    folder = RunFolder(out)
+    if folder.report.is_file():
+        print_report(folder.read_report())
     if results["schedule"] is None:
         typer.echo(f"next: skiprnn export {out} --out models/{out.resolve().name}.onnx")

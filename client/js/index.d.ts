@@ -5,7 +5,7 @@ export interface Update {
   t: number;
   /** K numbers: probabilities, or values in raw units. */
   y: Float32Array;
-  /** The most probable class; null for a regression. */
+  /** The most probable class; null for a regression, and where several labels may hold at once. */
   label: string | null;
   /** Number of the sequence that `t` counts in: resets before it. */
   sequence: number;
@@ -30,6 +30,10 @@ export interface Ready {
   features: number;
   outputs: number;
   classes: string[];
+  /** Of a regression: name and unit of each output, or none. */
+  targets: { name: string; unit: string }[];
+  /** Outputs are independent probabilities: any number of the classes may hold at once. */
+  multi_label: boolean;
   channels?: { name: string; unit: string }[];
   task?: string;
   sample_rate?: number | null;

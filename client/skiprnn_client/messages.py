@@ -27,7 +27,7 @@ class Update(NamedTuple):
     Attributes:
         t: index of the sample.
         y: float32 [K], the outputs: probabilities, or values in raw units. They are valid until the next update.
-        label: the most probable class; None for a regression.
+        label: the most probable class; None for a regression, and where several labels may hold at once.
         sequence: number of the sequence that `t` counts in: resets before it.
     """
 
@@ -84,6 +84,8 @@ class Ready:
     Attributes:
         features, outputs: F, K.
         classes: names of the K outputs; empty for a regression.
+        targets: of a regression, "name" and "unit" of each of the K outputs, or none.
+        multi_label: outputs are independent probabilities: any number of the classes may hold at once.
         channels: of a sample, F of them: their "name" and "unit".
         task: what the network was trained for.
         sample_rate: Hz, of the training samples; None: unknown.
@@ -101,6 +103,8 @@ class Ready:
     features: int
     outputs: int
     classes: tuple[str, ...] = ()
+    targets: tuple[Mapping[str, str], ...] = ()
+    multi_label: bool = False
     channels: tuple[Mapping[str, str], ...] = ()
     task: str = ""
     sample_rate: float | None = None
@@ -134,7 +138,7 @@ def decode_ready(data: bytes | str) -> Ready:
     if fields.get("type") != "ready":
         raise ProtocolError(f"first message: expected type 'ready', got {_short(data)}")
     known = {name: fields[name] for name in Ready.__dataclass_fields__ if name in fields}
-    lists = {name: tuple(fields.get(name) or ()) for name in ("classes", "channels")}
+    lists = {name: tuple(fields.get(name) or ()) for name in ("classes", "targets", "channels")}
     try:
         ready = Ready(**known | lists | {"updates": (), "facts": fields})
         if ready.classes and len(ready.classes) != ready.outputs:
@@ -204,7 +208,8 @@ def _binary_reply(data: bytes, ready: Ready) -> Reply:
 
 
 def _update(t: int, y: Floats, ready: Ready, sequence: int = 0) -> Update:
-    return Update(t, y, ready.classes[int(y.argmax())] if ready.classes else None, sequence)
+    one = ready.classes and not ready.multi_label
+    return Update(t, y, ready.classes[int(y.argmax())] if one else None, sequence)
 
 
 def _object(data: bytes | str) -> dict[str, Any]:

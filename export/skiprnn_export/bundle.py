@@ -46,6 +46,7 @@ class BundleInfo:
         features: F channels, in the order of a sample.
         outputs: K, values in y: probabilities of classes, or raw units of a regression.
         classes: K names, or none.
+        targets: of a regression, name and unit of each of the K outputs, or none.
         initial_state: float32 [S], read-only; S = layers · hidden, twice that for the LSTM.
         training: facts for people (metric, update rate, seed, λ, …); nothing is computed from them.
         sample_rate: Hz, None when unknown.
@@ -67,6 +68,7 @@ class BundleInfo:
     task: str
     initial_state: npt.NDArray[np.float32]
     classes: tuple[str, ...] = ()
+    targets: tuple[Feature, ...] = ()
     threshold: float = 0.5
     max_skip: int = DEFAULT_MAX_SKIP
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -95,21 +97,37 @@ class BundleInfo:
         """S, values in the packed state: layer 0 h, (layer 0 c,) layer 1 h, …"""
         return self.layers * self.hidden * CELLS[self.cell]
 
+    @property
+    def is_regression(self) -> bool:
+        """y are values in raw units, not probabilities."""
+        return self.task.endswith("regression")
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the K outputs: its classes, its targets with their units, or y0, y1, …"""
+        named = self.classes or tuple(map(str, self.targets))
+        return named or tuple(f"y{index}" for index in range(self.outputs))
+
     def to_json(self) -> dict[str, Any]:
         """The fields as they stand in the file, but for its digest."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        for name in ("events", "original_sha256"):
-            if fields[name] is None:
+        for name in ("events", "original_sha256", "targets"):
+            if not fields[name]:
                 del fields[name]  # bundles without it keep the bytes that earlier releases wrote
         if self.events is not None:
             fields["events"] = dataclasses.asdict(self.events)
         little_endian = self.initial_state.astype("<f4").tobytes()
-        return fields | {
-            "features": [dataclasses.asdict(feature) for feature in self.features],
-            "classes": list(self.classes),
-            "training": dict(self.training),
-            "initial_state": base64.b64encode(little_endian).decode(),
-        }
+        lists = {name: getattr(self, name) for name in ("features", "targets") if name in fields}
+        named = {name: [dataclasses.asdict(one) for one in values] for name, values in lists.items()}
+        return (
+            fields
+            | named
+            | {
+                "classes": list(self.classes),
+                "training": dict(self.training),
+                "initial_state": base64.b64encode(little_endian).decode(),
+            }
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,7 +285,8 @@ def info_of(fields: Mapping[str, Any]) -> BundleInfo:
 
     decoded = metadata.decode(fields)
     values = {name: getattr(decoded, name) for name in decoded.__struct_fields__}
-    values["features"] = tuple(Feature(channel.name, channel.unit) for channel in decoded.features)
+    for name in ("features", "targets"):
+        values[name] = tuple(Feature(channel.name, channel.unit) for channel in values[name])
     values["initial_state"] = _decode_state(decoded.initial_state)
     if decoded.events is not None:
         rule = decoded.events
@@ -289,9 +308,13 @@ def _check(info: BundleInfo) -> None:
     check_gate(info.threshold, info.max_skip)
     if info.classes and len(info.classes) != info.outputs:
         raise ValueError(f"classes: expected {info.outputs} (outputs), got {len(info.classes)}")
+    if info.targets and not info.is_regression:
+        raise ValueError(f"targets: expected none with {info.task}, got {len(info.targets)}")
+    if info.targets and len(info.targets) != info.outputs:
+        raise ValueError(f"targets: expected {info.outputs} (outputs), got {len(info.targets)}")
     if info.events is not None:
         info.events.check(info.classes)
-        if info.task == "sequence_regression":
+        if info.is_regression:
             raise ValueError(f"events: expected a task of classes, got {info.task!r}")
     _check_initial_state(info)
 

@@ -31,7 +31,7 @@ _EXPECTED = {  # where msgspec says what came, not what should have
 
 
 class Channel(Struct, frozen=True, forbid_unknown_fields=True):
-    """One feature."""
+    """One feature, or one output of a regression."""
 
     name: _Name
     unit: _Name
@@ -54,9 +54,10 @@ class Metadata(Struct, frozen=True, kw_only=True):
     hidden: _Count
     features: Annotated[tuple[Channel, ...], Meta(min_length=1)]
     outputs: _Count
-    task: Literal["sequence_classification", "step_classification", "sequence_regression"]
+    task: Literal["sequence_classification", "step_classification", "sequence_regression", "step_regression"]
     initial_state: bytes  # base64 in JSON
     classes: tuple[_Name, ...] = ()
+    targets: tuple[Channel, ...] = ()
     threshold: float = 0.5
     max_skip: int = DEFAULT_MAX_SKIP
     training: dict[str, Any] = {}

@@ -144,6 +144,7 @@ def describe(network: SkipNetwork, facts: Mapping[str, Any]) -> BundleInfo:
         features=tuple(named or unnamed),
         outputs=config.output_size,
         classes=config.classes,
+        targets=tuple(Feature(target.name, target.unit) for target in config.targets),
         task=config.task,
         multi_label=config.multi_label,
         threshold=config.threshold,

@@ -46,9 +46,20 @@ def mean_squared_error(outputs: Tensor, targets: Tensor) -> float:
     return float(((outputs - targets) ** 2).double().mean())
 
 
+def r_squared(outputs: Tensor, targets: Tensor) -> float:
+    """Mean over the values that vary of R² = 1 − Σ (output − target)² / Σ (target − mean)²; 0 where none varies."""
+    outputs, targets = outputs.double(), targets.double()
+    varies = targets.amax(dim=0) > targets.amin(dim=0)  # [K]
+    spread = ((targets - targets.mean(dim=0)) ** 2).sum(dim=0)
+    explained = 1 - (((outputs - targets) ** 2).sum(dim=0) / spread)[varies]
+    return float(explained.mean()) if len(explained) else 0.0
+
+
 def mean_average_precision(outputs: Tensor, targets: Tensor) -> float:
-    """Mean over the labels that occur of the average precision of their probabilities [N, K]."""
+    """Mean over the labels that occur of the average precision of their probabilities [N, K]; 0 where none occurs."""
     from sklearn.metrics import average_precision_score
 
     occurring = targets.any(dim=0)
+    if not occurring.any():
+        return 0.0
     return float(average_precision_score(targets[:, occurring].numpy(), outputs[:, occurring].numpy()))

@@ -21,7 +21,7 @@ from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
 
 Cell = Literal["lstm", "gru"]
-Task = Literal["sequence_classification", "step_classification", "sequence_regression"]
+Task = Literal["sequence_classification", "step_classification", "sequence_regression", "step_regression"]
 
 _WEIGHTS, _CONFIG = "network.safetensors", "config.json"
 
@@ -49,6 +49,7 @@ class NetworkConfig:
     gate_bias: float = 1.0  # the paper's start: updates at nearly every sample until it learns better
     features: tuple[Feature, ...] = ()
     classes: tuple[str, ...] = ()
+    targets: tuple[Feature, ...] = ()  # of a regression: name and unit of each output
     sample_rate: float | None = None  # Hz
     events: EventRule | None = None  # of a network whose classes are events; None: its outputs give no alarms
 
@@ -65,8 +66,28 @@ class NetworkConfig:
             raise ValueError(f"features: expected {self.input_size} (input_size), got {len(self.features)}")
         if self.classes and len(self.classes) != self.output_size:
             raise ValueError(f"classes: expected {self.output_size} (output_size), got {len(self.classes)}")
+        if self.targets and (len(self.targets) != self.output_size or not self.is_regression):
+            expected = f"{self.output_size} (output_size)" if self.is_regression else f"none with {self.task}"
+            raise ValueError(f"targets: expected {expected}, got {len(self.targets)}")
+        if self.multi_label and self.is_regression:
+            raise ValueError(f"multi_label: expected a classification, got {self.task!r}")
         if self.events is not None:
             self.events.check(self.classes)
+
+    @property
+    def is_regression(self) -> bool:
+        """Outputs are values in raw units, not probabilities."""
+        return self.task.endswith("regression")
+
+    @property
+    def is_per_step(self) -> bool:
+        """Every sample has an answer of its own, not only the sequence."""
+        return self.task.startswith("step")
+
+    @property
+    def is_one_class(self) -> bool:
+        """Targets are numbers of classes; else they are vectors [K]: values, or labels of which any may hold."""
+        return not (self.is_regression or self.multi_label)
 
     @property
     def state_size(self) -> int:
@@ -131,7 +152,7 @@ class SkipNetwork(nn.Module):
         """
         normalised = (x - self.input_mean) / self.input_std
         output, final, gates = self.rnn(normalised, state, lengths, forced_gates=forced_gates)  # (B, T, H)
-        if not every_step and self.config.task != "step_classification":
+        if not every_step and not self.config.is_per_step:
             output = final.h[-1]  # (B, H): held since each sequence's last sample
         return NetworkOutput(self.readout(self.dropout(output)), gates, final)
 
@@ -141,7 +162,7 @@ class SkipNetwork(nn.Module):
 
     def activate(self, logits: Tensor) -> Tensor:
         """Logits [..., K] → what clients get: probabilities, or raw units of a regression."""
-        if self.config.task == "sequence_regression":
+        if self.config.is_regression:
             return self.denormalise(logits)
         return torch.sigmoid(logits) if self.config.multi_label else torch.softmax(logits, dim=-1)
 
@@ -215,6 +236,7 @@ def _read_config(path: Path) -> NetworkConfig:
         fields["classes"] = tuple(fields["classes"])
         if fields.get("events") is not None:
             fields["events"] = EventRule(**fields["events"])
+        fields["targets"] = tuple(Feature(**target) for target in fields.get("targets", ()))
         return NetworkConfig(**fields)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a network config: {error}") from error

@@ -1,8 +1,9 @@
 """Numbers as text: the one rule of every table that is read, for training, streams, scoring and the dashboard.
 
 A number is decimal digits with an optional sign, decimal point and exponent: `-1`, `0.5`, `2e-3`. There are no
-underscores, hexadecimal or binary digits, thousands separators, decimal commas, NaN or infinity. Blanks around it do
-not count. `page/channels.js` holds the same rule; `tests/support/table_cases.json` holds both to it.
+underscores, hexadecimal or binary digits, thousands separators, NaN or infinity. Blanks around it do not count.
+`page/channels.js` holds the same rule; `tests/support/table_cases.json` holds both to it. In a file of the user's own
+recordings that has decimal commas (`skiprnn.data.dialect`), a comma stands for the point, and a point for nothing.
 """
 
 import math
@@ -15,9 +16,15 @@ _DIALECTS = re.compile(
 )
 
 
-def parse_number(text: str) -> float | None:
-    """The finite number that a text is; None: it is none."""
+def parse_number(text: str, decimal: str = ".") -> float | None:
+    """The finite number that a text is; None: it is none.
+
+    Args:
+        decimal: what stands between its whole part and the rest, a point or a comma.
+    """
     text = text.strip()
+    if decimal != ".":
+        text = text.translate(str.maketrans({decimal: ".", ".": decimal}))
     if _NUMBER.fullmatch(text) is None:
         return None
     value = float(text)

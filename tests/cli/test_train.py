@@ -172,7 +172,7 @@ def test_the_users_own_recordings_are_trained_on(tmp_path: Path) -> None:
         columns = {"x [V]": np.sin(np.arange(40) * (number % 2 + 1)), "label": "ab"[number % 2]}
         pd.DataFrame(columns).to_csv(tmp_path / "data" / f"{number}.csv", index=False)
     tiny = ("--epochs", "1", "--hidden", "4", "--override", "batch_size=4", "--quiet")
-    result = run("train", "csv", "--data", tmp_path / "data", "--out", tmp_path / "run", *tiny)
+    result = run("train", "recordings", "--data", tmp_path / "data", "--out", tmp_path / "run", *tiny)
     assert result.exit_code == 0, result.output
 
 
@@ -201,7 +201,9 @@ def test_an_override_of_another_type_is_rejected_before_training(
     tmp_path: Path, override: str, message: str
 ) -> None:
     data = make_recordings(tmp_path / "data")
-    result = run("train", "csv", "--data", data, "--out", tmp_path / "run", *CSV, "--override", override)
+    result = run(
+        "train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", override
+    )
     assert result.exit_code == 2
     assert message in result.stderr
     assert not (tmp_path / "run").exists()
@@ -212,10 +214,12 @@ def test_a_column_may_be_called_a_number_and_what_is_taken_is_said(
 ) -> None:
     data = make_recordings(tmp_path / "data")
     (data / "notes.txt").write_text("about them")
-    result = run("train", "csv", "--data", data, "--out", tmp_path / "run", *CSV, "--override", "columns=0")
+    result = run(
+        "train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, "--override", "columns=0"
+    )
     assert result.exit_code == 0, result.output
     assert recipe(tmp_path / "run")["options"]["columns"] == "0"
-    again = run("train", "csv", "--data", data, "--out", tmp_path / "again", *CSV)
+    again = run("train", "recordings", "--data", data, "--out", tmp_path / "again", *CSV)
     assert again.exit_code == 0, again.output
     for words in ("channels: 0", "left out: site (words)", "in .csv or .parquet: notes.txt"):
         assert words in caplog.text
@@ -223,14 +227,14 @@ def test_a_column_may_be_called_a_number_and_what_is_taken_is_said(
 
 def test_a_run_is_not_resumed_after_a_recording_was_added(tmp_path: Path) -> None:
     data, out = make_recordings(tmp_path / "data"), tmp_path / "run"
-    assert run("train", "csv", "--data", data, "--out", out, *CSV).exit_code == 0
+    assert run("train", "recordings", "--data", data, "--out", out, *CSV).exit_code == 0
     make_recordings(data, 5)
-    result = run("train", "csv", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
+    result = run("train", "recordings", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
     assert result.exit_code == 2
     assert "4.csv is new" in result.stderr
     (data / "4.csv").unlink()
     data = data.rename(tmp_path / "elsewhere")
-    resumed = run("train", "csv", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
+    resumed = run("train", "recordings", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
     assert resumed.exit_code == 0, resumed.output
 
 

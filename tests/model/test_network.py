@@ -134,3 +134,55 @@ def test_what_is_not_a_network_raises_an_error(tmp_path: Path) -> None:
 def test_a_config_that_contradicts_itself_raises_an_error(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(**changes)
+
+
+def test_a_value_a_sample_is_answered_in_raw_units_at_every_sample() -> None:
+    network = make(
+        task="step_regression", classes=(), targets=(Feature("speed", "m/s"), Feature("load", "kg"))
+    )
+    network.output_mean.copy_(torch.tensor([10.0, -3.0]))
+    network.output_std.copy_(torch.tensor([4.0, 0.5]))
+    x = torch.randn(1, 25, 3)
+    with torch.no_grad():
+        logits, gates, _ = network(x)
+        assert logits.shape == (1, 25, 2)
+        state = network.initial_state().unsqueeze(0)
+        for t in gates[0].nonzero().flatten().tolist():
+            state, _, y = network.step(x[:, t], state)
+            torch.testing.assert_close(y, logits[:, t] * network.output_std + network.output_mean)
+
+
+def test_names_and_units_of_values_are_saved(tmp_path: Path) -> None:
+    targets = (Feature("speed", "m/s"), Feature("load"))
+    make(task="sequence_regression", classes=(), targets=targets).save(tmp_path)
+    assert SkipNetwork.load(tmp_path).config.targets == targets
+
+
+def test_a_network_of_an_earlier_release_has_no_targets(tmp_path: Path) -> None:
+    make().save(tmp_path)
+    fields = json.loads((tmp_path / "config.json").read_text())
+    del fields["targets"]
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    assert SkipNetwork.load(tmp_path).config == CONFIG
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"task": "step_regression", "targets": (Feature("speed"),)},
+            r"targets: expected 2 \(output_size\), got 1",
+        ),
+        (
+            {"targets": (Feature("speed"), Feature("load"))},
+            "targets: expected none with sequence_classification, got 2",
+        ),
+        (
+            {"task": "step_regression", "multi_label": True},
+            "multi_label: expected a classification, got 'step_regression'",
+        ),
+    ],
+)
+def test_targets_that_do_not_fit_the_task_are_rejected(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**({"classes": ()} | changes))

@@ -26,7 +26,7 @@ def machines(folder: Path, samples: int = 60) -> Path:
         columns = {
             "ax [g]": np.sin(speed * t + number),
             "site": "here",
-            "temperature": 20 + 0.01 * t,
+            "temperature": 20 + np.cos(0.3 * t),
             "kind": kind,
         }
         write(folder, f"{number}/recording.{suffix}", **columns)

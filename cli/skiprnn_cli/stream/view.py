@@ -78,6 +78,8 @@ class JsonLines(View):
         super().add_update(update, round_trip)
         outputs = [float(str(value)) for value in update.y]  # the shortest digits that are this float32
         fields = {"t": update.t, "label": update.label, "y": outputs}
+        if self.ready.multi_label:
+            fields["labels"] = [name for name, value in top(update, self.ready, len(outputs)) if value >= 0.5]
         self.console.file.write(json.dumps(fields, ensure_ascii=False) + "\n")
         self.console.file.flush()
 
@@ -97,13 +99,19 @@ class PlainLines(View):
         self.console.file.flush()
 
 
-def top(update: "Update", ready: "Ready") -> list[tuple[str, float]]:
-    """The most probable classes, or the first outputs where there are no classes."""
+def top(update: "Update", ready: "Ready", most: int = TOP_CLASSES) -> list[tuple[str, float]]:
+    """The most probable classes, or the first outputs, with their names and units, where there are no classes."""
     outputs = [float(value) for value in update.y]
     if not ready.classes:
-        return [(f"y{index}", value) for index, value in enumerate(outputs[:TOP_CLASSES])]
+        return list(zip(_names(ready), outputs, strict=True))[:most]
     ranked = sorted(zip(ready.classes, outputs, strict=True), key=lambda pair: -pair[1])
-    return ranked[:TOP_CLASSES]
+    return ranked[:most]
+
+
+def _names(ready: "Ready") -> list[str]:
+    """Of the outputs of a regression, as a header has them."""
+    named = [f"{one['name']} [{one['unit']}]" if one.get("unit") else one["name"] for one in ready.targets]
+    return named or [f"y{index}" for index in range(ready.outputs)]
 
 
 def percent(part: int, whole: int) -> str:

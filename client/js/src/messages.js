@@ -25,7 +25,7 @@ export function decodeReady(data) {
   const ready = object(data);
   if (ready.type === "error") throw serverError(ready);
   if (ready.type !== "ready") throw new ProtocolError(`first message: expected type 'ready', got ${short(data)}`);
-  const known = { sequence: 0, next: 0, wake: 0, saved: 0, updates_from: 0, classes: [], limits: {}, ...ready };
+  const known = { sequence: 0, next: 0, wake: 0, saved: 0, updates_from: 0, classes: [], targets: [], multi_label: false, limits: {}, ...ready };
   known.updates = (ready.updates ?? []).map(({ t, y }) => update(t, Float32Array.from(y), known, known.sequence));
   return known;
 }
@@ -73,8 +73,8 @@ function binaryReply(data, ready) {
   return { kind: "reply", t: t === LAST_INDEX ? -1 : Number(t), wake: Number(wake), saved: Number(saved), updates };
 }
 
-function update(t, y, { classes }, sequence = 0) {
-  return { t, y, label: classes.length ? classes[y.indexOf(Math.max(...y))] : null, sequence };
+function update(t, y, { classes, multi_label: several }, sequence = 0) {
+  return { t, y, label: classes.length && !several ? classes[y.indexOf(Math.max(...y))] : null, sequence };
 }
 
 function serverError({ code = "unknown", message = "", next, fatal }) {

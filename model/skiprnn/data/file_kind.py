@@ -1,5 +1,6 @@
 """What a file is that should have been a table, in a word or two for an error message. Imports nothing heavy."""
 
+import gzip
 from pathlib import Path
 
 COMMENT = "a comment before the header"  # or a header that begins with a mark
@@ -28,6 +29,17 @@ def file_kind(path: Path) -> str:
         return bytes_kind(file.read(_HEAD))
 
 
+def unpacked_kind(path: Path) -> str:
+    """The same of what is in a file whose name ends in `.gz`; of another file as it is."""
+    if path.suffix.lower() != ".gz" or file_kind(path) != "gzip":
+        return file_kind(path)
+    try:
+        with gzip.open(path) as file:
+            return bytes_kind(file.read(_HEAD))
+    except (OSError, EOFError):
+        return "gzip that is cut short or damaged"
+
+
 def bytes_kind(head: bytes) -> str:
     """What a file is that begins with these bytes."""
     if not head.removeprefix(b"\xef\xbb\xbf").strip():
@@ -40,7 +52,7 @@ def bytes_kind(head: bytes) -> str:
 
 def not_utf8(path: Path, error: UnicodeDecodeError) -> str:
     """What a file is that could not be decoded."""
-    kind = file_kind(path)
+    kind = unpacked_kind(path)
     if kind not in ("text", COMMENT):
         return kind
     return f"text in another encoding (byte 0x{error.object[error.start]:02x})"

@@ -1,4 +1,4 @@
-"""Long labelled recordings → windows to train on, and windows to test on.
+"""Long recordings with their targets → windows to train on, and windows to test on.
 
 A live stream does not begin where an exercise begins, nor end where it ends: training windows start anywhere, and some
 are two recordings joined, so that the network learns to change its mind.
@@ -22,10 +22,19 @@ Augment = Callable[[Signal, Generator], Signal]
 
 
 class Recording(NamedTuple):
-    """Samples x [T, F] and the class of each, y [T]."""
+    """Samples x [T, F] and the target of each: its class, y [T], or its values or labels, y [T, K].
+
+    `weights` [T] is 0 where a sample has no target, else 1; None: all have one.
+    """
 
     x: Signal
-    y: NDArray[np.int64]
+    y: NDArray[Any]
+    weights: Signal | None = None
+
+    def part(self, start: int, stop: int) -> "Recording":
+        """Some of the samples."""
+        weights = None if self.weights is None else self.weights[start:stop]
+        return Recording(self.x[start:stop], self.y[start:stop], weights)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +61,7 @@ class Windows:
             torch.from_numpy(augment(x, rng)), torch.from_numpy(y), weights=torch.from_numpy(weights)
         )
 
-    def _window(
-        self, recordings: Sequence[Recording], rng: Generator
-    ) -> tuple[Signal, NDArray[np.int64], Signal]:
+    def _window(self, recordings: Sequence[Recording], rng: Generator) -> tuple[Signal, NDArray[Any], Signal]:
         if rng.random() >= self.joined:
             return self._excerpt(recordings, self.length, rng)
         first = int(rng.integers(self.length // 4, 3 * self.length // 4))
@@ -64,7 +71,7 @@ class Windows:
 
     def _excerpt(
         self, recordings: Sequence[Recording], length: int, rng: Generator
-    ) -> tuple[Signal, NDArray[np.int64], Signal]:
+    ) -> tuple[Signal, NDArray[Any], Signal]:
         """`length` samples of one recording, from anywhere in it, at another tempo."""
         recording = recordings[int(rng.integers(len(recordings)))]
         tempo = float(np.exp(self.tempo * rng.standard_normal()))
@@ -74,8 +81,17 @@ class Windows:
         before = np.minimum(at.astype(np.int64), last - 1)
         share = (at - before)[:, np.newaxis].astype(np.float32)
         x = recording.x[before] * (1 - share) + recording.x[before + 1] * share
-        weights = np.minimum(1.0, np.arange(length, dtype=np.float32) / max(1, self.warm_up))
-        return x, recording.y[np.rint(at).astype(np.int64)], weights
+        nearest = np.rint(at).astype(np.int64)
+        weights = growing(length, self.warm_up)
+        if recording.weights is not None:
+            weights = weights * recording.weights[nearest]
+        return x, recording.y[nearest], weights
+
+
+def growing(length: int, warm_up: int) -> Signal:
+    """Weights [length] of the answers after a beginning: from nothing to one over `warm_up` samples."""
+    weights: Signal = np.minimum(1.0, np.arange(length, dtype=np.float32) / max(1, warm_up))
+    return weights
 
 
 def windowed(
@@ -88,6 +104,8 @@ def windowed(
     augment: Augment,
     length: int,
     stride: int,
+    validation: Sequence[Recording] = (),
+    per_step: bool = False,
 ) -> Data:
     """Data of recordings: training windows drawn at random, and every test window.
 
@@ -96,41 +114,68 @@ def windowed(
         size: windows of a batch.
         augment: changes training windows [B, T, F].
         length, stride: samples of a test window, and from one to the next.
+        validation: recordings to select the network by; empty: the test's.
+        per_step: every sample of a test window counts, not only its last one.
 
     Raises:
         ValueError: no test recording has `length` samples.
     """
     mean, std = mean_and_std([recording.x for recording in train])
+    warm_up = windows.warm_up if per_step else None
+    tested = every_window(test, length, stride, size, warm_up=warm_up)
+    selected = every_window(validation, length, stride, size, warm_up=warm_up) if validation else tested
     return Data(
         network=network,
         epoch=epoch(train, windows, size, BATCHES, augment),
         batches=BATCHES,
-        validation=every_window(test, length, stride, size),
+        validation=selected,
+        test=tested if validation else (),
         mean=mean,
         std=std,
         samples=[recording.x for recording in test[:8]],
     )
 
 
-def every_window(recordings: Sequence[Recording], length: int, stride: int, batch_size: int) -> list[Batch]:
-    """All windows of a length, in order; the class of a window is that of its last sample.
+def every_window(
+    recordings: Sequence[Recording], length: int, stride: int, batch_size: int, *, warm_up: int | None = None
+) -> list[Batch]:
+    """All windows of a length, in order; the target of a window is that of its last sample.
+
+    Args:
+        warm_up: every sample has its own target, and weights grow over so many; None: the last one's counts.
 
     Raises:
         ValueError: no recording is that long.
     """
-    starts = [
-        (recording, start)
+    all_windows = (
+        recording.part(start, start + length)
         for recording in recordings
         for start in range(0, len(recording.x) - length + 1, stride)
-    ]
-    if not starts:
+    )
+    cut = [window for window in all_windows if window.weights is None or window.weights[1:].any()]
+    if not cut:
         longest = max((len(recording.x) for recording in recordings), default=0)
         raise ValueError(
             f"window: expected recordings of {length} samples or more, the longest has {longest}"
         )
-    x = torch.from_numpy(np.stack([recording.x[start : start + length] for recording, start in starts]))
-    y = torch.tensor([int(recording.y[start + length - 1]) for recording, start in starts])
-    return [Batch(*pair) for pair in zip(torch.split(x, batch_size), torch.split(y, batch_size), strict=True)]
+    return [
+        batch_of(cut[start : start + batch_size], warm_up=warm_up) for start in range(0, len(cut), batch_size)
+    ]
+
+
+def batch_of(recordings: Sequence[Recording], *, warm_up: int | None = None) -> Batch:
+    """Recordings of one length as a batch; `warm_up` as in `every_window`."""
+    x = torch.from_numpy(np.stack([recording.x for recording in recordings]))
+    if warm_up is None:
+        return Batch(x, torch.from_numpy(np.stack([recording.y[-1] for recording in recordings])))
+    y = torch.from_numpy(np.stack([recording.y for recording in recordings]))
+    weights = np.stack([_weights(recording, warm_up) for recording in recordings])
+    return Batch(x, y, weights=torch.from_numpy(weights))
+
+
+def _weights(recording: Recording, warm_up: int) -> Signal:
+    weights = growing(len(recording.x), warm_up) if warm_up else np.ones(len(recording.x), np.float32)
+    return weights if recording.weights is None else weights * recording.weights
 
 
 def epoch(

@@ -1,7 +1,9 @@
-"""Which groups of recordings are held out: at random, and so that both parts have every class."""
+"""What is held out: whole groups, so that every part has every class; the end of every recording; or by name."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -60,3 +62,102 @@ def _stratified(order: Sequence[str], groups: Groups, enough: float) -> set[str]
             recordings += len(groups[name])
             remaining.subtract(brings)
     return held
+
+
+class Excerpt(NamedTuple):
+    """Samples `start` to `stop` of a recording, by its number."""
+
+    recording: int
+    start: int
+    stop: int
+
+
+class Parts(NamedTuple):
+    """What is trained on, what the network is selected by, and what is reported; no sample is in two parts.
+
+    Attributes:
+        validation: empty where the data, or the recipe, does not divide what is held out: the test part then serves.
+    """
+
+    train: list[Excerpt]
+    validation: list[Excerpt]
+    test: list[Excerpt]
+
+
+def split_by_group(
+    lengths: Sequence[int],
+    groups: Sequence[str],
+    classes: Sequence[Set[int]],
+    share: float,
+    seed: int,
+    *,
+    divide: bool,
+) -> Parts:
+    """Whole groups are held out: nobody is in two parts.
+
+    Args:
+        lengths, groups, classes: of every recording its samples, its group, and the classes or labels in it.
+        share: of the recordings, to hold out.
+        divide: hold out groups to select by and others to report, where both would have every class.
+
+    Raises:
+        ValueError: fewer than two groups.
+    """
+    found = _grouped(groups, classes)
+    held = hold_out(found, share, seed)
+    test = _divided({name: found[name] for name in held}, seed) if divide else held
+    whole = [Excerpt(number, 0, length) for number, length in enumerate(lengths)]
+    return Parts(
+        [one for one in whole if groups[one.recording] not in held],
+        [one for one in whole if groups[one.recording] in held - test],
+        [one for one in whole if groups[one.recording] in test],
+    )
+
+
+def _grouped(groups: Sequence[str], classes: Sequence[Set[int]]) -> dict[str, list[Set[int]]]:
+    found: dict[str, list[Set[int]]] = {}
+    for group, one in zip(groups, classes, strict=True):
+        found.setdefault(group, []).append(one)
+    return found
+
+
+def _divided(held: Groups, seed: int) -> set[str]:
+    """The groups to report, of those held out; all where a part would lack a class or there is one group."""
+    if len(held) < 2:
+        return set(held)
+    test = hold_out(held, 0.5, seed)
+    return set(held) if lacking(held, test) else test
+
+
+def split_by_time(lengths: Sequence[int], share: float, *, divide: bool) -> Parts:
+    """The last share of every recording is held out; divided, its first half selects and its second is reported."""
+    parts = Parts([], [], [])
+    for number, length in enumerate(lengths):
+        held = max(1, round(share * length))
+        middle = length - held // 2 if divide and held > 1 else length - held
+        bounds = (0, length - held, middle, length)
+        for part, (start, stop) in zip(parts, pairwise(bounds), strict=True):
+            if start < stop:
+                part.append(Excerpt(number, start, stop))
+    return parts
+
+
+def split_by_name(lengths: Sequence[int], names: Sequence[str]) -> Parts:
+    """A column names the part of every recording: train, validation or test, in any case.
+
+    Raises:
+        ValueError: another name, or nothing to train on or to report; the message says which.
+    """
+    parts = Parts([], [], [])
+    for number, (length, name) in enumerate(zip(lengths, names, strict=True)):
+        index = _NAMES.get(name.strip().casefold())
+        if index is None:
+            raise ValueError(f"expected train, validation or test as the part of a recording, got {name!r}")
+        parts[index].append(Excerpt(number, 0, length))
+    for name, part in (("train", parts.train), ("test", parts.test or parts.validation)):
+        if not part:
+            raise ValueError(f"expected a recording of the part {name!r} at least, got none")
+    return parts if parts.test else Parts(parts.train, [], parts.validation)
+
+
+_NAMES = {"train": 0, "training": 0, "validation": 1, "val": 1, "valid": 1, "dev": 1, "test": 2, "testing": 2}

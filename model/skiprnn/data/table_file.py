@@ -1,9 +1,10 @@
-"""One recording as a file: CSV or Parquet → columns of numbers and of words, or an error that names the file."""
+"""A table as a file: CSV or Parquet → columns of numbers and of words, or an error that names the file and the row."""
 
 import csv
 import dataclasses
 import functools
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Collection, Sequence
 from enum import StrEnum
@@ -14,12 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn.channels import Feature, feature_of, match, without_mark
-from skiprnn.data.file_kind import COMMENT, file_kind, not_utf8
+from skiprnn.data.dialect import has_decimal_commas, open_text, separator_of
+from skiprnn.data.file_kind import COMMENT, file_kind, not_utf8, unpacked_kind
+from skiprnn.data.files import PARQUET
+from skiprnn.data.gaps import Missing
 from skiprnn.data.spelling import text_of
 from skiprnn.numerals import looks_like_a_number, parse_number
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FILL = "--override missing=interpolate (or hold) fills gaps, missing=drop cuts recordings at them"
+
+_LARGEST = float(np.finfo(np.float32).max)
+_NAN = ["", "nan", "NaN", "NAN"]  # a number that is missing
 
 
 class Kind(StrEnum):
@@ -34,14 +43,28 @@ class Kind(StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class TableFile:
-    """The rows of a file. `names` are those of its columns, without blanks around them."""
+    """Rows of a file.
+
+    Attributes:
+        frame: the columns by their names, without blanks around them; its index is the row in the file, from 0.
+        decimal: the decimal mark of its numbers; empty: the file has types.
+    """
 
     path: Path
     frame: "pd.DataFrame"
+    decimal: str = ""
 
     @property
     def names(self) -> list[str]:
         return list(self.frame.columns)
+
+    def part(self, rows: NDArray[np.int64]) -> "TableFile":
+        """Some of the rows, by their place here, in this order."""
+        return dataclasses.replace(self, frame=self.frame.iloc[rows])
+
+    def row(self, index: int) -> int:
+        """The number of a row in the file, the first is 1."""
+        return int(self.frame.index[index]) + 1
 
     def kind(self, name: str) -> Kind:
         """What the cells of a column are, of CSV by their text, of Parquet by its type."""
@@ -54,11 +77,11 @@ class TableFile:
             return Kind.TIMES
         if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
             return Kind.NUMBERS
-        return self._kind_of_text(column) if self.path.suffix.lower() == ".csv" else Kind.WORDS
+        return self._kind_of_text(column) if self.decimal else Kind.WORDS
 
     def _kind_of_text(self, column: "pd.Series[str]") -> Kind:
         cells = [text for text in _texts(column.drop_duplicates()) if text.strip()]
-        numbers = sum(parse_number(text) is not None for text in cells)
+        numbers = sum(self._parsed(text) is not None for text in cells)
         if not cells:
             return Kind.EMPTY
         return Kind.WORDS if not numbers else Kind.NUMBERS if numbers == len(cells) else Kind.MIXED
@@ -80,6 +103,11 @@ class TableFile:
             alike.setdefault(feature_of(name).name, []).append(name)
         return alike
 
+    def alike(self, name: str) -> str | None:
+        """The one column of that name, in whatever unit; None: there is none, or there are several."""
+        found = self._alike.get(name, [])
+        return found[0] if len(found) == 1 else None
+
     def _match(self, names: Sequence[str], features: Sequence[Feature]) -> list[str] | None:
         try:
             found = match(names, features)
@@ -87,48 +115,72 @@ class TableFile:
             raise ValueError(f"{self.path}: {error}") from None
         return None if found is None else [names[index] for index in found]
 
+    def matched(self, features: Sequence[Feature]) -> list[str]:
+        """The columns that hold the features, in that order. Raises ValueError: one is missing."""
+        names = self._match(self.names, features)
+        if names is None:
+            raise self.lacks([str(feature) for feature in features])
+        return names
+
     def samples(self, features: Sequence[Feature]) -> NDArray[np.float32]:
         """x [T, F], columns in the order of the features.
 
         Raises:
             ValueError: a feature is missing, or a cell is no finite number; the message has its row and column.
         """
-        names = self._match(self.names, features)
-        if names is None:
-            raise self.lacks([str(feature) for feature in features])
-        return np.stack([self._numbers(name) for name in names], axis=1)
+        names = self.matched(features)
+        return np.stack([self.finite(name).astype(np.float32) for name in names], axis=1)
 
-    def _numbers(self, name: str) -> NDArray[np.float32]:
+    def finite(self, name: str, missing: Missing = Missing.ERROR) -> NDArray[np.float64]:
+        """A column of numbers that float32 holds, [T]; an empty cell is NaN, unless missing values are errors.
+
+        Raises:
+            ValueError: a cell is no such number; the message has its row.
+        """
+        if name not in self.names:
+            raise self.lacks([name])
+        values = self.floats(name)
         if self.kind(name) not in (Kind.NUMBERS, Kind.EMPTY):
             raise self.odd_cell(name)
-        column = self.frame[name]
-        if (missing := column.isna().to_numpy()).any():
-            raise self._missing(name, int(missing.argmax()))
-        with np.errstate(over="ignore"):
-            values = self.floats(name).astype(np.float32)
-        if not np.isfinite(values).all():
-            row = int(np.isfinite(values).argmin())
-            got = f"{column.iloc[row]} in row {row + 1}"
+        if (empty := np.isnan(values)).any() and missing is Missing.ERROR:
+            raise self.gap(name, int(empty.argmax()))
+        if (odd := np.abs(values) > _LARGEST).any():
+            row = int(odd.argmax())
+            got = f"{self.frame[name].iloc[row]} in row {self.row(row)}"
             raise ValueError(f"{self.path}: expected finite numbers in {name!r}, got {got}")
         return values
 
+    def number(self, text: str, name: str) -> float:
+        """The number that a recording's value is."""
+        value = self._parsed(text)
+        if value is None:
+            raise ValueError(f"{self.path}: expected a number in {name!r}, got {text!r}")
+        return value
+
     def floats(self, name: str) -> NDArray[np.float64]:
-        """A column of numbers, [T]; NaN where a cell is empty."""
+        """A column of numbers, [T]; NaN where a cell is empty or none."""
         from pandas.api.types import is_numeric_dtype
 
         column = self.frame[name]
         if not is_numeric_dtype(column):
-            return np.array([np.nan if (x := parse_number(text)) is None else x for text in _texts(column)])
+            return np.array([np.nan if (x := self._parsed(text)) is None else x for text in _texts(column)])
         values: NDArray[np.float64] = column.to_numpy(np.float64, na_value=np.nan)
         return values
 
+    def _parsed(self, text: str) -> float | None:
+        return parse_number(text, self.decimal or ".")
+
     def texts(self, name: str) -> list[str]:
-        """The text of every row, as it was written. Raises ValueError: no such column, or an empty cell."""
+        """The text of every row, as it was written; "" where a cell is empty. Raises ValueError: no such column."""
         if name not in self.names:
             raise self.lacks([name])
-        texts = _texts(self.frame[name])
-        if (row := next((row for row, text in enumerate(texts) if not text.strip()), None)) is not None:
-            raise self._missing(name, row)
+        return [text if text.strip() else "" for text in _texts(self.frame[name])]
+
+    def whole_texts(self, name: str) -> list[str]:
+        """The same of a column without empty cells. Raises ValueError: a cell is empty; the message has its row."""
+        texts = self.texts(name)
+        if "" in texts:
+            raise self.empty(name, texts.index(""))
         return texts
 
     def lacks(self, names: Sequence[str]) -> ValueError:
@@ -146,28 +198,40 @@ class TableFile:
     def odd_cell(self, name: str) -> ValueError:
         """An error: a cell of a column of numbers is none."""
         texts = _texts(self.frame[name])
-        odd = (row for row, text in enumerate(texts) if text.strip() and parse_number(text) is None)
+        odd = (row for row, text in enumerate(texts) if text.strip() and self._parsed(text) is None)
         row = next(odd, 0)
         return ValueError(
-            f"{self.path}: expected numbers in {name!r}, got {texts[row]!r} in row {row + 1}; put it right, or name "
-            "the channels with --override columns=…"
+            f"{self.path}: expected numbers in {name!r}, got {texts[row]!r} in row {self.row(row)}; put it right, or "
+            "name the channels with --override columns=…"
         )
 
-    def _missing(self, name: str, row: int) -> ValueError:
-        return ValueError(f"{self.path}: expected a value in row {row + 1} of {name!r}, found none")
+    def gap(self, name: str, row: int) -> ValueError:
+        """An error: a value of a channel is missing."""
+        return ValueError(f"{self.empty(name, row)}; {FILL}")
+
+    def empty(self, name: str, row: int) -> ValueError:
+        """An error: a cell is empty."""
+        return ValueError(f"{self.path}: expected a value in row {self.row(row)} of {name!r}, found none")
 
 
 def _texts(column: "pd.Series[Any]") -> list[str]:
     return [text_of(value) for value in column.astype(object).where(column.notna(), None)]
 
 
-def read_table_file(path: Path, texts: Collection[str]) -> TableFile:
+def read_table_file(
+    path: Path, texts: Collection[str] = (), decimal: str = "", *, rows: int = 2
+) -> TableFile:
     """Read a file; the columns named in `texts` as they are written.
 
+    Args:
+        decimal: the decimal mark of CSV; empty: a comma where the cells say so, and no comma separates them.
+        rows: as many at least.
+
     Raises:
-        ValueError: no such table, a column's name twice, or fewer than two rows; the message says what it is.
+        ValueError: no such table, a column's name twice, or fewer rows; the message says what it is.
     """
-    frame = _read_csv(path, texts) if path.suffix.lower() == ".csv" else _read_parquet(path)
+    is_parquet = path.suffix.lower() in PARQUET
+    frame, decimal = (_read_parquet(path), "") if is_parquet else _read_csv(path, texts, decimal)
     frame.columns = [
         name if column else without_mark(name)
         for column, name in enumerate(str(name).strip() for name in frame.columns)
@@ -175,51 +239,86 @@ def read_table_file(path: Path, texts: Collection[str]) -> TableFile:
     counts = Counter(map(str, map(feature_of, frame.columns)))
     if twice := [name for name, count in counts.items() if count > 1]:
         raise ValueError(f"{path}: expected a name for each column, got {twice} more than once")
-    if len(frame) < 2:
-        raise ValueError(f"{path}: expected a recording of at least 2 samples, got {len(frame)}")
+    if len(frame) < rows:
+        raise ValueError(f"{path}: expected a recording of at least {rows} samples, got {len(frame)}")
     for name in frame.select_dtypes("category").columns:
         frame[name] = frame[name].astype(object).infer_objects()  # values: a category may be of no row
-    return TableFile(path, frame)
+    return TableFile(path, frame, decimal)
 
 
-def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
-    """Only an empty cell is missing."""
+def _read_csv(path: Path, texts: Collection[str], decimal: str) -> tuple["pd.DataFrame", str]:
+    """Rows and the decimal mark. Of the columns in `texts` only an empty cell is missing."""
     import pandas as pd
 
-    if (kind := file_kind(path)) not in ("text", COMMENT):
+    if (kind := unpacked_kind(path)) not in ("text", COMMENT):
         raise ValueError(f"{path}: expected CSV in UTF-8, found {kind}")
     try:
-        header = _header(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than names
-            frame = pd.read_csv(
-                path,
-                dtype={name: str for name in header if {name.strip(), without_mark(name)} & set(texts)},
-                keep_default_na=False,
-                na_values=[""],
-                index_col=False,
-                low_memory=False,
-                encoding="utf-8-sig",
-            )
-        named = [name if name.strip() else str(old) for name, old in zip(header, frame.columns, strict=True)]
+        separator = separator_of(path, decimal)
+        frame = _parsed_csv(path, texts, separator, decimal or ".")
+        if not decimal and separator != "," and _has_decimal_commas(path, frame):
+            decimal = ","
+            frame = _parsed_csv(path, texts, separator, decimal)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected CSV in UTF-8, found {not_utf8(path, error)}") from None
-    except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
+    except (EOFError, zlib.error):
+        raise ValueError(f"{path}: expected CSV in gzip, found it cut short or damaged") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, csv.Error) as error:
         raise ValueError(f"{path}: expected CSV, found {kind}: {error}") from None
+    return frame, decimal or "."
+
+
+def _parsed_csv(path: Path, texts: Collection[str], separator: str, decimal: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    header = _header(path, separator)
+    as_text = [name for name in header if {name.strip(), without_mark(name)} & set(texts)]
+    with warnings.catch_warnings(), open_text(path) as file:
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than names
+        frame = pd.read_csv(
+            file,
+            sep=separator,
+            decimal=decimal,
+            dtype=dict.fromkeys(as_text, str),
+            keep_default_na=False,
+            na_values={name: [""] if name in as_text else _NAN for name in header},
+            index_col=False,
+            low_memory=False,
+        )
+    named = [name if name.strip() else str(old) for name, old in zip(header, frame.columns, strict=True)]
     return frame.set_axis(named, axis=1)
 
 
-def _header(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        return next(row for row in csv.reader(lines) if row)
+def _header(path: Path, separator: str) -> list[str]:
+    with open_text(path) as lines:
+        return next(row for row in csv.reader(lines, delimiter=separator) if row)
+
+
+def _has_decimal_commas(path: Path, frame: "pd.DataFrame") -> bool:
+    from pandas.api import types
+
+    kept = {str(name): frame.iloc[:, i] for i, name in enumerate(frame.columns)}
+    texts = {name: _texts(c.drop_duplicates()) for name, c in kept.items() if not types.is_numeric_dtype(c)}
+    points = [name for name, c in kept.items() if types.is_float_dtype(c) and (c.dropna() % 1 != 0).any()]
+    try:
+        return has_decimal_commas(texts, points)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _read_parquet(path: Path) -> "pd.DataFrame":
+    """An index that is not a plain count of the rows is a column: pandas writes times there."""
     import pandas as pd
 
     try:
-        return pd.read_parquet(path)
+        frame = pd.read_parquet(path)
     except (ValueError, OSError, NotImplementedError) as error:
         kind = file_kind(path).replace("Parquet", "one that is cut short or damaged")
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: expected a Parquet file, found {kind}: {reason}") from None
+    if isinstance(frame.index, pd.RangeIndex):
+        return frame.reset_index(drop=True)
+    names = [
+        f"__index_level_{level}__" if name is None else str(name)
+        for level, name in enumerate(frame.index.names)
+    ]
+    return frame.reset_index(names=names)

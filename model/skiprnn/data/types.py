@@ -11,6 +11,7 @@ from torch import Tensor
 
 from skiprnn.data.event_stream import EventStream
 from skiprnn.event_metric import EventMetric
+from skiprnn.metrics import Metric
 
 Signal = NDArray[np.float32]  # [T, F]
 
@@ -53,6 +54,14 @@ class EventStreams:
     metric: EventMetric
 
 
+class HeldOut(NamedTuple):
+    """A whole recording that was not trained on: its name, its group (a person, a machine), and a batch of it alone."""
+
+    name: str
+    group: str
+    batch: Batch
+
+
 @dataclasses.dataclass(frozen=True)
 class Data:
     """A task's data, ready to train on.
@@ -64,9 +73,14 @@ class Data:
         validation: batches for model selection and for the log.
         test: batches for the results that are reported; when empty, the validation batches are used.
         mean, std: [F], of the training samples; None leaves samples as they are.
+        target_mean, target_std: [K], of the training targets of a regression; None leaves outputs as they are.
+        metric: of the results; None: the task's.
         samples: a few real sequences, [T, F] each, on which an export is compared with torch.
         events: whole streams with events, for the results and the alarm threshold; None: the classes are no events.
         recordings: the user's files, each with its part and digest; a run is resumed on the same ones alone.
+        held_out: the whole recordings whose windows are the test's, for the report.
+        parts: what was trained on, selected by and tested on: name of the part → counts by name.
+        notes: what the data is too little for, a sentence each.
     """
 
     network: Mapping[str, Any]
@@ -79,3 +93,9 @@ class Data:
     samples: Sequence[Signal] = ()
     events: EventStreams | None = None
     recordings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    target_mean: Tensor | None = None
+    target_std: Tensor | None = None
+    metric: Metric | None = None
+    held_out: Sequence[HeldOut] = ()
+    parts: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+    notes: Sequence[str] = ()

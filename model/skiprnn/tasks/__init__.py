@@ -6,16 +6,16 @@ Tasks of one's own are found too, in a Python file or in an installed package (o
 import importlib
 from pathlib import Path
 
+from skiprnn import lazy
 from skiprnn.data.types import Batch, Data
 from skiprnn.tasks import own
 from skiprnn.tasks.task import Source, Task
 
-__all__ = ["NAMES", "Batch", "Data", "Source", "Task", "find"]
+__all__ = ["NAMES", "RENAMED", "Batch", "Data", "Source", "Task", "find"]
 
 NAMES = (
     "adding",
     "charades",
-    "csv",
     "digits",
     "ecg",
     "falls",
@@ -24,19 +24,27 @@ NAMES = (
     "imdb",
     "mnist",
     "plaid",
+    "recordings",
     "ucf101",
     "watch",
     "words",
 )
 
+RENAMED = {"csv": "recordings"}  # old name → new name; the old one will be removed in the next release
+
 
 def find(name: str) -> Task:
     """The task of that name, of an installed package, or of a Python file (a name that ends in .py).
+    An old name gives a DeprecationWarning.
+
 
     Raises:
         ValueError: there is none; the message lists those there are. Or a file or package holds something else.
         FileNotFoundError: no such file.
     """
+    if name in RENAMED:
+        lazy.warn_renamed(f"the task {name}", RENAMED[name])
+        name = RENAMED[name]
     if name in NAMES:
         task: Task = importlib.import_module(f"skiprnn.tasks.{name}").TASK
         return task

@@ -13,7 +13,7 @@ from skiprnn.recipe import Recipe
 
 
 class Source(NamedTuple):
-    """What `Task.load` gets: the user's folder, the recipe, the seed and the task's own options."""
+    """What `Task.load` gets: the user's folder or file, the recipe, the seed and the task's own options."""
 
     folder: Path | None
     recipe: Recipe
@@ -30,6 +30,18 @@ class Source(NamedTuple):
             raise FileNotFoundError(f"expected --data with {holds}, got none")
         if not self.folder.is_dir():
             raise FileNotFoundError(f"{self.folder}: expected a folder with {holds}, found none")
+        return self.folder
+
+    def need_data(self, holds: str) -> Path:
+        """The user's folder, or one file.
+
+        Raises:
+            FileNotFoundError: none was given, or it does not exist; the message says what it should hold.
+        """
+        if self.folder is None:
+            raise FileNotFoundError(f"expected --data with {holds}, got none")
+        if not self.folder.exists():
+            raise FileNotFoundError(f"{self.folder}: expected a folder with {holds}, or one file, found none")
         return self.folder
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from skiprnn.metrics import Metric
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.training.baselines import scheduled_gates
-from skiprnn.training.objective import task_loss
+from skiprnn.training.objective import every_target, task_loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,24 @@ class Evaluation:
         return self.loss + recipe.lambda_ * self.updates
 
 
+class Answers(NamedTuple):
+    """What a network answers to a batch of B sequences, on the CPU.
+
+    Attributes:
+        outputs: [N, K], activated; one answer a sequence, or one a sample, those of the first sequence first.
+        targets: [N] classes, or [N, K].
+        counts, updates, samples: [B], answers, updates and samples of each sequence.
+        loss: the task's, without the cost of updates; mean over the answers.
+    """
+
+    outputs: Tensor
+    targets: Tensor
+    counts: Tensor
+    updates: Tensor
+    samples: Tensor
+    loss: float
+
+
 @torch.no_grad()
 def evaluate(network: SkipNetwork, batches: Iterable[Batch], metric: Metric, recipe: Recipe) -> Evaluation:
     """Evaluate a network without its dropout; a random schedule is the same one every time.
@@ -50,38 +69,45 @@ def evaluate(network: SkipNetwork, batches: Iterable[Batch], metric: Metric, rec
     was_training = network.training
     network.eval()
     generator = torch.Generator().manual_seed(0)
-    parts = [_evaluate_batch(network, batch, recipe, generator) for batch in batches]
+    parts = [answers_of(network, batch, recipe, generator) for batch in batches]
     network.train(was_training)
     if not parts:
         raise ValueError("evaluate: expected at least one batch, got none")
-    outputs, targets, losses, updates, samples, sizes = zip(*parts, strict=True)
-    sequences = sum(sizes)
+    sequences = sum(len(part.samples) for part in parts)
+    updates, samples = (
+        float(sum(part.sum() for part in column))
+        for column in ([part.updates for part in parts], [part.samples for part in parts])
+    )
     return Evaluation(
-        metric=metric.compute(torch.cat(outputs), torch.cat(targets)),
-        loss=sum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sequences,
-        update_rate=sum(updates) / sum(samples),
-        updates=sum(updates) / sequences,
-        samples=sum(samples) / sequences,
+        metric=metric.compute(
+            torch.cat([part.outputs for part in parts]), torch.cat([part.targets for part in parts])
+        ),
+        loss=sum(part.loss * len(part.samples) for part in parts) / sequences,
+        update_rate=updates / samples,
+        updates=updates / sequences,
+        samples=samples / sequences,
     )
 
 
-def _evaluate_batch(
-    network: SkipNetwork, batch: Batch, recipe: Recipe, generator: torch.Generator
-) -> tuple[Tensor, Tensor, float, float, float, int]:
-    """Outputs [N, K] and targets [N, …] on the CPU, loss, updates, samples, sequences of a batch."""
+@torch.no_grad()
+def answers_of(network: SkipNetwork, batch: Batch, recipe: Recipe, generator: torch.Generator) -> Answers:
+    """Run a network, whose dropout is off, on a batch."""
     here = batch.to(network.input_mean.device)
     logits, gates, _ = network(here.x, here.lengths, forced_gates=forced_gates(recipe, here.x, generator))
     B, T = gates.shape
-    outputs, targets = network.activate(logits), here.y
+    outputs, targets, counts = network.activate(logits), here.y, torch.ones(B, dtype=torch.int64)
+    ends = torch.full((B,), T) if batch.lengths is None else batch.lengths.cpu()
     if logits.ndim == 3:  # every sample is an answer, but padding is none
-        ends = torch.full((B,), T) if batch.lengths is None else batch.lengths
         counted = (torch.arange(T) < ends.unsqueeze(1)).to(outputs.device)
         if here.weights is not None:
             counted &= here.weights > 0
-        outputs, targets = outputs[counted], targets[counted]
-    samples = B * T if batch.lengths is None else int(batch.lengths.sum())
+        outputs, targets, counts = (
+            outputs[counted],
+            every_target(network, targets, T)[counted],
+            counted.sum(1).cpu(),
+        )
     loss = float(task_loss(network, logits, here))
-    return outputs.cpu(), targets.cpu(), loss, float(gates.sum()), float(samples), B
+    return Answers(outputs.cpu(), targets.cpu(), counts, gates.sum(1).double().cpu(), ends, loss)
 
 
 def forced_gates(recipe: Recipe, x: Tensor, generator: torch.Generator | None = None) -> Tensor | None:

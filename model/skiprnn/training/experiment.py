@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from skiprnn.data.types import Data
+from skiprnn.metrics import Metric
 from skiprnn.network import NetworkConfig, SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.tasks.task import Source, Task
@@ -46,6 +47,11 @@ class Experiment:
         return {"task": self.task.name, "seed": self.seed, "options": {**self.task.options, **self.options}}
 
 
+def metric_of(experiment: Experiment, data: Data) -> Metric:
+    """What the results are measured by: the data's own metric, or the task's."""
+    return data.metric or experiment.task.metric
+
+
 def build(experiment: Experiment, data: Data) -> SkipNetwork:
     """The network before training: the recipe's shape, the data's scale, the warm start's weights."""
     network = SkipNetwork(
@@ -66,6 +72,9 @@ def build(experiment: Experiment, data: Data) -> SkipNetwork:
     if data.mean is not None and data.std is not None:
         network.input_mean.copy_(data.mean)
         network.input_std.copy_(data.std)
+    if data.target_mean is not None and data.target_std is not None:
+        network.output_mean.copy_(data.target_mean)
+        network.output_std.copy_(data.target_std)
     return network
 
 

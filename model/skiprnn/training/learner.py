@@ -18,7 +18,7 @@ from skiprnn.skip_rnn import SkipState
 from skiprnn.training.clipping import GradientClip
 from skiprnn.training.collapse import Collapse
 from skiprnn.training.evaluation import evaluate, forced_gates
-from skiprnn.training.experiment import Experiment
+from skiprnn.training.experiment import Experiment, metric_of
 from skiprnn.training.objective import charges_every_step, target_rate, task_loss, update_cost
 from skiprnn.training.run_folder import RunFolder
 
@@ -93,7 +93,7 @@ class Learner(lightning.LightningModule):
             self.multiplier += self._recipe.dual_step_size * (rate - target_rate(self._recipe, self.progress))
 
     def on_train_epoch_end(self) -> None:
-        metric = self._experiment.task.metric
+        metric = metric_of(self._experiment, self._data)
         result = evaluate(self.network, self._data.validation, metric, self._recipe)
         line = {
             "train_loss": float(torch.stack(self._losses).mean()),

@@ -6,6 +6,7 @@ history.jsonl           a line an epoch
 events.out.tfevents…    the same for TensorBoard
 checkpoints/            last.ckpt to resume from, best.ckpt
 network.safetensors, config.json    the trained network (SkipNetwork.save)
+report.json             the figures of every class, group and recording, and how sure they are
 training.json           the results; export puts them into the bundle
 parity.npz              a few real sequences, on which export holds ONNX against torch
 """
@@ -57,6 +58,10 @@ class RunFolder:
     @property
     def facts(self) -> Path:
         return self.path / "training.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.json"
 
     @property
     def sequences(self) -> Path:
@@ -151,10 +156,14 @@ class RunFolder:
         results = self.read_results()
         return results if results["epochs"] >= epochs or results["stopped"] else None
 
-    def finish(self, facts: Mapping[str, Any], samples: Sequence[Signal]) -> None:
-        """Write the sequences for export, and last the results: a run that has them is whole."""
+    def finish(
+        self, facts: Mapping[str, Any], samples: Sequence[Signal], report: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write the sequences for export, the report, and last the results: a run that has them is whole."""
         arrays: dict[str, Any] = {f"sequence_{index}": x for index, x in enumerate(samples)}
         np.savez_compressed(self.sequences, **arrays)
+        if report is not None:
+            _write(self.report, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         _write(self.facts, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
     def read_results(self) -> dict[str, Any]:
@@ -166,6 +175,19 @@ class RunFolder:
         if not self.facts.is_file():
             raise FileNotFoundError(f"{self.path}: expected a finished run, found no {self.facts.name}")
         return with_current_keys(_read_json(self.facts))
+
+    def read_report(self) -> dict[str, Any]:
+        """The report that `finish` wrote.
+
+        Raises:
+            FileNotFoundError: the folder holds none: the run is not finished, or of an earlier release.
+        """
+        if not self.report.is_file():
+            found = "found none; runs of version 0.1 have none" if self.facts.is_file() else "found none"
+            raise FileNotFoundError(
+                f"{self.path}: expected a finished run with a {self.report.name}, {found}"
+            )
+        return _read_json(self.report)
 
     def read_recipe(self) -> Recipe:
         """The recipe that `begin` wrote.

@@ -6,10 +6,12 @@ from typing import Any
 import torch
 
 from skiprnn.data.types import Batch, Data
+from skiprnn.metrics import Metric
 from skiprnn.network import SkipNetwork
+from skiprnn.recipe import Recipe
 from skiprnn.training.evaluation import evaluate
 from skiprnn.training.event_evaluation import event_results
-from skiprnn.training.experiment import Experiment
+from skiprnn.training.experiment import Experiment, metric_of
 from skiprnn.training.run_folder import RENAMED_RESULTS
 
 _THRESHOLDS = (
@@ -28,7 +30,7 @@ def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict
     `update_rate` is in [0, 1]; `updates` and `samples` are means over the sequences. Of a task of events the
     results are those of the alarms on whole test streams; the task's metric is then that of its windows.
     """
-    recipe, metric = experiment.recipe, experiment.task.metric
+    recipe, metric = experiment.recipe, metric_of(experiment, data)
     batches = data.test or data.validation
     found = evaluate(network, batches, metric, recipe)
     results = experiment.identity() | {
@@ -50,17 +52,17 @@ def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict
     if data.events is not None:
         results |= event_results(network, data.events, recipe)
     elif recipe.schedule is None:
-        results["thresholds"] = list(_thresholds(experiment, network, batches))
+        results["thresholds"] = list(_thresholds(recipe, metric, network, batches))
     return results | {old: results[new] for old, new in RENAMED_RESULTS.items()}  # for this release
 
 
 def _thresholds(
-    experiment: Experiment, network: SkipNetwork, batches: Sequence[Batch]
+    recipe: Recipe, metric: Metric, network: SkipNetwork, batches: Sequence[Batch]
 ) -> Iterator[dict[str, float]]:
     """The same network at higher thresholds of the gate: fewer updates, without training."""
-    metric, trained = experiment.task.metric, network.rnn.threshold
+    trained = network.rnn.threshold
     for threshold in _THRESHOLDS:
         network.rnn.threshold = threshold
-        found = evaluate(network, batches, metric, experiment.recipe)
+        found = evaluate(network, batches, metric, recipe)
         yield {"threshold": threshold, metric.name: found.metric, "update_rate": found.update_rate}
     network.rnn.threshold = trained

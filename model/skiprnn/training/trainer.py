@@ -24,6 +24,7 @@ from skiprnn.recipe import Recipe
 from skiprnn.training.event_evaluation import choose_threshold
 from skiprnn.training.experiment import Experiment, build
 from skiprnn.training.learner import Learner
+from skiprnn.training.report import report_of
 from skiprnn.training.run_folder import RunFolder
 from skiprnn.training.run_results import results_of
 
@@ -75,7 +76,7 @@ def fit(
         "warning": learner.collapse.message,
     }
     network.save(out)
-    folder.finish(results, data.samples)
+    folder.finish(results, data.samples, report_of(experiment, data, network, results))
     return results
 
 

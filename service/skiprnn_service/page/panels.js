@@ -50,18 +50,34 @@ function card(model, tried) {
 }
 
 function facts(model) {
-  const names = model.features.map(({ name, unit }) => (unit ? `${name} [${unit}]` : name));
+  const names = model.features.map(withUnit);
   const said = [
     ["Network", `${model.layers} × ${model.hidden} ${model.cell.toUpperCase()}`],
     ["Task", model.task.replaceAll("_", " ")],
     ["Input", `${listed(names)}${model.sample_rate ? ` at ${model.sample_rate} Hz` : ""}`],
-    ["Output", model.classes.length ? listed(model.classes) : `${model.outputs} value${model.outputs === 1 ? "" : "s"}`],
+    ["Output", outputsOf(model)],
     ["Gate", `threshold ${model.threshold}, at most ${model.max_skip.toLocaleString("en")} skips`],
     ["Update", `${short(updateCost(model))} multiply-accumulates`],
   ];
   const { metric, update_rate: rate } = model.training;
   if (metric) said.push(["Test", `${metric.replaceAll("_", " ")} ${rounded(model.training[metric])}, update rate ${percent(rate, 1)}`]);
   return [...said, ["Digest", `${model.sha256.slice(0, 12)}…`]];
+}
+
+/** Name and unit of a channel or a target, as a header has them. */
+function withUnit({ name, unit }) {
+  return unit ? `${name} [${unit}]` : name;
+}
+
+/** Names of the outputs: classes, targets with their units, or what `numbered` makes of their places. */
+export function outputNames({ classes, targets, outputs }, numbered) {
+  if (classes.length) return classes;
+  return targets.length ? targets.map(withUnit) : Array.from({ length: outputs }, (_, index) => numbered(index));
+}
+
+function outputsOf(model) {
+  if (!model.classes.length && !model.targets.length) return `${model.outputs} value${model.outputs === 1 ? "" : "s"}`;
+  return listed(outputNames(model)) + (model.multi_label ? ", any of them at once" : "");
 }
 
 function listed(names) {

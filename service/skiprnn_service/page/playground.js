@@ -2,7 +2,7 @@
 
 import { get, HttpError, key, streamUrl } from "./api.js";
 import { DigitPad } from "./digit.js";
-import { element, percent, short, updateCost } from "./panels.js";
+import { element, outputNames, percent, short, updateCost } from "./panels.js";
 import { Player, READ, UNKNOWN } from "./player.js";
 import { Scope } from "./scope.js";
 import { adding, counted, deviceMotion, fetchCsv, parseCsv, recorded } from "./sources.js";
@@ -303,9 +303,8 @@ export class Playground {
   // -- the answer
 
   #showClasses() {
-    const { classes, outputs } = this.#model;
-    const names = classes.length ? classes : Array.from({ length: outputs }, (_, index) => `value ${index + 1}`);
-    const bar = () => (classes.length ? [element("span", { class: "bar", "aria-hidden": "true" }, element("i"))] : []);
+    const names = outputNames(this.#model, (index) => `value ${index + 1}`);
+    const bar = () => (this.#model.classes.length ? [element("span", { class: "bar", "aria-hidden": "true" }, element("i"))] : []);
     at("classes").replaceChildren(...names.map((name) => element("li", {}, element("span", {}, name), ...bar(), element("output", {}, "–"))));
     this.#tintClasses();
   }
@@ -319,13 +318,22 @@ export class Playground {
     const head = this.#until ?? player.head;
     const { y } = said.findLast(({ t }) => t < head) ?? {};
     if (!y) return;
-    const best = y.indexOf(Math.max(...y));
-    this.#bigAnswer(this.#model.classes[best] ?? y[0].toFixed(2), `${percent(y[best], 1, 0)} sure`);
+    this.#bigAnswer(...this.#answer(y));
+    const holding = saidBy(this.#model, y);
     [...at("classes").children].forEach((item, index) => {
-      item.classList.toggle("best", this.#model.classes.length > 0 && index === best);
-      item.lastChild.textContent = y[index].toFixed(this.#model.classes.length ? 2 : 3);
+      item.classList.toggle("best", holding.includes(index));
+      item.lastChild.textContent = this.#model.classes.length ? y[index].toFixed(2) : valueText(y[index]);
       item.style.setProperty("--level", y[index].toFixed(4));
     });
+  }
+
+  /** The answer in words, and how sure of it the network is. */
+  #answer(y) {
+    const { classes, multi_label: several } = this.#model;
+    if (!classes.length) return [valueText(y[0]), outputNames(this.#model, () => "")[0]];
+    const said = saidBy(this.#model, y);
+    if (several) return [said.map((index) => classes[index]).join(" + ") || "none", "of the labels, at 50 % or more"];
+    return [classes[said[0]], `${percent(y[said[0]], 1, 0)} sure`];
   }
 
   #bigAnswer(name, how) {
@@ -358,14 +366,12 @@ export class Playground {
     if (!player || (!now && performance.now() - this.#described < SAY_AFTER_MS)) return;
     this.#described = performance.now();
     const { y } = player.updates.at(-1) ?? {};
-    const best = y && this.#model.classes[y.indexOf(Math.max(...y))];
-    const answer = best ? ` Most probable: ${best}.` : "";
+    const answer = y ? ` ${this.#model.classes.length && !this.#model.multi_label ? "Most probable: " : ""}${this.#answer(y)[0]}.` : "";
     at("scope").setAttribute("aria-label", `Signal of ${counted(this.#model.features.length, "channel")}. ${this.#summary(player)}${answer}`);
   }
 
   #save() {
-    const { classes, outputs } = this.#model;
-    const names = classes.length ? classes : Array.from({ length: outputs }, (_, index) => `y${index}`);
+    const names = outputNames(this.#model, (index) => `y${index}`);
     const lines = [["t", ...names].map(quoted), ...this.#player.updates.map(({ t, y }) => [t, ...y])];
     const link = element("a", { download: `${this.#model.name}-updates.csv` });
     link.href = URL.createObjectURL(new Blob([lines.map((line) => `${line.join(",")}\n`).join("")], { type: "text/csv" }));
@@ -406,6 +412,17 @@ export class Playground {
     cell.className = mark === UNKNOWN ? "" : mark === READ ? "read" : "skipped";
     cell.style.setProperty("--level", ink.toFixed(3));
   }
+}
+
+/** Indices of the classes that hold: the most probable one, or, of independent labels, those at 50 % or more. */
+function saidBy({ classes, multi_label: several }, y) {
+  if (!classes.length) return [];
+  return several ? [...y.keys()].filter((index) => y[index] >= 0.5) : [y.indexOf(Math.max(...y))];
+}
+
+/** A value of a regression, at most four digits after the point. */
+function valueText(value) {
+  return Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
 }
 
 /** Throws an Error where a file is not text in UTF-8. */

@@ -205,7 +205,7 @@ export class Scope {
     context.setLineDash([]);
   }
 
-  /** What the network said: the most probable class as a band, a value as a step line. */
+  /** What the network said: the most probable class as a band, labels and values as step lines. */
   #said(context, view, player, top) {
     const end = Math.min(view.end, player.head);
     const said = player.updates;
@@ -215,7 +215,7 @@ export class Scope {
       const until = Math.min(said[i + 1]?.t ?? end, end);
       shown.push({ from: Math.max(said[i].t, view.first), until, y: said[i].y });
     }
-    if (this.model.classes.length) this.#band(context, view, shown, top);
+    if (this.model.classes.length && !this.model.multi_label) this.#band(context, view, shown, top);
     else this.#steps(context, view, shown, top);
   }
 
@@ -234,18 +234,21 @@ export class Scope {
     }
   }
 
+  /** A line an output: probabilities of labels from 0 to 1, each value of a regression over its own range. */
   #steps(context, view, shown, top) {
-    const values = shown.map(({ y }) => y[0]);
-    const [low, high] = [Math.min(...values), Math.max(...values)];
-    const y = (value) => top + SAID_PX - 2 - ((value - low) / (high - low || 1)) * (SAID_PX - 4);
-    context.strokeStyle = this.#colors.ink;
-    context.lineWidth = 1.5;
-    context.beginPath();
-    for (const { from, until, y: said } of shown) {
-      context.lineTo(view.x(from), y(said[0]));
-      context.lineTo(view.x(until), y(said[0]));
+    for (let k = 0; k < Math.min(this.model.outputs, HUES.length); k++) {
+      const values = shown.map(({ y }) => y[k]);
+      const [low, high] = this.model.multi_label ? [0, 1] : [Math.min(...values), Math.max(...values)];
+      const y = (value) => top + SAID_PX - 2 - ((value - low) / (high - low || 1)) * (SAID_PX - 4);
+      context.strokeStyle = this.model.outputs === 1 ? this.#colors.ink : this.tint(k).bar;
+      context.lineWidth = 1.5;
+      context.beginPath();
+      for (const { from, until, y: said } of shown) {
+        context.lineTo(view.x(from), y(said[k]));
+        context.lineTo(view.x(until), y(said[k]));
+      }
+      context.stroke();
     }
-    context.stroke();
   }
 
   #axis(context, view, top) {

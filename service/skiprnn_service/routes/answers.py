@@ -16,7 +16,7 @@ class Error(TypedDict):
 
 
 class Channel(TypedDict):
-    """A feature of a model."""
+    """A feature of a model, or a target of a regression."""
 
     name: str
     unit: str
@@ -33,6 +33,7 @@ class Model(TypedDict):
     features: list[Channel]
     outputs: int
     classes: list[str]
+    targets: list[Channel]
     task: str
     multi_label: bool
     threshold: float

@@ -80,13 +80,17 @@ async def model(request: Request, model: str, version: Version = None) -> answer
 
 def facts(model: LoadedModel) -> answers.Model:
     """A model as clients see it."""
-    fields = model.bundle.info.to_json() | {
-        "name": model.name,
-        "version": model.version,
-        "sha256": model.bundle.sha256,
-        "batching": model.runner.batching,
-        "live_streams": model.engine.live,
-    }
+    fields = (
+        {"targets": []}
+        | model.bundle.info.to_json()
+        | {
+            "name": model.name,
+            "version": model.version,
+            "sha256": model.bundle.sha256,
+            "batching": model.runner.batching,
+            "live_streams": model.engine.live,
+        }
+    )
     return cast(answers.Model, {name: fields[name] for name in answers.Model.__annotations__})
 
 

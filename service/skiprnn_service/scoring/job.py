@@ -101,8 +101,8 @@ def input_spec(info: BundleInfo, max_bytes: int) -> InputSpec:
 
 
 def output_names(info: BundleInfo) -> tuple[str, ...]:
-    """Names of the K outputs: its classes, or y0, y1, …"""
-    return tuple(info.classes) or tuple(f"y{k}" for k in range(info.outputs))
+    """Names of the K outputs: its classes, its targets with their units, or y0, y1, …"""
+    return info.output_names
 
 
 def score_chunk(

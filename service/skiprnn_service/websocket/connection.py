@@ -237,6 +237,8 @@ def _ready(session: StreamSession, settings: Settings, *, durable: bool) -> str:
         features=info.input_size,
         outputs=info.outputs,
         classes=info.classes,
+        targets=[{"name": target.name, "unit": target.unit} for target in info.targets],
+        multi_label=info.multi_label,
         channels=[{"name": feature.name, "unit": feature.unit} for feature in info.features],
         task=info.task,
         sample_rate=info.sample_rate,

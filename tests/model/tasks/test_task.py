@@ -32,10 +32,10 @@ def test_a_missing_folder_says_what_it_should_hold(name: str, tmp_path: Path) ->
 )
 def test_an_option_of_another_type_is_an_error(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        tasks.find("csv").checked(options)
+        tasks.find("recordings").checked(options)
 
 
 def test_options_are_filled_up_with_defaults() -> None:
-    task = tasks.find("csv")
+    task = tasks.find("recordings")
     checked = task.checked({"window": np.int64(9), "joined": 1, "sample_rate": 50})
     assert checked == {**task.options, "window": 9, "joined": 1, "sample_rate": 50}

@@ -7,7 +7,7 @@ from skiprnn import NetworkConfig, SkipNetwork
 from skiprnn.data.types import Batch
 from skiprnn.metrics import Metric, accuracy
 from skiprnn.recipe import Recipe
-from skiprnn.training.evaluation import Evaluation, evaluate, forced_gates
+from skiprnn.training.evaluation import Evaluation, answers_of, evaluate, forced_gates
 
 ACCURACY = Metric("accuracy", accuracy)
 
@@ -71,3 +71,18 @@ def test_a_learned_gate_is_not_forced() -> None:
     gates = forced_gates(Recipe(target_rate=0.5, schedule="uniform"), x)
     assert gates is not None
     assert gates.tolist() == [[1, 0, 1, 0, 1, 0]] * 2
+
+
+@pytest.mark.parametrize("kind", [{}, {"multi_label": True}])
+def test_every_sample_that_counts_is_an_answer_of_its_sequence(kind: dict[str, bool]) -> None:
+    made = SkipNetwork(NetworkConfig("made", "gru", 2, 4, 3, task="step_classification", **kind)).eval()  # type: ignore[arg-type]
+    whole = batch([9, 4, 2])
+    y = torch.zeros(3, 9, dtype=torch.int64) if not kind else torch.zeros(3, 9, 3)
+    weights = torch.ones(3, 9)
+    weights[1, 1:] = 0
+    answers = answers_of(made, whole._replace(y=y, weights=weights), Recipe(), torch.Generator())
+    assert answers.counts.tolist() == [9, 1, 2]
+    assert answers.outputs.shape == (12, 3)
+    assert len(answers.targets) == 12
+    assert answers.samples.tolist() == [9, 4, 2]
+    assert (answers.updates <= answers.samples).all()

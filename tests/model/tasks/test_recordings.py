@@ -14,7 +14,7 @@ from support.tasks import load
 
 
 def test_it_trains_and_its_network_knows_features_and_classes(tmp_path: Path) -> None:
-    task = tasks.find("csv")
+    task = tasks.find("recordings")
     recipe = task.recipe.changed({"epochs": 1, "hidden_size": 8, "batch_size": 8})
     options = {"label": "kind", "sample_rate": 20.0}
     plan = Experiment(task, recipe, folder=machines(tmp_path / "data"), options=options)
@@ -27,13 +27,13 @@ def test_it_trains_and_its_network_knows_features_and_classes(tmp_path: Path) ->
 
 def test_windows_shrink_to_the_shortest_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="skiprnn"):
-        data = load("csv", machines(tmp_path, samples=40), label="kind")
+        data = load("recordings", machines(tmp_path, samples=40), label="kind")
     assert data.validation[0].x.shape[1:] == (40, 2)
     assert "windows of 40 samples" in caplog.text
 
 
 def test_windows_join_recordings_and_labels_follow(tmp_path: Path) -> None:
-    data = load("csv", machines(tmp_path, samples=300), label="kind", joined=1.0)
+    data = load("recordings", machines(tmp_path, samples=300), label="kind", joined=1.0)
     batch = next(data.epoch(np.random.default_rng(0)))
     assert batch.weights is not None
     changes = (batch.y.diff(dim=1) != 0).any(dim=1)
@@ -46,23 +46,23 @@ def test_one_short_file_does_not_shorten_all_windows(tmp_path: Path) -> None:
     write(
         machines(tmp_path), "short.csv", **{"ax [g]": [1.0, 2.0], "temperature": [1.0, 2.0], "kind": "slow"}
     )
-    assert load("csv", tmp_path, label="kind").validation[0].x.shape[1:] == (60, 2)
+    assert load("recordings", tmp_path, label="kind").validation[0].x.shape[1:] == (60, 2)
 
 
 def test_one_class_cannot_be_learned(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected two classes at least in 'site', got \['here'\]"):
-        load("csv", machines(tmp_path), label="site")
+        load("recordings", machines(tmp_path), label="site")
 
 
 def test_a_class_that_no_held_out_window_ends_in_is_named(tmp_path: Path) -> None:
     for number in range(4):
         write(tmp_path, f"{number}.csv", x=np.sin(np.arange(40.0)), label=["a"] * 10 + ["b"] * 30)
     with pytest.raises(ValueError, match=r"got none that ends in \['a'\]; try a smaller --override window"):
-        load("csv", tmp_path)
+        load("recordings", tmp_path)
 
 
 def test_files_are_noted_with_their_part_and_digest(tmp_path: Path) -> None:
-    recordings = load("csv", machines(tmp_path), label="kind").recordings
+    recordings = load("recordings", machines(tmp_path), label="kind").recordings
     assert recordings.keys() == {f"{n}/recording.{'csv' if n < 3 else 'parquet'}" for n in range(6)}
     parts = [said.rsplit(" ", 1)[0] for said in recordings.values()]
     assert sorted(parts) == ["held out"] * 2 + ["trained on"] * 4
@@ -80,4 +80,4 @@ def test_files_are_noted_with_their_part_and_digest(tmp_path: Path) -> None:
 )
 def test_options_out_of_range_are_named_before_anything_is_read(option: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        load("csv", Path("missing"), **option)
+        load("recordings", Path("missing"), **option)

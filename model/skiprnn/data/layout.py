@@ -1,0 +1,100 @@
+"""How the user's tables are laid out: what each column is, and what becomes of times and gaps."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from skiprnn.data.gaps import Missing
+from skiprnn.data.time_axis import UNITS
+
+OPTIONS: Mapping[str, Any] = MappingProxyType(
+    {
+        "label": "label",
+        "label_from": "",
+        "labels": "",
+        "group": "",
+        "group_from": "",
+        "recording": "",
+        "columns": "",
+        "time": "",
+        "time_unit": "",
+        "sample_rate": None,
+        "missing": "error",
+        "longest_gap": 10,
+        "decimal": "",
+    }
+)
+"""Options of a task of tables, and their defaults (docs/how-to/own-data.md)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How tables are read. Empty: found in the tables, or not there.
+
+    Attributes:
+        targets: columns of what is to be learned; no channels. They are in the tables, or values of whole recordings.
+        label_from, group_from: where the first target or the group is taken from in place of a column
+            (`skiprnn.data.labels_of`).
+        labels: file of a side table, a row a recording.
+        group: column that names whose recording it is.
+        part: column that says whether a recording is to train on, to select by or to test on.
+        recording: column that names a row's recording; empty: a file is one.
+        columns: the channels; empty: all columns that hold numbers and identify nothing.
+        time: the time column; `none`: there is none.
+        time_unit: of a time column of numbers without one.
+        sample_rate: Hz to resample to; without a time column taken on trust. None: the rate of most recordings.
+        missing: what becomes of gaps.
+        longest_gap: samples that are filled; a recording is cut at a longer gap.
+        decimal: the decimal mark of CSV.
+
+    Raises:
+        ValueError: a value out of range; the message names it.
+    """
+
+    targets: tuple[str, ...] = ("label",)
+    label_from: str = ""
+    labels: str = ""
+    group: str = ""
+    group_from: str = ""
+    part: str = ""
+    recording: str = ""
+    columns: tuple[str, ...] = ()
+    time: str = ""
+    time_unit: str = ""
+    sample_rate: float | None = None
+    missing: Missing = Missing.ERROR
+    longest_gap: int = 10
+    decimal: str = ""
+
+    def __post_init__(self) -> None:
+        choices = {"missing": list(Missing), "time_unit": ["", *UNITS], "decimal": ["", ".", ","]}
+        for name, expected in choices.items():
+            if getattr(self, name) not in expected:
+                known = ", ".join(repr(str(choice)) for choice in expected if choice)
+                raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
+        if self.longest_gap < 0:
+            raise ValueError(f"longest_gap: expected 0 samples or more, got {self.longest_gap!r}")
+        if self.sample_rate is not None and not 0 < self.sample_rate < math.inf:
+            raise ValueError(f"sample_rate: expected Hz above 0, got {self.sample_rate!r}")
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], targets: tuple[str, ...] = (), part: str = "") -> "Layout":
+        """From the options of a task.
+
+        Args:
+            targets: in place of the label.
+            part: as the attribute.
+        """
+        given = {name: options[name] for name in OPTIONS if name not in ("label", "columns")}
+        given["missing"] = (
+            given["missing"] if given["missing"] not in list(Missing) else Missing(given["missing"])
+        )
+        columns = tuple(name.strip() for name in options["columns"].split(",") if name.strip())
+        return cls(targets=targets or (options["label"],), columns=columns, part=part, **given)
+
+    @property
+    def texts(self) -> list[str]:
+        """Columns that are read as they are written: they keep their spelling."""
+        return [name for name in (*self.targets, self.group, self.part, self.recording) if name]

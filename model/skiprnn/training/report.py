@@ -1,0 +1,148 @@
+"""The report of a run, report.json: how good the network is, of what and of whom, and how sure that is.
+
+Its figures are those of whole recordings that were held out, where the data has some, else of the test sequences.
+What the data is too little for is said in words.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skiprnn.data.types import Batch, Data
+from skiprnn.metrics import Metric
+from skiprnn.network import NetworkConfig, SkipNetwork
+from skiprnn.recipe import Recipe
+from skiprnn.training.evaluation import answers_of
+from skiprnn.training.experiment import Experiment, metric_of
+from skiprnn.training.figures import confusion, figures_of
+
+
+class _Item(NamedTuple):
+    """One recording or sequence: its name and group, its answers [n, K], their targets, updates and samples."""
+
+    name: str
+    group: str
+    outputs: Tensor
+    targets: Tensor
+    updates: float
+    samples: float
+
+    @property
+    def update_rate(self) -> float:
+        return self.updates / self.samples
+
+
+def report_of(
+    experiment: Experiment, data: Data, network: SkipNetwork, results: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What report.json holds.
+
+    Args:
+        network: as it was trained, on the CPU.
+        results: of the run, as in training.json.
+    """
+    metric, recipe = metric_of(experiment, data), experiment.recipe
+    items = list(_items(data, network.eval(), recipe))
+    groups = _groups(items) if data.held_out else {}
+    notes = [*data.notes, _on_selection(data, recipe), _on_spread(groups, metric)]
+    report = {
+        "task": experiment.task.name,
+        "kind": _kind(network.config),
+        "metric": metric.name,
+        "parts": {name: dict(counts) for name, counts in data.parts.items()},
+        "windows": {metric.name: results[metric.name]} if data.held_out else None,
+        "recordings": {"count": len(items), metric.name: _value(metric, items)},
+        "outputs": figures_of(network.config, *_joined(items)),
+        "confusion": confusion(*_joined(items)).tolist() if network.config.is_one_class else None,
+        "groups": [
+            {"name": name, "recordings": len(members), metric.name: _value(metric, members)}
+            for name, members in groups.items()
+        ],
+        "update_rate": _update_rates(items),
+        "notes": [note for note in notes if note],
+    }
+    return {name: value for name, value in report.items() if value}
+
+
+def _kind(config: NetworkConfig) -> str:
+    whom = "a sample" if config.is_per_step else "a recording"
+    return f"{'values' if config.is_regression else 'labels' if config.multi_label else 'one class'} {whom}"
+
+
+def _items(data: Data, network: SkipNetwork, recipe: Recipe) -> Iterator[_Item]:
+    """The held-out recordings, each by itself; of other data the test sequences."""
+    generator = torch.Generator().manual_seed(0)
+    for batch, names, group in _named(data):
+        answers = answers_of(network, batch, recipe, generator)
+        sizes = answers.counts.tolist()
+        outputs, targets = torch.split(answers.outputs, sizes), torch.split(answers.targets, sizes)
+        columns = outputs, targets, answers.updates.tolist(), answers.samples.tolist()
+        for name, *rest in zip(names, *columns, strict=True):
+            yield _Item(name, group, *rest)
+
+
+def _named(data: Data) -> Iterator[tuple[Batch, Sequence[str], str]]:
+    """Batches with the names of their sequences and their group."""
+    for held in data.held_out:
+        yield held.batch, [held.name], held.group
+    number = 0
+    for batch in () if data.held_out else data.test or data.validation:
+        yield batch, [f"sequence {number + row}" for row in range(len(batch.x))], ""
+        number += len(batch.x)
+
+
+def _groups(items: Sequence[_Item]) -> dict[str, list[_Item]]:
+    groups: dict[str, list[_Item]] = {}
+    for item in items:
+        groups.setdefault(item.group, []).append(item)
+    return groups
+
+
+def _joined(items: Sequence[_Item]) -> tuple[Tensor, Tensor]:
+    return torch.cat([item.outputs for item in items]), torch.cat([item.targets for item in items])
+
+
+def _value(metric: Metric, items: Sequence[_Item]) -> float:
+    return metric.compute(*_joined(items))
+
+
+def _update_rates(items: Sequence[_Item]) -> dict[str, Any]:
+    """Their mean over all samples, the quartiles over recordings, and the recordings at both ends."""
+    rates = [item.update_rate for item in items]
+    lowest, highest = items[int(np.argmin(rates))], items[int(np.argmax(rates))]
+    return {
+        "mean": sum(item.updates for item in items) / sum(item.samples for item in items),
+        "quartiles": np.quantile(rates, (0, 0.25, 0.5, 0.75, 1)).tolist(),
+        "lowest": {"name": lowest.name, "update_rate": lowest.update_rate},
+        "highest": {"name": highest.name, "update_rate": highest.update_rate},
+    }
+
+
+def _on_selection(data: Data, recipe: Recipe) -> str:
+    """Were the reported figures also used to choose the network?"""
+    if data.test or (recipe.keep == "last" and recipe.patience is None):
+        return ""
+    return (
+        "the network was selected on the recordings that it is reported on, so the figures are too good; "
+        "hold out more groups, or train with --override keep=last"
+    )
+
+
+def _on_spread(groups: Mapping[str, Sequence[_Item]], metric: Metric) -> str:
+    """How much the figures depend on who was held out: those without one of the groups."""
+    said = metric.name.replace("_", " ")
+    if not groups:
+        return ""
+    if len(groups) == 1:
+        return f"1 group is held out: nothing says how much {said} moves with the split"
+    without = [
+        _value(metric, [item for name, members in groups.items() if name != left for item in members])
+        for left in groups
+    ]
+    return (
+        f"{len(groups)} groups are held out: with one of them left out, {said} is {min(without):.3g} to "
+        f"{max(without):.3g}"
+    )

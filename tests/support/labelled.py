@@ -1,0 +1,40 @@
+"""A made recording with columns of labels, as `skiprnn.data.targets` sees one."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skiprnn.data.types import Signal
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """`columns`: of each the text of every sample, "" where the cell is empty."""
+
+    columns: Mapping[str, Sequence[str]]
+    name: str = "made.csv"
+    group: str = "made.csv"
+    paths: Sequence[Path] = ()
+
+    @property
+    def source(self) -> str:
+        return self.name.partition("#")[0]
+
+    @property
+    def x(self) -> Signal:
+        samples = len(next(iter(self.columns.values())))
+        return np.sin(np.arange(samples, dtype=np.float32))[:, np.newaxis]
+
+    def texts(self, column: str) -> list[str]:
+        return list(self.columns[column])
+
+    def floats(self, column: str) -> NDArray[np.float64]:
+        return np.array([float(text) if text else np.nan for text in self.columns[column]])
+
+
+def made(number: int = 0, group: str = "", **columns: Sequence[str]) -> Made:
+    """`0.csv`, of a group of its own unless one is given."""
+    return Made(columns, f"{number}.csv", group or f"{number}.csv")
