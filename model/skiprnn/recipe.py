@@ -20,20 +20,30 @@ RENAMED = {  # old field → new field; the old ones will be removed in the next
     "clock_start": "init_as_periodic",
     "budget": "lambda_",
     "rate": "target_rate",
-    "rate_gain": "dual_step_size",
     "cadence": "schedule",
 }
+
+REMOVED = {  # field → why an old value of it cannot be taken, and what to give in its place
+    "rate_weight": "rate_penalty, the weight of ((r − μ)/μ)²: a weight of (r − μ)² times target_rate²",
+    "dual_step_size": "rate_dual_step, the step for (r − μ)/μ: a step for r − μ times target_rate²",
+    "rate_gain": "rate_dual_step, the step for (r − μ)/μ: a step for r − μ times target_rate²",
+}
+
+_SMALL_RATE = 0.1  # a target rate below it begins at a multiple of it
+_START = 5
+_START_RAMP = 0.6
+_LARGEST_DELTA_U = 0.9  # of a gate that begins as a schedule: it has to learn from there
 
 _WARM_UP = 0.1  # share of the training, under the cosine schedule
 _TYPES = {int: "a whole number", float: "a number", bool: "true or false"}
 _RANGES: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool]], ...] = (
     (("hidden_size", "num_layers", "epochs", "batch_size", "patience"), "at least 1", lambda n: n >= 1),
     (
-        ("learning_rate", "gate_learning_rate", "clip", "clip_ratio", "rate_weight"),
+        ("learning_rate", "gate_learning_rate", "clip", "clip_ratio", "rate_penalty"),
         "a positive number",
         lambda x: x > 0,
     ),
-    (("gate_init_scale", "weight_decay", "dual_step_size"), "≥ 0", lambda x: x >= 0),
+    (("gate_init_scale", "weight_decay", "rate_dual_step"), "≥ 0", lambda x: x >= 0),
     (("dropout", "label_smoothing"), "a number in [0, 1)", lambda x: 0 <= x < 1),
 )
 _CHOICES = {
@@ -66,6 +76,8 @@ def with_current_names(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _warned(fields: Mapping[str, Any]) -> dict[str, Any]:
+    for old in REMOVED.keys() & fields.keys():
+        raise ValueError(f"{old}: expected {REMOVED[old]}; got {old}={fields[old]!r}")
     for old, new in renamed_fields(fields).items():
         warn_renamed(f"Recipe.{old}", f"Recipe.{new}", stacklevel=4)
     return with_current_names(fields)
@@ -107,11 +119,17 @@ class Recipe:
         learning_rate_schedule: constant, or cosine: up over the first tenth, then down to 0.
         every_step: train the readout after every sample of a per-sequence task, not only after the last.
         lambda_: λ, the cost of one update (eq. 11).
-        target_rate: μ, the update rate to reach, in (0, 1], in place of λ. The loss gets rate_weight · (r − μ)² +
-            m · (r − μ) for the update rate r; the Lagrange multiplier m changes by dual_step_size · (r − μ) a step.
-        ramp: share of the training over which λ grows from 0, or μ goes from `first_rate`, to its value.
-        init_as_periodic: begin with a gate that updates at every 1/target_rate-th sample, whatever the input, and
-            learns from there; in place of gate_bias and random gate weights.
+        target_rate: μ, the update rate to reach, in (0, 1], in place of λ. The loss gets rate_penalty · e² + m · e for
+            the relative error e = (r − μ)/μ of the update rate r; the Lagrange multiplier m changes by
+            rate_dual_step · e a step. One setting of both serves rates from 0.5 to 90 %.
+        start_rate: begin with a gate that updates at every 1/start_rate-th sample, whatever the input, in place of
+            gate_bias and random gate weights. None: below a target rate of 10 % it is five times the target rate,
+            unless gate_bias with a gate_init_scale of 0 begins lower; else gate_bias and gate_init_scale say how.
+        ramp: share of the training over which λ grows from 0, or μ goes from `first_rate`, to its value. 0: at
+            once, but over 0.6 of it from a start_rate.
+        init_as_periodic: the same as a start_rate of target_rate.
+        calibrate_rate: after the training, shift the gate's bias so that the update rate on the training data is the
+            target rate (training/calibration.py).
         schedule: a baseline without a learned gate: updates at `target_rate` at uniform distances, or at random.
         keep: the network of the last epoch, or of the best one by the validation objective.
         patience: epochs without a better objective before training ends; None trains all of them.
@@ -144,10 +162,12 @@ class Recipe:
     label_smoothing: float = 0.0
     lambda_: float = 0.0
     target_rate: float | None = None
-    rate_weight: float = 10.0
-    dual_step_size: float = 0.05
+    rate_penalty: float = 1.0
+    rate_dual_step: float = 0.002
+    start_rate: float | None = None
     ramp: float = 0.0
     init_as_periodic: bool = False
+    calibrate_rate: bool = True
     schedule: Schedule | None = None
     # which network is saved
     keep: Keep = "best"
@@ -173,16 +193,18 @@ class Recipe:
                 raise ValueError(f"{name}: expected {_TYPES[kind]}, got {value!r}")
 
     def _check_objective(self) -> None:
-        if self.target_rate is not None and not 0 < self.target_rate <= 1:
-            raise ValueError(
-                f"target_rate: expected a share of the samples in (0, 1], got {self.target_rate!r}"
-            )
+        for name in ("target_rate", "start_rate"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1:
+                raise ValueError(f"{name}: expected a share of the samples in (0, 1], got {value!r}")
         if self.lambda_ < 0 or not 0 <= self.ramp <= 1:
             raise ValueError(
                 f"lambda_, ramp: expected ≥ 0 and within [0, 1], got {self.lambda_!r}, {self.ramp!r}"
             )
         if self.init_as_periodic and self.target_rate is None:
             raise ValueError("init_as_periodic: expected a target_rate with it, got None")
+        if self.init_as_periodic and self.start_rate is not None:
+            raise ValueError("init_as_periodic and start_rate: expected one of them, got both")
         if self.lambda_ and self.target_rate is not None:
             raise ValueError("lambda_ and target_rate: expected one of them, got both")
         if self.schedule is not None and (
@@ -205,11 +227,40 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
     @property
+    def uniform_start(self) -> float | None:
+        """Update rate of the schedule as which the gate begins; None: gate_bias and gate_init_scale say how."""
+        if self.init_as_periodic or self.start_rate is not None:
+            return self.target_rate if self.init_as_periodic else self.start_rate
+        if self.target_rate is None or self.target_rate >= _SMALL_RATE:
+            return None
+        usual, own = _START * self.target_rate, self._rate_of(self.gate_bias)
+        return None if self.gate_init_scale == 0 and own <= usual else usual
+
+    @property
+    def start_bias(self) -> float:
+        """The gate's bias before it learns."""
+        if self.uniform_start is None:
+            return self.gate_bias
+        samples = max(1, round(1 / self.uniform_start))
+        delta_u = min(self.threshold / (samples - 0.5), _LARGEST_DELTA_U)  # half-way between n and n − 1
+        return math.log(delta_u / (1 - delta_u))
+
+    @property
     def first_rate(self) -> float:
-        """Update rate of a gate of no scale before it learns; 1 where its weights are random."""
-        if self.gate_init_scale > 0:
+        """Update rate of the gate before it learns; 1 where its weights are random."""
+        if self.uniform_start is None and self.gate_init_scale > 0:
             return 1.0
-        return 1 / math.ceil(self.threshold * (1 + math.exp(-self.gate_bias)))  # Δũ = σ(gate_bias)
+        return self._rate_of(self.start_bias)
+
+    def _rate_of(self, bias: float) -> float:
+        """Update rate of a gate that is its bias alone: Δũ = σ(bias)."""
+        return 1 / min(math.ceil(self.threshold * (1 + math.exp(-bias))), self.max_skip + 1)
+
+    @property
+    def ramp_share(self) -> float:
+        """The ramp, or its default."""
+        begins_elsewhere = self.uniform_start is not None and not self.init_as_periodic
+        return self.ramp or (_START_RAMP if begins_elsewhere else 0.0)
 
     def network(self) -> dict[str, Any]:
         """The fields that NetworkConfig takes from a recipe."""

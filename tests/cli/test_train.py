@@ -290,41 +290,64 @@ def test_old_options_and_overrides_work_with_a_warning(tmp_path: Path) -> None:
     assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 1
 
 
+NEW_FIELDS = {"rate_penalty", "rate_dual_step", "start_rate", "calibrate_rate"}
+
+
 def as_earlier_release(out: Path) -> None:
     """Rename what the run wrote to the names of the release before."""
     names = {
         "lambda_": "budget",
         "target_rate": "rate",
-        "dual_step_size": "rate_gain",
         "schedule": "cadence",
         "learning_rate_schedule": "schedule",
         "gate_init_scale": "gate_scale",
         "init_as_periodic": "clock_start",
     }
-    fields = {names.get(name, name): value for name, value in recipe(out).items()}
+    fields = {names.get(name, name): value for name, value in recipe(out).items() if name not in NEW_FIELDS}
+    fields |= {"rate_weight": 0.02, "rate_gain": 2e-6}
     (out / "recipe.json").write_text(json.dumps(fields))
     results = json.loads((out / "training.json").read_text())
     del results["target_rate"], results["schedule"]
     (out / "training.json").write_text(json.dumps(results))
     last = out / "checkpoints" / "last.ckpt"
     checkpoint = torch.load(last, weights_only=True)
-    checkpoint["state_dict"]["pressure"] = checkpoint["state_dict"].pop("multiplier")
+    state = checkpoint["state_dict"]
+    state["pressure"] = state.pop("rate_controller.multiplier")
+    del state["rate_controller.error"]
     torch.save(checkpoint, last)
 
 
 def test_a_run_of_an_earlier_release_resumes_to_the_same_bits(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rate = ("--update-rate", "0.5")
     for name in ("old", "new"):
-        trained(tmp_path / name, *rate)
+        trained(tmp_path / name, "--lambda", "1e-4")
     as_earlier_release(tmp_path / "old")
     for name in ("old", "new"):
-        assert trained(tmp_path / name, *rate, "--resume", "--epochs", "2")["epochs"] == 2
+        assert trained(tmp_path / name, "--lambda", "1e-4", "--resume", "--epochs", "2")["epochs"] == 2
     old, new = ((tmp_path / name / "network.safetensors").read_bytes() for name in ("old", "new"))
     assert old == new
     assert "rate is now target_rate" in caplog.text
     assert "learning_rate_schedule" in recipe(tmp_path / "old")
+
+
+@pytest.mark.parametrize("epochs", ["1", "2"])
+def test_a_run_of_an_earlier_release_with_a_target_rate_is_rejected_and_left_as_it_was(
+    tmp_path: Path, epochs: str
+) -> None:
+    """Its loss was another one."""
+    rate = ("--update-rate", "0.5", "--epochs", epochs)
+    trained(tmp_path, "--update-rate", "0.5")
+    as_earlier_release(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    result = run("train", "adding", "--out", tmp_path, *TINY, *rate, "--resume")
+    assert result.exit_code == 2
+    assert (
+        "one that an earlier release began, which charges (r − μ)² (rate_gain: 2e-06, rate_weight: 0.02)"
+        in (result.stderr)
+    )
+    assert "finish it with that release, or choose another --out" in result.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_a_finished_run_of_an_earlier_release_is_reported_drawn_and_added_once(tmp_path: Path) -> None:

@@ -21,7 +21,11 @@ from skiprnn.recipe import Recipe, learning_rate_factor
         ({"dropout": 1.0}, r"dropout: expected a number in \[0, 1\)"),
         ({"label_smoothing": -0.1}, r"label_smoothing: expected a number in \[0, 1\)"),
         ({"weight_decay": -1.0}, "weight_decay: expected ≥ 0"),
-        ({"dual_step_size": -1.0}, "dual_step_size: expected ≥ 0"),
+        ({"rate_dual_step": -1.0}, "rate_dual_step: expected ≥ 0"),
+        ({"rate_penalty": 0.0}, "rate_penalty: expected a positive number"),
+        ({"start_rate": 0.0}, r"start_rate: expected a share of the samples in \(0, 1\], got 0.0"),
+        ({"start_rate": 1.5}, "start_rate: expected a share"),
+        ({"target_rate": 0.5, "start_rate": 0.5, "init_as_periodic": True}, "expected one of them, got both"),
         ({"gate_bias": float("nan")}, "gate_bias: expected a number, got nan"),
         ({"clip": float("inf")}, "clip: expected a number, got inf"),
         ({"learning_rate": 0.0}, "learning_rate: expected a positive"),
@@ -67,11 +71,46 @@ def test_a_gate_of_no_scale_begins_with_every_nth_sample(gate_bias: float, sampl
 
 
 @pytest.mark.parametrize(
+    ("fields", "first_rate", "ramp"),
+    [
+        ({"target_rate": 0.25}, 1, 0),
+        ({"target_rate": 0.05}, 1 / 4, 0.6),
+        ({"target_rate": 0.02}, 1 / 10, 0.6),
+        ({"target_rate": 0.005}, 1 / 40, 0.6),
+        ({"target_rate": 0.05, "ramp": 0.3}, 1 / 4, 0.3),
+        ({"target_rate": 0.05, "start_rate": 0.5}, 1 / 2, 0.6),
+        ({"target_rate": 0.25, "start_rate": 1.0}, 1, 0.6),
+        ({"lambda_": 1e-4, "start_rate": 0.2}, 1 / 5, 0.6),
+        ({"target_rate": 0.05, "ramp": 0.5, "init_as_periodic": True}, 1 / 20, 0.5),
+        ({"target_rate": 0.5, "init_as_periodic": True}, 1 / 2, 0),
+        ({"target_rate": 0.05, "gate_init_scale": 0.0, "gate_bias": -2.0}, 1 / 5, 0),
+        ({"target_rate": 0.05, "gate_init_scale": 0.0}, 1 / 4, 0.6),
+        ({"target_rate": 0.005, "max_skip": 19}, 1 / 20, 0.6),
+        ({"target_rate": 0.05, "threshold": 0.8}, 1 / 4, 0.6),
+    ],
+)
+def test_a_small_rate_begins_as_a_schedule_at_five_times_it(
+    fields: dict[str, Any], first_rate: float, ramp: float
+) -> None:
+    recipe = Recipe(**fields)
+    assert recipe.first_rate == pytest.approx(first_rate)
+    assert recipe.ramp_share == ramp
+
+
+@pytest.mark.parametrize("name", ["rate_weight", "dual_step_size", "rate_gain"])
+def test_a_weight_of_the_absolute_error_is_an_error_that_gives_the_relative_one(name: str) -> None:
+    for make in (lambda fields: Recipe(**fields), Recipe().changed):
+        with pytest.raises(
+            ValueError, match=rf"{name}: expected rate_.* times target_rate²; got {name}=10.0"
+        ):
+            make({"target_rate": 0.25, name: 10.0})
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         ({"gate_scale": 0.5}, {"gate_init_scale": 0.5}),
         ({"budget": 1e-3}, {"lambda_": 1e-3}),
-        ({"rate": 0.25, "rate_gain": 0.1}, {"target_rate": 0.25, "dual_step_size": 0.1}),
         ({"rate": 0.25, "clock_start": True}, {"target_rate": 0.25, "init_as_periodic": True}),
         (
             {"rate": 0.5, "cadence": "random", "schedule": "cosine"},

@@ -146,5 +146,7 @@ def event_data(
         mean=mean,
         std=std,
         samples=[stream.x[:_SHOWN] for stream in held_out.test[:4]],
+        train_streams=[stream.x for stream in train],
+        warm_up=chunks.warm_up,
         events=held_out,
     )

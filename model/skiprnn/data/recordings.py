@@ -133,6 +133,9 @@ def windowed(
         mean=mean,
         std=std,
         samples=[recording.x for recording in test[:8]],
+        train_streams=[recording.x for recording in train],
+        test_streams=[recording.x for recording in test],
+        warm_up=windows.warm_up,
     )
 
 

@@ -76,6 +76,9 @@ class Data:
         target_mean, target_std: [K], of the training targets of a regression; None leaves outputs as they are.
         metric: of the results; None: the task's.
         samples: a few real sequences, [T, F] each, on which an export is compared with torch.
+        train_streams, test_streams: whole recordings, [T, F] each, of which the training and test windows are made;
+            empty where the task has none.
+        warm_up: samples at the beginning of a training window that say nothing about the update rate of a stream.
         events: whole streams with events, for the results and the alarm threshold; None: the classes are no events.
         recordings: the user's files, each with its part and digest; a run is resumed on the same ones alone.
         held_out: the whole recordings whose windows are the test's, for the report.
@@ -91,6 +94,9 @@ class Data:
     mean: Tensor | None = None
     std: Tensor | None = None
     samples: Sequence[Signal] = ()
+    train_streams: Sequence[Signal] = ()
+    test_streams: Sequence[Signal] = ()
+    warm_up: int = 0
     events: EventStreams | None = None
     recordings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     target_mean: Tensor | None = None

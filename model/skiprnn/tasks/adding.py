@@ -59,8 +59,8 @@ TASK = Task(
         gate_learning_rate=2.0,
         learning_rate_schedule="cosine",
         lambda_=1e-5,
-        rate_weight=2e-2,  # what counts here are errors of 1e-3: more would meet a rate whatever it costs
-        dual_step_size=2e-6,
+        rate_penalty=5e-3,  # what counts here are errors of 1e-3: more would meet a rate whatever it costs
+        rate_dual_step=5e-7,
         keep="last",
     ),
     paper=Recipe(epochs=600, lambda_=1e-5, keep="last"),

@@ -117,11 +117,7 @@ _RECIPE = Recipe(
     learning_rate=3e-3,
     learning_rate_schedule="cosine",
     target_rate=0.1,
-    rate_weight=12,
-    dual_step_size=0.3,
-    ramp=0.6,
-    gate_init_scale=0,
-    gate_bias=-1,
+    start_rate=0.3,
     keep="last",
 )
 

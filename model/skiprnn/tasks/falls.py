@@ -138,11 +138,6 @@ _RECIPE = Recipe(
     learning_rate=3e-3,
     learning_rate_schedule="cosine",
     target_rate=0.02,
-    rate_weight=300,
-    dual_step_size=0.3,
-    ramp=0.6,
-    gate_init_scale=0,
-    gate_bias=-2.89,
     keep="last",
 )
 

@@ -37,7 +37,7 @@ class Evaluation:
         if recipe.schedule is not None:
             return self.loss
         if recipe.target_rate is not None:
-            return self.loss + recipe.rate_weight * (self.update_rate - recipe.target_rate) ** 2
+            return self.loss + recipe.rate_penalty * (self.update_rate / recipe.target_rate - 1) ** 2
         return self.loss + recipe.lambda_ * self.updates
 
 

@@ -41,6 +41,7 @@ def event_results(network: SkipNetwork, streams: EventStreams, recipe: Recipe) -
         "alarm_threshold": rule.threshold,
         "refractory": rule.refractory,
         "update_rate": score.updates / score.samples,
+        "stream_update_rate": score.updates / score.samples,
         "updates": score.updates / len(streams.test),
         "samples": score.samples / len(streams.test),
     }

@@ -1,7 +1,6 @@
 """An experiment: a task, a recipe and a seed; its data, and the network that it begins with."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,8 +58,9 @@ def build(experiment: Experiment, data: Data) -> SkipNetwork:
     )
     with torch.no_grad():
         network.rnn.gate.weight.mul_(experiment.recipe.gate_init_scale)
-    if experiment.recipe.init_as_periodic and experiment.recipe.target_rate is not None:
-        _init_as_periodic(network, experiment.recipe.target_rate)
+    if experiment.recipe.uniform_start is not None:
+        torch.nn.init.zeros_(network.rnn.gate.weight)
+        torch.nn.init.constant_(network.rnn.gate.bias, experiment.recipe.start_bias)
     if experiment.warm_start is not None:
         weights = SkipNetwork.load(experiment.warm_start).state_dict()
         try:
@@ -76,11 +76,3 @@ def build(experiment: Experiment, data: Data) -> SkipNetwork:
         network.output_mean.copy_(data.target_mean)
         network.output_std.copy_(data.target_std)
     return network
-
-
-def _init_as_periodic(network: SkipNetwork, rate: float) -> None:
-    """Δũ = 0.5 / (n + 0.5) skips n samples (rounded to whole ones) after every update."""
-    skipped = max(0.0, 1 / rate - 1)
-    delta_u = min(0.5 / (skipped + 0.5), 0.9)
-    torch.nn.init.zeros_(network.rnn.gate.weight)
-    torch.nn.init.constant_(network.rnn.gate.bias, math.log(delta_u / (1 - delta_u)))

@@ -19,7 +19,8 @@ from skiprnn.training.clipping import GradientClip
 from skiprnn.training.collapse import Collapse
 from skiprnn.training.evaluation import evaluate, forced_gates
 from skiprnn.training.experiment import Experiment, metric_of
-from skiprnn.training.objective import charges_every_step, target_rate, task_loss, update_cost
+from skiprnn.training.objective import charges_every_step, lambda_cost, target_rate, task_loss
+from skiprnn.training.rate_controller import RateController
 from skiprnn.training.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
@@ -27,8 +28,6 @@ _log = logging.getLogger(__name__)
 
 class Learner(lightning.LightningModule):
     """One objective, and what is done after every epoch: evaluate, log, look for collapse."""
-
-    multiplier: Tensor
 
     def __init__(self, network: SkipNetwork, experiment: Experiment, data: Data, folder: RunFolder) -> None:
         super().__init__()
@@ -39,7 +38,7 @@ class Learner(lightning.LightningModule):
         self._state: SkipState | None = None  # at the end of the batch before
         self.collapse = Collapse(experiment.recipe)
         self._clip = GradientClip(experiment.recipe.clip, experiment.recipe.clip_ratio, groups=2)
-        self.register_buffer("multiplier", torch.zeros(()))  # in checkpoints, for resuming
+        self.rate_controller = RateController(experiment.recipe)  # in checkpoints, for resuming
 
     @property
     def progress(self) -> float:
@@ -47,10 +46,14 @@ class Learner(lightning.LightningModule):
         return self.global_step / self._steps
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take a checkpoint of an earlier release, which called the multiplier `pressure`."""
+        """Take a checkpoint of an earlier release: of a run without a target rate, whose multiplier stayed 0."""
         state = checkpoint["state_dict"]
-        if "pressure" in state:
-            state["multiplier"] = state.pop("pressure")
+        if "multiplier" in state or "pressure" in state:
+            state.pop("multiplier", None)
+            state.pop("pressure", None)
+            state |= {
+                f"rate_controller.{name}": part for name, part in self.rate_controller.state_dict().items()
+            }
 
     def train_dataloader(self) -> "_Epoch":
         return _Epoch(self._data, (self._experiment.seed, self.current_epoch, self.global_rank))
@@ -78,19 +81,27 @@ class Learner(lightning.LightningModule):
         loss = task_loss(self.network, logits, batch, self._recipe.label_smoothing)
         self._losses.append(loss.detach())
         self.log("step_loss", loss, prog_bar=True, batch_size=len(batch.x))
-        cost = update_cost(self._recipe, gates, batch.lengths, self.progress, self.multiplier.clone())
-        self._adapt(update_rate(gates.detach(), batch.lengths))
-        return loss + cost
+        self.log("step_update_rate", update_rate(gates.detach(), batch.lengths), prog_bar=True, batch_size=1)
+        return loss + self._cost(gates, batch.lengths)
+
+    def _cost(self, gates: Tensor, lengths: Tensor | None) -> Tensor:
+        """The cost of updates, a scalar; 0 with a fixed schedule."""
+        if self._recipe.schedule is not None:
+            return gates.new_zeros(())
+        if self._recipe.target_rate is None:
+            return lambda_cost(self._recipe, gates, self.progress)
+        settled = update_rate(gates[:, self._data.warm_up :].detach(), lengths)
+        return self.rate_controller(
+            update_rate(gates, lengths), target_rate(self._recipe, self.progress), settled
+        )
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self._recipe.target_rate is not None and self._recipe.schedule is None:
+            self.rate_controller.trim(self.network.rnn.gate.bias, self.progress)
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """In place of Lightning's, which knows a fixed limit alone."""
         self._clip([group["params"] for group in optimizer.param_groups])
-
-    def _adapt(self, rate: Tensor) -> None:
-        """Raise the Lagrange multiplier while the update rate is above its target, lower it while it is below."""
-        self.log("step_update_rate", rate, prog_bar=True, batch_size=1)
-        if self._recipe.target_rate is not None:
-            self.multiplier += self._recipe.dual_step_size * (rate - target_rate(self._recipe, self.progress))
 
     def on_train_epoch_end(self) -> None:
         metric = metric_of(self._experiment, self._data)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from skiprnn.data.types import Batch
-from skiprnn.losses import budget_loss, target_rate_loss, update_rate
+from skiprnn.losses import budget_loss
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
 
@@ -60,27 +60,14 @@ def _weights(network: SkipNetwork, batch: Batch, T: int) -> Tensor:
     return weights if batch.lengths is None else weights * (t < batch.lengths.unsqueeze(1))
 
 
-def update_cost(
-    recipe: Recipe, gates: Tensor, lengths: Tensor | None, progress: float, multiplier: Tensor | None = None
-) -> Tensor:
-    """The cost of updates, a scalar; 0 with a fixed schedule.
-
-    With λ it is λ · Σ u (eq. 11). With a target rate μ it is rate_weight · (r − μ)² + m · (r − μ), the augmented
-    Lagrangian of r = μ for the update rate r of the batch.
+def lambda_cost(recipe: Recipe, gates: Tensor, progress: float) -> Tensor:
+    """λ · Σ u (eq. 11), a scalar.
 
     Args:
         gates: [B, T].
-        lengths: [B], samples of each padded sequence; None when none is padded.
-        progress: share of the training that is over; the ramp ends at `recipe.ramp`.
-        multiplier: m, a scalar that `Learner` adapts; None is 0.
+        progress: share of the training that is over; λ grows until `recipe.ramp` of it.
     """
-    if recipe.schedule is not None:
-        return gates.new_zeros(())
-    if recipe.target_rate is None:
-        return budget_loss(gates, _ramped(recipe, progress) * recipe.lambda_)
-    target = target_rate(recipe, progress)
-    cost = recipe.rate_weight * target_rate_loss(gates, target, lengths)
-    return cost if multiplier is None else cost + multiplier * (update_rate(gates, lengths) - target)
+    return budget_loss(gates, _ramped(recipe, progress) * recipe.lambda_)
 
 
 def target_rate(recipe: Recipe, progress: float) -> float:
@@ -90,4 +77,4 @@ def target_rate(recipe: Recipe, progress: float) -> float:
 
 
 def _ramped(recipe: Recipe, progress: float) -> float:
-    return min(1.0, progress / recipe.ramp) if recipe.ramp else 1.0
+    return min(1.0, progress / recipe.ramp_share) if recipe.ramp_share else 1.0

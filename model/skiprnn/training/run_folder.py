@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 
 from skiprnn.data.types import Signal
-from skiprnn.recipe import Recipe, renamed_fields, with_current_names
+from skiprnn.recipe import REMOVED, Recipe, renamed_fields, with_current_names
 
 RENAMED_RESULTS = {"rate_target": "target_rate", "cadence": "schedule"}  # old key → new key
 
 _IDENTITY = {"task", "seed", "options"}
 _SHOWN = 5  # recordings in a message
 _MAY_CHANGE = {"epochs", "patience"}  # between a run and its resumption
+_OF_A_TARGET_RATE = {"rate_penalty", "rate_dual_step", "start_rate", "calibrate_rate"}
 
 _log = logging.getLogger(__name__)
 
@@ -113,16 +114,30 @@ class RunFolder:
 
     def _check_same(self, asked: Mapping[str, Any]) -> None:
         begun, now = _flat(self._read_fields()), _flat(asked)
+        may_change = _MAY_CHANGE | self._check_loss(begun)
         changed = [
             f"{name}: was {begun.get(name)!r}, now {now.get(name)!r}"
             for name in sorted(begun.keys() | now.keys())
-            if name not in _MAY_CHANGE and begun.get(name) != now.get(name)
+            if name not in may_change and begun.get(name) != now.get(name)
         ]
         if changed:
             raise ValueError(
                 f"{self.path}: expected the run as it began, got other values ({'; '.join(changed)}); "
                 "give the command with which it began, or choose another --out"
             )
+
+    def _check_loss(self, begun: Mapping[str, Any]) -> set[str]:
+        """Fields that need not be the same: those of a target rate, for a run of an earlier release without one."""
+        removed = sorted(REMOVED.keys() & begun.keys())
+        if not removed:
+            return set()
+        if begun["target_rate"] is not None and begun["schedule"] is None:
+            raise ValueError(
+                f"{self.path}: expected a run that charges ((r − μ)/μ)², got one that an earlier release began, which "
+                f"charges (r − μ)² ({', '.join(f'{name}: {begun[name]!r}' for name in removed)}); finish it with that "
+                "release, or choose another --out"
+            )
+        return _OF_A_TARGET_RATE | REMOVED.keys()
 
     def _check_recordings(self, found: Mapping[str, str]) -> None:
         """They may be elsewhere, but not others. Runs of the release before did not note them."""
@@ -199,7 +214,8 @@ class RunFolder:
             raise FileNotFoundError(
                 f"{self.path}: expected the folder of a training run, found no {self.recipe.name}"
             )
-        return Recipe(**{name: value for name, value in self._read_fields().items() if name not in _IDENTITY})
+        left_out = _IDENTITY | REMOVED.keys()
+        return Recipe(**{name: value for name, value in self._read_fields().items() if name not in left_out})
 
     def _read_fields(self) -> dict[str, Any]:
         """All of recipe.json, the old names of an earlier release replaced by new ones."""

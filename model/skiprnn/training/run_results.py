@@ -13,6 +13,7 @@ from skiprnn.training.evaluation import evaluate
 from skiprnn.training.event_evaluation import event_results
 from skiprnn.training.experiment import Experiment, metric_of
 from skiprnn.training.run_folder import RENAMED_RESULTS
+from skiprnn.training.stream_rates import stream_update_rate
 
 _THRESHOLDS = (
     0.5,
@@ -27,8 +28,9 @@ _THRESHOLDS = (
 def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict[str, Any]:
     """A trained network's results on the test batches (the validation batches where there are none).
 
-    `update_rate` is in [0, 1]; `updates` and `samples` are means over the sequences. Of a task of events the
-    results are those of the alarms on whole test streams; the task's metric is then that of its windows.
+    `update_rate` is in [0, 1]; `updates` and `samples` are means over the sequences. `stream_update_rate` is that over
+    whole recordings; None where the task has none, or the schedule is fixed. Of a task of events the results are those
+    of the alarms on whole test streams.
     """
     recipe, metric = experiment.recipe, metric_of(experiment, data)
     batches = data.test or data.validation
@@ -37,6 +39,7 @@ def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict
         "metric": metric.name,
         metric.name: found.metric,
         "update_rate": found.update_rate,
+        "stream_update_rate": _stream_rate(network, data, recipe),
         "updates": found.updates,
         "samples": found.samples,
         "lambda": recipe.lambda_,
@@ -54,6 +57,12 @@ def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict
     elif recipe.schedule is None:
         results["thresholds"] = list(_thresholds(recipe, metric, network, batches))
     return results | {old: results[new] for old, new in RENAMED_RESULTS.items()}  # for this release
+
+
+def _stream_rate(network: SkipNetwork, data: Data, recipe: Recipe) -> float | None:
+    if recipe.schedule is not None or not data.test_streams:
+        return None
+    return stream_update_rate(network, data.test_streams)
 
 
 def _thresholds(

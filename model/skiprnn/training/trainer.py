@@ -5,6 +5,7 @@ was interrupted and resumed ends with the same weights, bit for bit, as one that
 of threads).
 """
 
+import dataclasses
 import logging
 import time
 import warnings
@@ -21,6 +22,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from skiprnn.data.types import Data
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
+from skiprnn.training.calibration import Calibration, calibrate
 from skiprnn.training.event_evaluation import choose_threshold
 from skiprnn.training.experiment import Experiment, build
 from skiprnn.training.learner import Learner
@@ -67,6 +69,7 @@ def fit(
         _run(trainer, learner, folder, resumes=resumes)
     _take(network, folder, recipe)
     network.cpu()
+    calibration = None if learner.collapse.message else _calibrate(network, experiment, data)
     if data.events is not None:
         choose_threshold(network, data.events, recipe)
     results = results_of(experiment, data, network) | {
@@ -74,6 +77,7 @@ def fit(
         "stopped": trainer.should_stop,
         "seconds": round(time.monotonic() - began, 1),
         "warning": learner.collapse.message,
+        "calibration": calibration and dataclasses.asdict(calibration),
     }
     network.save(out)
     folder.finish(results, data.samples, report_of(experiment, data, network, results))
@@ -139,6 +143,14 @@ def _take(network: SkipNetwork, folder: RunFolder, recipe: Recipe) -> None:
         name: weight for name, weight in checkpoint["state_dict"].items() if name.startswith("network.")
     }
     network.load_state_dict({name.removeprefix("network."): weight for name, weight in weights.items()})
+
+
+def _calibrate(network: SkipNetwork, experiment: Experiment, data: Data) -> Calibration | None:
+    """None where the recipe asks for no rate of a learned gate."""
+    recipe = experiment.recipe
+    if recipe.target_rate is None or recipe.schedule is not None or not recipe.calibrate_rate:
+        return None
+    return calibrate(network, data, recipe.target_rate, experiment.seed)
 
 
 @contextmanager

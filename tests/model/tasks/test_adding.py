@@ -28,9 +28,9 @@ def test_two_values_are_marked_early_and_late_and_their_sum_is_asked(seed: int, 
 
 def test_a_rate_of_the_adding_task_is_not_met_at_the_expense_of_solving_it() -> None:
     adding = tasks.find("adding")
-    missed = 0.1  # ten points of the rate
+    missed = 0.1 / 0.5  # ten points of a rate of a half
     assert adding.metric.solved is not None
-    assert adding.recipe.rate_weight * missed**2 < 0.5 * adding.metric.solved  # the loss is half the error
+    assert adding.recipe.rate_penalty * missed**2 < 0.5 * adding.metric.solved  # the loss is half the error
 
 
 def test_adding_is_learned_in_less_than_a_minute_and_samples_are_skipped(tmp_path: Path) -> None:

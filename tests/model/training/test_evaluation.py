@@ -56,7 +56,7 @@ def test_no_batch_is_an_error() -> None:
     ("recipe", "expected"),
     [
         (Recipe(lambda_=0.1), 1 + 0.1 * 4),
-        (Recipe(target_rate=0.5, rate_weight=10), 1 + 10 * 0.1**2),
+        (Recipe(target_rate=0.5, rate_penalty=10), 1 + 10 * (0.1 / 0.5) ** 2),
         (Recipe(target_rate=0.5, schedule="random"), 1),
     ],
 )

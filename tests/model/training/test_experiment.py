@@ -1,6 +1,7 @@
 """The network that a training begins with."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -33,6 +34,25 @@ def test_a_gate_starts_as_periodic_where_the_recipe_says_so() -> None:
         network = build(experiment, experiment.load())
         gates = network(torch.randn(3, 40, 2)).gates
         assert torch.equal(gates, scheduled_gates("uniform", 1 / n + 1e-6, 3, 40))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target_rate": 0.05},
+        {"target_rate": 0.02, "cell": "lstm"},
+        {"target_rate": 0.3, "start_rate": 0.15},
+        {"target_rate": 0.05, "init_as_periodic": True},
+        {"target_rate": 0.05, "threshold": 0.7},
+        {"target_rate": 0.01, "max_skip": 9},
+        {"target_rate": 0.5, "gate_init_scale": 0.0, "gate_bias": -2.0},
+    ],
+    ids=str,
+)
+def test_the_first_rate_is_the_one_that_the_gate_begins_with(changes: dict[str, Any]) -> None:
+    experiment = short_experiment(**changes)
+    gates = build(experiment, experiment.load())(torch.randn(2, 2001, 2)).gates
+    assert gates[:, 1:].mean().item() == pytest.approx(experiment.recipe.first_rate, abs=1e-3)
 
 
 def test_a_gate_of_no_scale_starts_with_the_period_of_its_bias() -> None:

@@ -29,6 +29,15 @@ def test_the_target_rate_goes_from_the_gates_first_rate_to_the_recipes() -> None
     )
 
 
+def test_the_ramp_of_a_periodic_start_begins_where_the_gate_does() -> None:
+    periodic = Recipe(target_rate=0.05, ramp=0.5, init_as_periodic=True)
+    assert [target_rate(periodic, at) for at in (0.0, 0.25, 1.0)] == pytest.approx([0.05] * 3)
+    falling = Recipe(target_rate=0.05)
+    assert [target_rate(falling, at) for at in (0.0, 0.3, 0.6, 1.0)] == pytest.approx(
+        [0.25, 0.15, 0.05, 0.05]
+    )
+
+
 def test_without_a_ramp_the_rate_is_the_target_from_the_start() -> None:
     assert target_rate(Recipe(target_rate=0.2), 0.0) == pytest.approx(0.2)
 
