@@ -13,7 +13,7 @@ alarm is a false one.
 
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +55,10 @@ class EventScore:
     samples: int
     updates: int
     delays: tuple[int, ...]
+
+    def __add__(self, other: "EventScore") -> "EventScore":
+        pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return EventScore(*(mine + theirs for mine, theirs in pairs))
 
     @property
     def sensitivity(self) -> float:
@@ -104,17 +108,27 @@ class EventMetric:
         return found
 
     def score(
-        self, detector: EventDetector, updates: Iterable[Updates], streams: Iterable[EventStream]
+        self,
+        detector: EventDetector,
+        updates: Iterable[Updates],
+        streams: Iterable[EventStream],
+        label: int | None = None,
     ) -> EventScore:
-        """The alarms of whole streams against their events."""
-        events, alarms_given, samples, count, delays = 0, 0, 0, 0, list[int]()
-        for ran, stream in zip(updates, streams, strict=True):
-            alarms, _ = detector.detect(detector.start(), ran.t, ran.y)
-            found = self.detected(alarms, stream)
-            delays += [alarms[n].t - int(stream.starts[event]) for n, event in found.items()]
-            events, alarms_given = events + len(stream.labels), alarms_given + len(alarms)
-            samples, count = samples + ran.samples, count + len(ran.t)
-        return EventScore(events, len(delays), alarms_given - len(delays), samples, count, tuple(delays))
+        """The alarms of whole streams against their events; of one class, or of all of them."""
+        parts = (
+            self._score(detector, ran, stream, label) for ran, stream in zip(updates, streams, strict=True)
+        )
+        return sum(parts, start=EventScore(0, 0, 0, 0, 0, ()))
+
+    def _score(
+        self, detector: EventDetector, ran: Updates, stream: EventStream, label: int | None
+    ) -> EventScore:
+        alarms, _ = detector.detect(detector.start(), ran.t, ran.y)
+        alarms = [alarm for alarm in alarms if label in (None, alarm.label)]
+        events = len(stream.labels) if label is None else int((stream.labels == label).sum())
+        found = self.detected(alarms, stream)
+        delays = tuple(alarms[n].t - int(stream.starts[event]) for n, event in found.items())
+        return EventScore(events, len(found), len(alarms) - len(found), ran.samples, len(ran.t), delays)
 
     def choose(
         self,

@@ -16,9 +16,8 @@ SAMPLES = 200
 
 
 def stream(*events: tuple[int, int, int]) -> EventStream:
-    columns = list(zip(*events, strict=True)) if events else [[], [], []]
-    x = np.zeros((SAMPLES, 1), np.float32)
-    return EventStream("ann", x, *(np.array(column, np.int64) for column in columns))
+    table = np.array(events, np.int64).reshape(-1, 3)
+    return EventStream("ann", np.zeros((SAMPLES, 1), np.float32), *table.T)
 
 
 def alarms(*given: tuple[int, int]) -> list[Alarm]:

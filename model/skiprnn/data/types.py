@@ -35,8 +35,10 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
-        parts = (None if part is None else part.to(device) for part in self[:4])
-        return Batch(*parts, continues=self.continues)
+        lengths, weights = (
+            None if part is None else part.to(device) for part in (self.lengths, self.weights)
+        )
+        return Batch(self.x.to(device), self.y.to(device), lengths, weights, self.continues)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,9 +38,8 @@ TEST = ("SA04", "SA08", "SA12", "SA16", "SA20", "SE06")
 VALIDATION = ("SA02", "SA06", "SA10", "SA14", "SA18")
 
 _PUBLISHED_RATE = 200  # Hz
-_SCALE = np.repeat(
-    np.float32([32 / 2**13, 40 / 2**16]), 3
-)  # bits → g (±16 g, 13 bits) and 100 °/s (±2000 °/s, 16 bits)
+# Bits → g (±16 g, 13 bits) and 100 °/s (±2000 °/s, 16 bits).
+_SCALE = np.repeat(np.array([32 / 2**13, 40 / 2**16], np.float32), 3)
 _ORDERS = 2  # of each person's recordings to train on
 _GAIN = 0.1  # standard deviation of its logarithm
 

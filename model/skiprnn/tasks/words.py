@@ -50,7 +50,7 @@ class Word(NamedTuple):
     """A recording: its digit, its number among those of the digit and speaker, its audio (full scale is 1)."""
 
     digit: int
-    index: int
+    number: int
     audio: NDArray[np.float32]
 
 
@@ -130,7 +130,7 @@ def split(speakers: Speakers, fold: int) -> tuple[Part, Part, Part]:
     if fold == -1:
         parts = ((10, np.inf), (5, 10), (0, 5))
         train, validation, test = (
-            [(name, [word for word in speakers[name] if low <= word.index < high]) for name in names]
+            [(name, [word for word in speakers[name] if low <= word.number < high]) for name in names]
             for low, high in parts
         )
         return train, validation, test

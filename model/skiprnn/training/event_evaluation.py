@@ -10,15 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skiprnn.data.event_stream import EventStream
 from skiprnn.data.types import EventStreams, Signal
-from skiprnn.event_metric import Updates
+from skiprnn.event_metric import EventScore, Updates
 from skiprnn.events import EventDetector, EventRule
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.training.baselines import scheduled_gates
+from skiprnn.training.figures import update_rates
 
 _CHUNK = 4096  # samples that are unrolled at once: the outputs of more would not fit
 _TOGETHER = 16  # streams of similar lengths
+_COLUMNS = (  # of the report's tables
+    *("events", "false_alarms", "false_alarms_per_hour", "sensitivity", "precision", "f1", "delay_seconds"),
+)
 
 
 def choose_threshold(network: SkipNetwork, streams: EventStreams, recipe: Recipe) -> None:
@@ -29,22 +34,70 @@ def choose_threshold(network: SkipNetwork, streams: EventStreams, recipe: Recipe
     network.config = dataclasses.replace(config, events=rule)
 
 
-def event_results(network: SkipNetwork, streams: EventStreams, recipe: Recipe) -> dict[str, Any]:
-    """The results on the test streams, with the network's alarm rule; `update_rate` is that on whole streams."""
-    rule = _rule(network)
-    detector = EventDetector(rule, network.config.classes)
-    updates = run_streams(network, [stream.x for stream in streams.test], recipe)
-    score = streams.metric.score(detector, updates, streams.test)
-    return {
-        "metric": streams.metric.name,
-        **streams.metric.results(score),
-        "alarm_threshold": rule.threshold,
-        "refractory": rule.refractory,
-        "update_rate": score.updates / score.samples,
-        "stream_update_rate": score.updates / score.samples,
-        "updates": score.updates / len(streams.test),
-        "samples": score.samples / len(streams.test),
-    }
+@dataclasses.dataclass(frozen=True)
+class EventTest:
+    """What a network did over the test streams.
+
+    Attributes:
+        streams: of the test, with their metric.
+        updates: of each of them.
+        rule, classes: the network's.
+    """
+
+    streams: EventStreams
+    updates: Sequence[Updates]
+    rule: EventRule
+    classes: Sequence[str]
+
+    @classmethod
+    def of(cls, network: SkipNetwork, streams: EventStreams, recipe: Recipe) -> "EventTest":
+        """Run the test streams, with the network's alarm rule."""
+        updates = run_streams(network, [stream.x for stream in streams.test], recipe)
+        return cls(streams, updates, _rule(network), network.config.classes)
+
+    def results(self) -> dict[str, Any]:
+        """For training.json; `update_rate` is that on whole streams."""
+        score, metric, count = self._score(), self.streams.metric, len(self.updates)
+        return {
+            "metric": metric.name,
+            **metric.results(score),
+            "alarm_threshold": self.rule.threshold,
+            "refractory": self.rule.refractory,
+            "update_rate": score.updates / score.samples,
+            "stream_update_rate": score.updates / score.samples,
+            "updates": score.updates / count,
+            "samples": score.samples / count,
+        }
+
+    def report(self) -> dict[str, Any]:
+        """For report.json: figures of every class and of every stream."""
+        labels = [k for k, name in enumerate(self.classes) if name != self.rule.background]
+        numbers, name = range(len(self.updates)), self.streams.metric.name
+        results = self.streams.metric.results(self._score())
+        return {
+            "kind": "events",
+            "metric": name,
+            "recordings": {"count": len(self.updates), name: results[name]},
+            "alarms": results,
+            "outputs": [self._row(self.classes[label], self._score(label)) for label in labels],
+            "groups": [self._row(self.streams.test[n].name, self._score(only=n)) for n in numbers],
+            "update_rate": update_rates(
+                [(stream.name, len(ran.t), ran.samples) for stream, ran in self._pairs()]
+            ),
+        }
+
+    def _pairs(self) -> list[tuple[EventStream, Updates]]:
+        return list(zip(self.streams.test, self.updates, strict=True))
+
+    def _score(self, label: int | None = None, *, only: int | None = None) -> EventScore:
+        """Of one class or all, of one stream or all."""
+        here = slice(None) if only is None else slice(only, only + 1)
+        detector = EventDetector(self.rule, self.classes)
+        return self.streams.metric.score(detector, self.updates[here], self.streams.test[here], label)
+
+    def _row(self, name: str, score: EventScore) -> dict[str, Any]:
+        results = self.streams.metric.results(score)
+        return {"name": name} | {key: results[key] for key in _COLUMNS if key in results}
 
 
 @torch.no_grad()

@@ -77,7 +77,8 @@ class Learner(lightning.LightningModule):
         return output
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
-        logits, gates, _ = self(batch)
+        output: NetworkOutput = self(batch)
+        logits, gates, _ = output
         loss = task_loss(self.network, logits, batch, self._recipe.label_smoothing)
         self._losses.append(loss.detach())
         self.log("step_loss", loss, prog_bar=True, batch_size=len(batch.x))

@@ -19,11 +19,11 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from skiprnn.data.types import Data
+from skiprnn.data.types import Data, EventStreams
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.training.calibration import Calibration, calibrate
-from skiprnn.training.event_evaluation import choose_threshold
+from skiprnn.training.event_evaluation import EventTest, choose_threshold
 from skiprnn.training.experiment import Experiment, build
 from skiprnn.training.learner import Learner
 from skiprnn.training.report import report_of
@@ -70,9 +70,8 @@ def fit(
     _take(network, folder, recipe)
     network.cpu()
     calibration = None if learner.collapse.message else _calibrate(network, experiment, data)
-    if data.events is not None:
-        choose_threshold(network, data.events, recipe)
-    results = results_of(experiment, data, network) | {
+    events = None if data.events is None else _alarms(network, data.events, recipe)
+    results = results_of(experiment, data, network, events) | {
         "epochs": trainer.current_epoch,
         "stopped": trainer.should_stop,
         "seconds": round(time.monotonic() - began, 1),
@@ -80,7 +79,7 @@ def fit(
         "calibration": calibration and dataclasses.asdict(calibration),
     }
     network.save(out)
-    folder.finish(results, data.samples, report_of(experiment, data, network, results))
+    folder.finish(results, data.samples, report_of(experiment, data, network, results, events))
     return results
 
 
@@ -143,6 +142,11 @@ def _take(network: SkipNetwork, folder: RunFolder, recipe: Recipe) -> None:
         name: weight for name, weight in checkpoint["state_dict"].items() if name.startswith("network.")
     }
     network.load_state_dict({name.removeprefix("network."): weight for name, weight in weights.items()})
+
+
+def _alarms(network: SkipNetwork, streams: EventStreams, recipe: Recipe) -> EventTest:
+    choose_threshold(network, streams, recipe)
+    return EventTest.of(network, streams, recipe)
 
 
 def _calibrate(network: SkipNetwork, experiment: Experiment, data: Data) -> Calibration | None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from skiprnn.data.event_stream import EventStream
 from skiprnn.data.events import EventChunks, EventTargets, LabelledStream
+from skiprnn.data.types import Signal
 from skiprnn.tasks.task import Source
 from support.events import bumps, event_task
 
@@ -63,7 +64,7 @@ def labelled(length: int) -> LabelledStream:
     return LabelledStream(x, np.arange(length), np.ones(length, np.float32))
 
 
-def same(x: np.ndarray, _: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+def same(x: Signal, _: np.random.Generator) -> Signal:
     return x
 
 

@@ -1,6 +1,7 @@
 """The spoken digits in their published format: WAV files whose names say digit, speaker and index."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from support.tasks import load, train_once
 SPEAKERS = ("ann", "bob", "cleo")
 
 
-def tone(hertz: float, seconds: float = 0.4) -> np.ndarray:  # type: ignore[type-arg]
+def tone(hertz: float, seconds: float = 0.4) -> Any:
     return np.sin(2 * np.pi * hertz * np.arange(int(8000 * seconds)) / 8000)
 
 
@@ -29,7 +30,7 @@ def digits(folder: Path, *, indices: int = 2) -> Path:
 def test_words_are_read_with_their_digit_and_speaker(tmp_path: Path) -> None:
     speakers = read_speakers(digits(tmp_path))
     assert sorted(speakers) == list(SPEAKERS)
-    assert [(word.digit, word.index) for word in speakers["bob"][:3]] == [(0, 0), (0, 1), (1, 0)]
+    assert [(word.digit, word.number) for word in speakers["bob"][:3]] == [(0, 0), (0, 1), (1, 0)]
     assert speakers["bob"][0].audio.dtype == np.float32
     assert speakers["bob"][0].audio.max() == pytest.approx(8000 / 2**15, rel=1e-3)
 
@@ -69,7 +70,7 @@ def test_the_published_division_is_by_index() -> None:
     speakers = {name: [Word(0, index, np.zeros(1, np.float32)) for index in range(12)] for name in "abc"}
     train, validation, test = split(speakers, -1)
     assert [name for name, _ in train] == ["a", "b", "c"]
-    found = [[word.index for word in part[0][1]] for part in (train, validation, test)]
+    found = [[word.number for word in part[0][1]] for part in (train, validation, test)]
     assert found == [[10, 11], [5, 6, 7, 8, 9], [0, 1, 2, 3, 4]]
 
 

@@ -15,7 +15,7 @@ from skiprnn.event_metric import EventMetric, EventScore, Updates
 from skiprnn.events import EventDetector, EventRule
 from skiprnn.recipe import Recipe
 from skiprnn.training import Experiment, fit
-from skiprnn.training.event_evaluation import choose_threshold, event_results, run_streams
+from skiprnn.training.event_evaluation import EventTest, choose_threshold, run_streams
 from skiprnn_export import read, unroll
 from skiprnn_export.step import export
 from support.events import METRIC, bumps, event_task
@@ -24,10 +24,8 @@ from support.events import METRIC, bumps, event_task
 def network(**changes: Any) -> SkipNetwork:
     torch.manual_seed(0)
     config = NetworkConfig("made", "gru", 1, 8, 3, task="step_classification", gate_bias=-2.0, dropout=0.5)
-    rule = EventRule("none", 0.5, 20)
-    return SkipNetwork(
-        dataclasses.replace(config, classes=("none", "up", "down"), events=rule, **changes)
-    ).train()
+    rule: dict[str, Any] = {"classes": ("none", "up", "down"), "events": EventRule("none", 0.5, 20)}
+    return SkipNetwork(dataclasses.replace(config, **rule | changes)).train()
 
 
 def test_streams_give_the_updates_that_each_gives_alone_at_once() -> None:
@@ -89,7 +87,22 @@ def test_the_threshold_is_chosen_on_the_validation_streams_alone() -> None:
     updates = run_streams(made, [bumps(4).x], Recipe())
     expected = METRIC.choose(EventRule("none", 0.5, 20), made.config.classes, updates, [bumps(4)])
     assert made.config.events == expected
-    assert event_results(made, streams, Recipe())["alarm_threshold"] == expected.threshold
+    assert EventTest.of(made, streams, Recipe()).results()["alarm_threshold"] == expected.threshold
+
+
+def test_the_report_has_figures_of_every_class_and_stream() -> None:
+    """Their counts add up to those of the whole."""
+    streams = EventStreams([], [bumps(5), bumps(6, 1500)], METRIC)
+    made = network(events=EventRule("none", 0.3, 20))
+    test = EventTest.of(made, streams, Recipe(target_rate=0.5, schedule="uniform"))
+    report = test.report()
+    assert [row["name"] for row in report["outputs"]] == ["up", "down"]
+    assert [row["name"] for row in report["groups"]] == ["bumps 5", "bumps 6"]
+    for rows in (report["outputs"], report["groups"]):
+        for name in ("events", "false_alarms"):
+            assert sum(row[name] for row in rows) == report["alarms"][name]
+    assert report["recordings"] == {"count": 2, "f1": report["alarms"]["f1"]}
+    assert report["update_rate"]["mean"] == pytest.approx(0.5)
 
 
 class Alarms(EventMetric):
@@ -112,6 +125,6 @@ def test_another_metric_sees_whole_streams_too(tmp_path: Path) -> None:
 
 def test_a_network_without_an_alarm_rule_is_an_error() -> None:
     with pytest.raises(ValueError, match="expected a network with an alarm rule, got none"):
-        event_results(
+        EventTest.of(
             SkipNetwork(NetworkConfig("made", "gru", 1, 8, 3)), EventStreams([], [bumps(4)], METRIC), Recipe()
         )
