@@ -41,12 +41,13 @@ def print_report(found: Mapping[str, Any]) -> None:
     """Tables of at most 20 rows; report.json has all of them."""
     metric = found["metric"]
     whole = "whole held-out recordings" if {"windows", "alarms"} & found.keys() else "test sequences"
+    windows = f" ({_text(found['windows'][metric])} on their windows)" if "windows" in found else ""
     shown = f"{found['kind']}; {metric.replace('_', ' ')} {_text(found['recordings'][metric])} on "
-    typer.echo(f"{shown}{found['recordings']['count']} {whole}")
+    typer.echo(f"{shown}{found['recordings']['count']} {whole}{windows}")
     if alarms := found.get("alarms"):
         typer.echo(", ".join(f"{name.replace('_', ' ')} {_text(value)}" for name, value in alarms.items()))
     for name, counts in found.get("parts", {}).items():
-        typer.echo(f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
+        typer.echo(f"{name}: " + ", ".join(_counted(count, what) for what, count in counts.items()))
     _print_rows(found["outputs"])
     if len(confusion := found.get("confusion", ())) in range(1, _CONFUSED + 1):
         _print_confusion([row["name"] for row in found["outputs"]], confusion)
@@ -91,6 +92,10 @@ def _print_update_rates(found: Mapping[str, Any]) -> None:
         f"update rate: {100 * found['mean']:.1f} % of all samples; of one recording {low} ({found['lowest']['name']}) "
         f"to {high} ({found['highest']['name']}), quartiles {first}, {middle}, {third}"
     )
+
+
+def _counted(count: int, plural: str) -> str:
+    return f"{count:,} {plural.removesuffix('s') if count == 1 else plural}"
 
 
 def _text(value: Any) -> str:

@@ -24,7 +24,7 @@ def parse_number(text: str, decimal: str = ".") -> float | None:
     """
     text = text.strip()
     if decimal != ".":
-        text = text.translate(str.maketrans({decimal: ".", ".": decimal}))
+        text = text.replace(".", "_").replace(decimal, ".")
     if _NUMBER.fullmatch(text) is None:
         return None
     value = float(text)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from skiprnn.events import EventRule
 from skiprnn_cli.inspect import inspect
+from skiprnn_export import Feature
 from support.bundles import write_random_bundle
 
 
@@ -117,3 +118,11 @@ def test_a_missing_file_ends_with_the_reason(tmp_path: Path) -> None:
     result = run(tmp_path / "none.onnx")
     assert result.exit_code == 2
     assert "none.onnx" in result.stderr
+
+
+def test_outputs_of_a_regression_are_named_with_their_units(tmp_path: Path) -> None:
+    targets = (Feature("glucose", "mg/dL"), Feature("load"))
+    write_random_bundle(tmp_path / "m.onnx", task="step_regression", targets=targets)
+    printed = run(tmp_path / "m.onnx").stdout
+    assert "step regression" in printed
+    assert "2 values: glucose [mg/dL], load" in printed

@@ -111,3 +111,16 @@ def test_class_names_that_do_not_fit_the_outputs_are_rejected() -> None:
 
 def test_ready_keeps_facts_that_this_version_does_not_know() -> None:
     assert _ready(colour="red").facts["colour"] == "red"
+
+
+def test_of_labels_that_may_hold_at_once_none_is_the_label() -> None:
+    ready = _ready(outputs=2, classes=["hot", "wet"], multi_label=True)
+    reply = decode_answer('{"t": 0, "wake": 1, "updates": [{"t": 0, "y": [0.9, 0.8]}]}', ready)
+    assert isinstance(reply, Reply)
+    assert reply.updates[0].label is None
+
+
+def test_ready_has_names_and_units_of_values() -> None:
+    assert _ready().targets == ()
+    targets = [{"name": "speed", "unit": "m/s"}]
+    assert _ready(targets=targets).targets == tuple(targets)

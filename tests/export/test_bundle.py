@@ -384,3 +384,34 @@ def test_the_public_names_are_these() -> None:
         "unroll",
         "write",
     ]
+
+
+def test_a_regression_names_its_outputs_with_their_units() -> None:
+    targets = (Feature("glucose", "mg/dL"), Feature("load"))
+    model, info = random_bundle(task="step_regression", targets=targets)
+    read_again = pack(model, info).info
+    assert read_again.targets == targets
+    assert read_again.output_names == ("glucose [mg/dL]", "load")
+    assert (INFO.output_names, random_bundle(task="sequence_regression")[1].output_names) == (
+        ("c0", "c1"),
+        ("y0", "y1"),
+    )
+
+
+def test_a_bundle_without_targets_does_not_mention_them() -> None:
+    assert "targets" not in INFO.to_json()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"targets": (Feature("load"),) * 2}, "targets: expected none with sequence_classification, got 2"),
+        (
+            {"task": "step_regression", "classes": (), "targets": (Feature("load"),)},
+            r"targets: expected 2 \(outputs\), got 1",
+        ),
+    ],
+)
+def test_targets_that_do_not_fit_the_outputs_are_rejected(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(BundleError, match=reason):
+        dataclasses.replace(INFO, **changes)

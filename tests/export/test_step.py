@@ -29,6 +29,11 @@ KINDS: dict[str, dict[str, Any]] = {
         "multi_label": True,
     },
     "gru, regression": {"cell": "gru", "task": "sequence_regression", "threshold": 0.75, "max_skip": 31},
+    "lstm, values a sample": {
+        "cell": "lstm",
+        "task": "step_regression",
+        "targets": (Feature("speed", "m/s"), Feature("load")),
+    },
     "gru, events": {"cell": "gru", "classes": ("none", "fall"), "events": EventRule("none", 0.3, 150)},
     "stacked gru as in the paper": {"cell": "gru", "num_layers": 3, "reset_after": False},
 }
@@ -39,7 +44,7 @@ def network(**changes: Any) -> SkipNetwork:
     made = small_network(**changes)
     made.input_mean.copy_(torch.tensor([1.0, -2.0, 300.0]))
     made.input_std.copy_(torch.tensor([2.0, 0.1, 50.0]))
-    if made.config.task == "sequence_regression":
+    if made.config.is_regression:
         made.output_std.fill_(20.0)
     return made
 
@@ -199,3 +204,11 @@ def test_the_exporter_says_nothing() -> None:
         export_step(network())
     assert said.getvalue() == ""
     assert logger.level == level
+
+
+def test_names_and_units_of_values_are_in_the_file(tmp_path: Path) -> None:
+    network(task="step_regression", targets=(Feature("speed", "m/s"), Feature("load"))).save(tmp_path)
+    info = export(tmp_path, tmp_path / "model.onnx").bundle.info
+    assert info.targets == (BundleFeature("speed", "m/s"), BundleFeature("load"))
+    assert info.output_names == ("speed [m/s]", "load")
+    assert info.is_regression

@@ -117,8 +117,10 @@ def random_bundle(
         x, width = new[layer * vectors], hidden
     build.op("Concat", *new, out="new_state", axis=1)
     build.gate(new[-1], hidden, gate_bias)
-    if task == "sequence_regression":
+    if task.endswith("regression"):
         build.linear(x, outputs, hidden, out="y")
+    elif info.get("multi_label"):
+        build.op("Sigmoid", build.linear(x, outputs, hidden), out="y")
     else:
         build.op("Softmax", build.linear(x, outputs, hidden), out="y", axis=1)
     state_size = len(old) * hidden
@@ -129,7 +131,7 @@ def random_bundle(
         "hidden": hidden,
         "features": tuple(Feature(f"x{index}", "V") for index in range(features)),
         "outputs": outputs,
-        "classes": () if task == "sequence_regression" else tuple(f"c{index}" for index in range(outputs)),
+        "classes": () if task.endswith("regression") else tuple(f"c{index}" for index in range(outputs)),
         "task": task,
         "initial_state": build.rng.normal(size=state_size),
         "training": {"seed": seed},

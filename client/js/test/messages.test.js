@@ -43,3 +43,9 @@ test("the end is said as ended, and as older servers say it", () => {
     assert.deepEqual(answer, { kind: "ended", samples: 9, updates: 2 });
   }
 });
+
+test("of labels that may hold at once none is the label", () => {
+  const several = decodeReady(JSON.stringify({ ...READY, multi_label: true }));
+  const answer = decodeAnswer('{"t": 0, "wake": 1, "updates": [{"t": 0, "y": [0.9, 0.8]}], "saved": 0}', several);
+  assert.equal(answer.updates[0].label, null);
+});

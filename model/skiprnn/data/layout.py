@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from skiprnn.data.gaps import Missing
+from skiprnn.data.labels_of import check_way
 from skiprnn.data.time_axis import UNITS
 
 OPTIONS: Mapping[str, Any] = MappingProxyType(
@@ -27,6 +28,12 @@ OPTIONS: Mapping[str, Any] = MappingProxyType(
     }
 )
 """Options of a task of tables, and their defaults (docs/how-to/own-data.md)."""
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "missing": tuple(Missing),
+    "time_unit": ("", *UNITS),
+    "decimal": ("", ".", ","),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,11 +76,12 @@ class Layout:
     decimal: str = ""
 
     def __post_init__(self) -> None:
-        choices = {"missing": list(Missing), "time_unit": ["", *UNITS], "decimal": ["", ".", ","]}
-        for name, expected in choices.items():
+        for name, expected in _CHOICES.items():
             if getattr(self, name) not in expected:
-                known = ", ".join(repr(str(choice)) for choice in expected if choice)
+                known = ", ".join(filter(None, expected))
                 raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
+        check_way(self.label_from, "label_from")
+        check_way(self.group_from, "group_from")
         if self.longest_gap < 0:
             raise ValueError(f"longest_gap: expected 0 samples or more, got {self.longest_gap!r}")
         if self.sample_rate is not None and not 0 < self.sample_rate < math.inf:
@@ -93,6 +101,11 @@ class Layout:
         )
         columns = tuple(name.strip() for name in options["columns"].split(",") if name.strip())
         return cls(targets=targets or (options["label"],), columns=columns, part=part, **given)
+
+    @property
+    def group_column(self) -> str:
+        """The column of the group, or the name of the value that a folder or a name gives; empty: there is none."""
+        return self.group or ("group" if self.group_from else "")
 
     @property
     def texts(self) -> list[str]:

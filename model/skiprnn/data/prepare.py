@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.random import Generator
 
+from skiprnn.data import summary
 from skiprnn.data.files import digest
 from skiprnn.data.recordings import Recording, Windows, batch_of, windowed
 from skiprnn.data.split import Excerpt, Parts, split_by_group, split_by_name, split_by_time
@@ -54,7 +55,8 @@ def long_enough(recordings: Sequence[Own], window: int) -> list[int]:
     lengths = [len(recording.x) for recording in recordings]
     usual = min(window, int(np.median(lengths)))
     if short := [f"{recordings[i].name} ({n})" for i, n in enumerate(lengths) if 2 * n < usual]:
-        _log.info("left out, far shorter than %d samples: %s", usual, ", ".join(short))
+        text = f"{', '.join(short)} (far shorter than {usual} samples)"
+        _log.info("%s", summary.entry("passed over", text))
     return [number for number, length in enumerate(lengths) if 2 * length >= usual]
 
 
@@ -231,13 +233,12 @@ def _described(recordings: Sequence[Own], parts: Parts) -> dict[str, dict[str, i
 
 
 def _notes(recordings: Sequence[Own], targets: Targets, *, by_time: bool) -> list[str]:
-    notes = targets.few([recording.source for recording in recordings])
-    if by_time:
-        notes.append(
-            "what is held out is the end of the recordings that were trained on: the figures say nothing of new people "
-            "or machines"
-        )
-    return notes
+    end = (
+        "what is held out is the end of the recordings that were trained on: the figures say nothing of new people or "
+        "machines"
+    )
+    notes = [targets.few([recording.source for recording in recordings]), end if by_time else ""]
+    return [note for note in notes if note]
 
 
 def _stronger_or_weaker(x: Signal, rng: Generator) -> Signal:

@@ -29,6 +29,7 @@ class SampledRecording:
             else as the time column counts them (0 without one). The time of sample i is `start + seconds[i]`.
         dated: whether `start` is a date.
         values: what holds for the whole recording, by column: from its folder, its name or the side table.
+        filled: how many samples were missing, in a channel at least, and are filled.
         table: all rows of the file that are of the recording.
         segment: which of them the samples were made of.
     """
@@ -42,6 +43,7 @@ class SampledRecording:
     start: float
     dated: bool
     values: Mapping[str, str]
+    filled: int
     table: TableFile
     segment: Segment
 

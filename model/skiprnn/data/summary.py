@@ -46,14 +46,20 @@ def lengths(samples: Sequence[int], sample_rate: float | None) -> str:
     return f"{length(sum(samples))}, each {length(min(samples))} to {length(max(samples))}"
 
 
-def rates(found: Sequence[float], used: float) -> str:
+def rates(measured: Sequence[float], used: float | None) -> str:
     """Which rates were measured in how many recordings, and which is used."""
+    if used is None:
+        return "unknown; --override sample_rate=… tells clients that play recordings"
+    if not measured:
+        return f"{hertz(used)}, as given"
     counts: dict[str, int] = {}
-    for rate in sorted(found):
-        text = f"{round(rate)} Hz" if abs(rate - round(rate)) < 0.01 * rate else hertz(rate)
-        counts[text] = counts.get(text, 0) + 1
-    listed = ", ".join(f"{text} ({counted(count, 'recording')})" for text, count in counts.items())
-    return f"{listed}; used: {hertz(used)}"
+    for rate in sorted(measured):
+        whole = round(rate) if abs(rate - round(rate)) < 0.005 * rate else rate
+        counts[hertz(whole)] = counts.get(hertz(whole), 0) + 1
+    if list(counts) == [hertz(used)]:
+        return f"{hertz(used)}, measured"
+    listed = ", ".join(f"{text} in {counted(count, 'recording')}" for text, count in counts.items())
+    return f"measured {listed}; all are resampled to {hertz(used)}"
 
 
 def classes(columns: Mapping[str, tuple[int, int]]) -> list[str]:

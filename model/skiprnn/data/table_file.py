@@ -103,6 +103,10 @@ class TableFile:
             alike.setdefault(feature_of(name).name, []).append(name)
         return alike
 
+    def has(self, name: str) -> bool:
+        """Whether there is a column of that name, with its unit or without."""
+        return name in self.names or name in self._alike
+
     def alike(self, name: str) -> str | None:
         """The one column of that name, in whatever unit; None: there is none, or there are several."""
         found = self._alike.get(name, [])
@@ -250,6 +254,8 @@ def _read_csv(path: Path, texts: Collection[str], decimal: str) -> tuple["pd.Dat
     """Rows and the decimal mark. Of the columns in `texts` only an empty cell is missing."""
     import pandas as pd
 
+    if path.suffix.lower() == ".gz" and file_kind(path) != "gzip":
+        raise ValueError(f"{path}: expected CSV in gzip, found {file_kind(path)}")
     if (kind := unpacked_kind(path)) not in ("text", COMMENT):
         raise ValueError(f"{path}: expected CSV in UTF-8, found {kind}")
     try:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from skiprnn.channels import Feature, feature_of
 from skiprnn.data import summary
-from skiprnn.data.own_recordings import spelling_of
+from skiprnn.data.groups import spelling_of
 from skiprnn.data.recordings import Recording
 from skiprnn.data.types import Signal
 from skiprnn.metrics import Metric, balanced_accuracy, mean_average_precision, r_squared
@@ -141,20 +141,21 @@ class Targets:
         std = np.where(y.max(axis=0) == y.min(axis=0), 1, y.std(axis=0))
         return torch.from_numpy(y.mean(axis=0).astype(np.float32)), torch.from_numpy(std.astype(np.float32))
 
-    def few(self, parts: Sequence[str]) -> list[str]:
-        """Classes or labels of few recordings, a sentence each.
+    def few(self, sources: Sequence[str]) -> str:
+        """Which classes or labels have few recordings, a sentence; empty: none.
 
         Args:
-            parts: of every recording, the one that it was cut from: its parts count once.
+            sources: of every recording, the one that it was cut from: its parts count once.
         """
-        occur = {(label, part) for part, found in zip(parts, self.classes, strict=True) for label in found}
-        counts = Counter(label for label, _ in occur)
-        what = "label" if self.kind is TargetKind.MULTI_LABEL else "class"
-        return [
-            f"{what} {self.names[label]!r} has {summary.counted(count, 'recording')}: its figures are rough"
-            for label, count in sorted(counts.items())
-            if count < FEW_RECORDINGS
-        ]
+        occur = {
+            (label, source) for source, found in zip(sources, self.classes, strict=True) for label in found
+        }
+        counts = Counter(label for label, _ in sorted(occur))
+        rare = {self.names[label]: count for label, count in counts.items() if count < FEW_RECORDINGS}
+        if not rare:
+            return ""
+        listed = [f"{name!r} has {summary.counted(count, 'recording')}" for name, count in rare.items()]
+        return f"{', '.join(listed)}: figures of so few are rough"
 
 
 def decode(

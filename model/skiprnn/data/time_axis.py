@@ -98,7 +98,11 @@ def find_time(tables: Sequence[TableFile], besides: Collection[str]) -> str | No
 
 
 def time_columns(tables: Sequence[TableFile], besides: Collection[str] = ()) -> dict[str, Form]:
-    """Columns, by their names without units, that say when rows were measured, in every table that has them."""
+    """Columns, by their names without units, that say when rows were measured.
+
+    They do so in every table that has them; dates, and numbers of such a name, may be damaged in some, which is an
+    error that `time_axis` raises.
+    """
     found = {}
     for column in tables[0].names:
         name = feature_of(column).name
@@ -106,15 +110,22 @@ def time_columns(tables: Sequence[TableFile], besides: Collection[str] = ()) -> 
             continue
         columns = [(table, table.alike(name)) for table in tables]
         forms = {_form(table, column) for table, column in columns if column}
-        if len(forms) == 1 and (form := forms.pop()):
-            found[name] = form
+        known = [form for form in Form if form in forms]
+        if known and (None not in forms or known[0] is Form.DATES or is_certain_name(name)):
+            found[name] = known[0]
     return found
 
 
 def is_time_name(name: str) -> bool:
     """Whether a column without its unit is named as a time: `time`, `ts`, `timestamp_ms`, `elapsed seconds`."""
     words = _words(name)
-    return bool(words & (_NAMES | _SPELLINGS.keys())) and words <= _NAMES | _BESIDE | _SPELLINGS.keys()
+    known = _NAMES | (_SPELLINGS.keys() - {"s"})
+    return bool(words & known) and words <= {*known, *_BESIDE, "s"} and not re.search(r"\d", name)
+
+
+def is_certain_name(name: str) -> bool:
+    """Whether it is named as a time and as nothing else, which `t` is not."""
+    return is_time_name(name) and name.lower() not in ("t", "ts")
 
 
 def time_axis(table: TableFile, name: str, unit: str = "") -> TimeAxis:
@@ -211,16 +222,18 @@ def _form_of_texts(cells: "pd.Series[Any]", *, named: bool) -> Form | None:
 
 
 def _form_of_numbers(values: Floats, column: str) -> Form | None:
+    """`t` may be a temperature and must mostly grow; what has another name of a time may be shuffled."""
     feature = feature_of(column)
     values = values[~np.isnan(values)]
+    if len(values) < 2 or values.min() == values.max():
+        return None
     steps = np.diff(values)
-    if len(values) < 2 or values.min() == values.max() or (steps >= 0).mean() < _MOSTLY:
-        return None
-    if _unit_since_1970(values) and (is_time_name(feature.name) or (steps >= 0).all()):
+    grows = (steps >= 0).mean() >= (0 if is_certain_name(feature.name) else _MOSTLY)
+    if _unit_since_1970(values) and (grows if is_time_name(feature.name) else (steps >= 0).all()):
         return Form.SINCE_1970
-    if not is_time_name(feature.name) or not (feature.unit in _SPELLINGS or not feature.unit):
+    if not is_time_name(feature.name) or not grows or not (feature.unit in _SPELLINGS or not feature.unit):
         return None
-    is_count = not _named_unit(column) and (steps == 1).all()
+    is_count = not _named_unit(column) and (np.diff(np.sort(values)) == 1).all()
     return None if is_count else Form.ELAPSED
 
 

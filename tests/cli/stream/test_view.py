@@ -1,5 +1,6 @@
 """What is written for every update into a pipe, and the summary."""
 
+import dataclasses
 import io
 import json
 
@@ -55,3 +56,19 @@ def test_outputs_without_classes_are_numbered_in_their_order() -> None:
 
 def test_a_share_of_nothing_is_a_dash() -> None:
     assert (percent(1, 8), percent(0, 0)) == ("12.5 %", "–")
+
+
+def test_values_are_shown_with_their_names_and_units() -> None:
+    targets = ({"name": "speed", "unit": "m/s"}, {"name": "load", "unit": ""})
+    ready = Ready(stream_id="s", model="m", version="1", features=1, outputs=2, targets=targets)
+    update = Update(0, np.array([1.5, -2], np.float32))
+    assert top(update, ready) == [("speed [m/s]", 1.5), ("load", -2.0)]
+
+
+def test_json_lines_name_the_labels_that_hold() -> None:
+    ready = dataclasses.replace(READY, multi_label=True)
+    console = Console(file=io.StringIO(), width=200)
+    with JsonLines(ready, console=console) as lines:
+        lines.add_update(Update(7, np.array([0.9, 0.4, 0.5, 0.2], np.float32)), None)
+    fields = json.loads(console.file.getvalue())  # type: ignore[attr-defined]
+    assert (fields["label"], fields["labels"]) == (None, ["a", "c"])

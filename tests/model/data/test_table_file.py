@@ -1,14 +1,17 @@
 """One file as a recording: numbers in the order of the features, or an error that names the file."""
 
 import gzip
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from skiprnn.channels import feature_of
+from skiprnn.data.gaps import Missing
 from skiprnn.data.table_file import Kind, TableFile, read_table_file
 
 
@@ -44,7 +47,7 @@ def test_another_unit_is_another_channel(tmp_path: Path) -> None:
         samples(file, "ax [g]")
 
 
-@pytest.mark.parametrize("cell", ["1_000", "0x1F", "0b1", '"1,013.2"', "ERR", "nan", "True"])
+@pytest.mark.parametrize("cell", ["1_000", "0x1F", "0b1", '"1,013.2"', "ERR", "n/a", "True"])
 def test_another_dialect_of_numbers_is_an_error_with_row_and_column(tmp_path: Path, cell: str) -> None:
     file = csv_file(tmp_path, f"x,label\n1,a\n{cell},a\n")
     assert file.kind("x") is Kind.MIXED
@@ -58,9 +61,14 @@ def test_a_number_that_no_float32_holds_is_an_error(tmp_path: Path, cell: str) -
         samples(csv_file(tmp_path, f"x,label\n1,a\n{cell},a\n"), "x")
 
 
-def test_a_missing_number_is_an_error_with_row_and_column(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected a value in row 2 of 'x', found none"):
-        samples(csv_file(tmp_path, "x,label\n1,a\n,a\n"), "x")
+@pytest.mark.parametrize("cell", ["", "nan", "NaN", " "])
+def test_a_missing_number_is_an_error_with_row_and_column(tmp_path: Path, cell: str) -> None:
+    file = csv_file(tmp_path, f"x,label\n1,a\n{cell},a\n")
+    with pytest.raises(
+        ValueError, match=r"a value in row 2 of 'x', found none; --override missing=interpolate"
+    ):
+        samples(file, "x")
+    assert np.isnan(file.finite("x", Missing.HOLD)).tolist() == [False, True]
 
 
 def test_blanks_around_numbers_do_not_count(tmp_path: Path) -> None:
@@ -69,9 +77,11 @@ def test_blanks_around_numbers_do_not_count(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["None", "NA", "null", "nan", "NaN", "n/a", "N/A"])
 def test_only_an_empty_cell_of_a_label_is_missing(tmp_path: Path, name: str) -> None:
-    assert csv_file(tmp_path, f"x,label\n1,{name}\n2,{name}\n").texts("label") == [name, name]
+    assert csv_file(tmp_path, f"x,label\n1,{name}\n2,{name}\n").whole_texts("label") == [name, name]
+    empty = csv_file(tmp_path, f"x,label\n1,{name}\n2, \n")
+    assert empty.texts("label") == [name, ""]
     with pytest.raises(ValueError, match="expected a value in row 2 of 'label'"):
-        csv_file(tmp_path, f"x,label\n1,{name}\n2, \n").texts("label")
+        empty.whole_texts("label")
 
 
 def test_labels_keep_their_spelling(tmp_path: Path) -> None:
@@ -159,3 +169,97 @@ def test_a_comment_before_the_header_is_said(tmp_path: Path) -> None:
 def test_a_mark_before_the_first_name_does_not_count(tmp_path: Path) -> None:
     file = csv_file(tmp_path, "# label,x\n007,1\n7,2\n")
     assert (file.texts("label"), samples(file, "x")) == (["007", "7"], [[1], [2]])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ax [g];label\n0,5;a\n-1,25;b\n",
+        "ax [g]\tlabel\n0,5\ta\n-1,25\tb\n",
+        "\ufeffax [g];label\r\n0,5;a\r\n-1,25;b\r\n",
+        'ax [g];label\n"0,5";"a"\n"-1,25";"b"\n',
+        "ax [g],label\n0.5,a\n-1.25,b\n",
+        "ax [g];label\n0.5;a\n-1.25;b\n",
+        "ax [g]\tlabel\n0.5\ta\n-1.25\tb\n",
+        "\ufeffax [g],label\r\n0.5,a\r\n-1.25,b\r\n",
+        'ax [g],label,note\n0.5,a,"x;y;z"\n-1.25,b,"x;y;z"\n',
+    ],
+)
+def test_dialects_say_the_same(tmp_path: Path, text: str) -> None:
+    for name, content in (("run.csv", text.encode()), ("run.csv.gz", gzip.compress(text.encode()))):
+        (tmp_path / name).write_bytes(content)
+        file = read_table_file(tmp_path / name, ["label"])
+        assert (samples(file, "ax [g]"), file.texts("label")) == ([[0.5], [-1.25]], ["a", "b"])
+
+
+def test_commas_that_may_be_thousands_are_an_error_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    path.write_text("x;label\n1,234;a\n5,678;b\n")
+    with pytest.raises(
+        ValueError, match=r"run\.csv: .* got '1,234' in 'x', which may be both; .* decimal=, or"
+    ):
+        read_table_file(path)
+    assert samples(read_table_file(path, decimal=","), "x") == [[np.float32(1.234)], [np.float32(5.678)]]
+    with pytest.raises(ValueError, match="expected numbers in 'x', got '1,234' in row 1"):
+        samples(read_table_file(path, decimal="."), "x")
+
+
+def test_one_cell_tells_that_commas_are_decimal(tmp_path: Path) -> None:
+    file = csv_file(tmp_path, "x;label\n1,234;a\n0,678;b\n")
+    assert samples(file, "x") == [[np.float32(1.234)], [np.float32(0.678)]]
+
+
+def test_points_and_commas_in_one_file_are_an_error_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    path.write_text("x;y;label\n1,5;2.5;a\n1,25;2.5;b\n")
+    with pytest.raises(
+        ValueError, match=r"run\.csv: .* one decimal mark, got '1,5' in 'x' and points in 'y'; say"
+    ):
+        read_table_file(path)
+    file = read_table_file(path, decimal=",")
+    assert samples(file, "x") == [[1.5], [1.25]]
+    assert file.kind("y") is Kind.WORDS, "a point is no part of a number there"
+
+
+def test_a_word_among_decimal_commas_is_named_with_its_row(tmp_path: Path) -> None:
+    file = csv_file(tmp_path, "x;label\n0,5;a\nERR;b\n")
+    with pytest.raises(ValueError, match=r"expected numbers in 'x', got 'ERR' in row 2"):
+        samples(file, "x")
+
+
+def test_a_file_that_is_not_packed_as_its_name_says_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv.gz"
+    packed = gzip.compress(b"x,label\n" + b"1,a\n" * 9999)
+    for content in (packed[:-20], packed[:30]):
+        path.write_bytes(content)
+        with pytest.raises(
+            ValueError, match=r"run\.csv\.gz: expected CSV in .*, found .*cut short or damaged"
+        ):
+            read_table_file(path)
+    path.write_bytes(b"x,label\n1,a\n2,b\n")
+    with pytest.raises(ValueError, match=r"run\.csv\.gz: expected CSV in gzip, found text"):
+        read_table_file(path)
+
+
+@pytest.mark.parametrize("name", ["x", "ax [g]"])
+def test_a_header_that_has_a_name_twice_is_an_error_that_names_it(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"run\.csv: .* got \['{re.escape(name)}'\] more than once"):
+        csv_file(tmp_path, f"{name};label;{name}\n1;a;1\n2;b;2\n")
+
+
+def test_an_index_that_pandas_wrote_is_a_column(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [2.0, 1.0, 5.0, 7.0]})
+    frame[frame.x > 1].to_parquet(tmp_path / "a.pq")
+    assert read_table_file(tmp_path / "a.pq").names == ["__index_level_0__", "x"]
+    frame.index = pd.date_range("2024-01-01", periods=4, freq="20ms", name="time")
+    frame.to_parquet(tmp_path / "b.pq")
+    assert read_table_file(tmp_path / "b.pq").names == ["time", "x"]
+    assert frame.reset_index(drop=True).to_parquet(tmp_path / "c.pq") is None
+    assert read_table_file(tmp_path / "c.pq").names == ["x"]
+
+
+def test_rows_of_a_part_keep_their_numbers(tmp_path: Path) -> None:
+    part = csv_file(tmp_path, "x,label\n1,a\n2,b\nERR,a\n").part(np.array([0, 2]))
+    assert (part.row(1), part.texts("label")) == (3, ["a", "a"])
+    with pytest.raises(ValueError, match="got 'ERR' in row 3"):
+        samples(part, "x")

@@ -54,11 +54,68 @@ def test_one_class_cannot_be_learned(tmp_path: Path) -> None:
         load("recordings", machines(tmp_path), label="site")
 
 
-def test_a_class_that_no_held_out_window_ends_in_is_named(tmp_path: Path) -> None:
+def test_a_class_that_no_held_out_window_holds_is_named(tmp_path: Path) -> None:
     for number in range(4):
-        write(tmp_path, f"{number}.csv", x=np.sin(np.arange(40.0)), label=["a"] * 10 + ["b"] * 30)
-    with pytest.raises(ValueError, match=r"got none that ends in \['a'\]; try a smaller --override window"):
+        write(tmp_path, f"{number}.csv", x=np.sin(np.arange(47.0)), label=["b"] * 41 + ["a"] * 6)
+    with pytest.raises(ValueError, match=r"got none of \['a'\]; try a smaller --override window"):
+        load("recordings", tmp_path, window=16)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ([0, 1, 0.0, 1.0], ("0", "1")),
+        (["0", "1", "0.0", "1.0"], ("0", "1")),
+        (["a", "b", " a", "b "], ("a", "b")),
+        (["a", "b", b"a", b"b"], ("a", "b")),
+    ],
+)
+def test_two_spellings_of_a_class_are_one_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, labels: list[Any], classes: tuple[str, ...]
+) -> None:
+    for number, label in enumerate(labels):
+        suffix = "csv" if isinstance(label, str) else "parquet"
+        write(tmp_path, f"{number}.{suffix}", x=[1.0, 5.0, 2.0], label=[label] * 3)
+    with caplog.at_level(logging.INFO, logger="skiprnn"):
+        data = load("recordings", tmp_path)
+    assert data.network["classes"] == classes
+    if "0" in classes:
+        assert "in the column 'label', '0.0' is '0', '1.0' is '1'" in caplog.text
+
+
+def test_words_that_look_like_missing_values_are_classes(tmp_path: Path) -> None:
+    for number in range(8):
+        write(tmp_path, f"{number}.csv", x=[1.0, 5.0, 2.0], label=["None", "NA", "null", "nan"][number % 4])
+    assert load("recordings", tmp_path).network["classes"] == ("NA", "None", "nan", "null")
+
+
+def test_classes_that_differ_in_case_alone_are_two_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(4):
+        write(tmp_path, f"{number}.csv", x=[1.0, 5.0, 2.0], label=["walk", "Walk"][number % 2])
+    assert load("recordings", tmp_path).network["classes"] == ("Walk", "walk")
+    assert "the column 'label' has names that differ in case alone" in caplog.text
+
+
+def test_one_recording_cannot_be_trained_on_and_held_out(tmp_path: Path) -> None:
+    write(tmp_path, "only.csv", x=[1.0, 5.0, 2.0], label=["a", "b", "a"])
+    with pytest.raises(ValueError, match="at least two groups"):
         load("recordings", tmp_path)
+
+
+def test_a_class_of_recordings_that_were_left_out_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(2):
+        columns = {"ax [g]": [1.0, 2.0], "temperature": [1.0, 2.0], "kind": "brief"}
+        write(machines(tmp_path), f"short{number}.csv", **columns)
+    with (
+        caplog.at_level(logging.INFO, logger="skiprnn"),
+        pytest.raises(ValueError, match=r"got \['brief'\] in one of them at most"),
+    ):
+        load("recordings", tmp_path, label="kind")
+    assert "short0.csv (2), short1.csv (2) (far shorter than 60 samples)" in caplog.text
 
 
 def test_files_are_noted_with_their_part_and_digest(tmp_path: Path) -> None:
@@ -74,6 +131,9 @@ def test_files_are_noted_with_their_part_and_digest(tmp_path: Path) -> None:
         ({"window": 1}, "window: expected 2 samples at least"),
         ({"held_out": 0.0}, r"held_out, joined: expected within \(0, 1\)"),
         ({"joined": 1.5}, "held_out, joined"),
+        ({"target": "clas"}, "target: expected one of auto, class, regression, multi-label, got 'clas'"),
+        ({"missing_labels": "drop"}, "missing_labels: expected one of error, ignore, got 'drop'"),
+        ({"label": " , "}, "label, split: expected names"),
         ({"sample_rate": 0}, "sample_rate: expected Hz above 0"),
         ({"sample_rate": float("inf")}, "sample_rate: expected Hz above 0"),
     ],

@@ -27,7 +27,7 @@ def test_a_missing_folder_says_what_it_should_hold(name: str, tmp_path: Path) ->
         ({"held_out": "abc"}, "held_out: expected a number, got 'abc'"),
         ({"sample_rate": "50Hz"}, "sample_rate: expected a number, got '50Hz'"),
         ({"columns": 0}, "columns: expected text, got 0"),
-        ({"speed": 1}, "csv: expected options among"),
+        ({"speed": 1}, "recordings: expected options among"),
     ],
 )
 def test_an_option_of_another_type_is_an_error(options: dict[str, object], message: str) -> None:
