@@ -218,6 +218,12 @@ def _append(results_file: Path, results: dict[str, Any]) -> None:
             file.write(json.dumps(results, ensure_ascii=False) + "\n")
 
 
+def _stream_rate(results: dict[str, Any]) -> dict[str, str]:
+    """Runs of the release before have no rate over whole recordings."""
+    rate = results.get("stream_update_rate")
+    return {} if rate is None else {"update rate, whole recordings": f"{rate:.1%}"}
+
+
 def _report(out: Path, results: dict[str, Any]) -> None:
     from skiprnn.training.run_folder import RunFolder
 
@@ -225,6 +231,7 @@ def _report(out: Path, results: dict[str, Any]) -> None:
     facts = {
         metric.replace("_", " "): f"{results[metric]:.4g}",
         "update rate": f"{results['update_rate']:.1%} ({results['updates']:.1f} of {results['samples']:.0f} samples)",
+        **_stream_rate(results),
         "epochs": str(results["epochs"]),
         "seconds": f"{results['seconds']:.0f}",
     }

@@ -12,15 +12,13 @@ The gradient moves the gate less and less while the learning rate falls. So in t
 bias is moved against e directly as well.
 """
 
-import os
-
 import torch
 from torch import Tensor, nn
 
 from skiprnn.recipe import Recipe
 
 _MEMORY = 0.9  # of the average: about ten batches
-_TRIM = float(os.environ.get("TRIM", "0.004"))  # of the bias, a step
+_TRIM = 0.004  # of the bias, a step
 _TRIMMED_FROM = 0.6  # share of the training
 
 

@@ -96,7 +96,7 @@ def _check_readable(checkpoint: Path) -> None:
 
 
 def _trainer(recipe: Recipe, data: Data, folder: RunFolder, *, progress_bar: bool) -> lightning.Trainer:
-    callbacks: list[Callback] = [_checkpoints(folder)]
+    callbacks: list[Callback] = _checkpoints(folder)
     if progress_bar:
         callbacks.append(TQDMProgressBar(refresh_rate=10))
     if recipe.patience is not None:
@@ -121,16 +121,13 @@ def _run(trainer: lightning.Trainer, learner: Learner, folder: RunFolder, *, res
         raise TrainingInterruptedError(message) from end
 
 
-def _checkpoints(folder: RunFolder) -> ModelCheckpoint:
-    """After every epoch last.ckpt; best.ckpt where the objective fell."""
-    return ModelCheckpoint(
-        folder.checkpoints,
-        filename="best",
-        monitor="objective",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+def _checkpoints(folder: RunFolder) -> list[Callback]:
+    """After every epoch last.ckpt; best.ckpt where the objective fell. Lightning's `save_last` would write the one only
+    with the other.
+    """
+    always = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    best = ModelCheckpoint(folder.checkpoints, filename="best", monitor="objective", **always)
+    return [best, ModelCheckpoint(folder.checkpoints, filename="last", **always)]
 
 
 def _take(network: SkipNetwork, folder: RunFolder, recipe: Recipe) -> None:

@@ -1,12 +1,19 @@
 """Training: it learns, repeats itself, and resumes to the same bits."""
 
+import dataclasses
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from skiprnn import SkipNetwork
+from skiprnn.data.types import Batch, Data
+from skiprnn.tasks.task import Source
+from skiprnn.training import Experiment, fit
 from skiprnn.training.evaluation import evaluate
 from skiprnn.training.run_folder import RunFolder
 from support.training import short_experiment, train, weights
@@ -31,15 +38,45 @@ def test_a_run_repeats_itself_and_another_seed_does_not(tmp_path: Path) -> None:
     assert not same_weights(tmp_path / "one", tmp_path / "other")
 
 
-def test_a_resumed_run_ends_as_one_that_was_never_interrupted(tmp_path: Path) -> None:
-    changes: dict[str, Any] = {"dropout": 0.2, "clip_ratio": 0.5}
-    train(tmp_path / "whole", epochs=3, **changes)
-    train(tmp_path / "halted", epochs=1, **changes)
-    train(tmp_path / "halted", epochs=3, resume=True, **changes)
+@pytest.mark.parametrize(
+    "objective",
+    [
+        {"lambda_": 1e-3},
+        {"target_rate": 0.4, "ramp": 0.5, "learning_rate_schedule": "cosine"},
+        {"target_rate": 0.09},
+    ],
+    ids=["lambda", "rate", "small rate"],
+)
+def test_a_resumed_run_ends_as_one_that_was_never_interrupted(
+    tmp_path: Path, objective: dict[str, Any]
+) -> None:
+    changes: dict[str, Any] = {"dropout": 0.2, "clip_ratio": 0.5, "epochs": 5} | objective
+    train(tmp_path / "whole", **changes)
+    with pytest.raises(RuntimeError, match="the power fails"):
+        fit(_failing_after(3, short_experiment(**changes)), tmp_path / "halted", progress_bar=False)
+    before = [line["epoch"] for line in RunFolder(tmp_path / "halted").read_history()]
+    train(tmp_path / "halted", resume=True, **changes)
     assert same_weights(tmp_path / "whole", tmp_path / "halted")
     history = RunFolder(tmp_path / "halted").read_history()
     assert history == RunFolder(tmp_path / "whole").read_history()
-    assert [line["epoch"] for line in history] == [0, 1, 2]
+    assert [line["epoch"] for line in history] == [0, 1, 2, 3, 4]
+    assert before == [0, 1, 2]
+
+
+def _failing_after(epochs: int, experiment: Experiment) -> Experiment:
+    """It fails while it draws the batches of the next epoch."""
+
+    def load(source: Source) -> Data:
+        data, drawn = experiment.task.load(source), itertools.count()
+
+        def epoch(rng: np.random.Generator) -> Iterator[Batch]:
+            if next(drawn) == epochs:
+                raise RuntimeError("the power fails")
+            yield from data.epoch(rng)
+
+        return dataclasses.replace(data, epoch=epoch)
+
+    return dataclasses.replace(experiment, task=dataclasses.replace(experiment.task, load=load))
 
 
 def test_a_finished_run_resumes_to_itself(tmp_path: Path) -> None:
@@ -57,6 +94,15 @@ def test_the_best_network_is_saved_where_the_recipe_says_so(tmp_path: Path) -> N
     found = evaluate(SkipNetwork.load(tmp_path), plan.load().validation, plan.task.metric, plan.recipe)
     assert found.loss == pytest.approx(best["loss"])
     assert best["epoch"] < history[-1]["epoch"]
+
+
+def test_the_last_epoch_is_resumed_though_an_earlier_one_was_better(tmp_path: Path) -> None:
+    """As in the test above, the second epoch spoils what the first one learned."""
+    train(tmp_path, epochs=2, learning_rate=0.2)
+    checkpoints = [
+        torch.load(tmp_path / "checkpoints" / f"{name}.ckpt", weights_only=True) for name in ("best", "last")
+    ]
+    assert [checkpoint["epoch"] for checkpoint in checkpoints] == [0, 1]
 
 
 def test_it_stops_when_nothing_gets_better(tmp_path: Path) -> None:
