@@ -34,7 +34,10 @@ class Made:
     def floats(self, column: str) -> NDArray[np.float64]:
         return np.array([float(text) if text else np.nan for text in self.columns[column]])
 
+    def row(self, index: int) -> int:
+        return index + 1
 
-def made(number: int = 0, group: str = "", **columns: Sequence[str]) -> Made:
+
+def made(number: int = 0, group: str = "", **columns: list[str]) -> Made:
     """`0.csv`, of a group of its own unless one is given."""
     return Made(columns, f"{number}.csv", group or f"{number}.csv")

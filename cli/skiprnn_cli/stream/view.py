@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import median
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import typer
 from rich.console import Console
@@ -77,9 +77,10 @@ class JsonLines(View):
     def add_update(self, update: "Update", round_trip: float | None) -> None:
         super().add_update(update, round_trip)
         outputs = [float(str(value)) for value in update.y]  # the shortest digits that are this float32
-        fields = {"t": update.t, "label": update.label, "y": outputs}
+        fields: dict[str, Any] = {"t": update.t, "label": update.label, "y": outputs}
         if self.ready.multi_label:
-            fields["labels"] = [name for name, value in top(update, self.ready, len(outputs)) if value >= 0.5]
+            holding = [name for name, value in top(update, self.ready, len(outputs)) if value >= 0.5]
+            fields["labels"] = holding
         self.console.file.write(json.dumps(fields, ensure_ascii=False) + "\n")
         self.console.file.flush()
 

@@ -61,6 +61,8 @@ class Labelled(Protocol):
     def x(self) -> Signal: ...
     def texts(self, column: str, /) -> list[str]: ...
     def floats(self, column: str, /) -> NDArray[np.float64]: ...
+    def row(self, index: int, /) -> int:
+        """The row of its file, the first is 1, that held at a sample."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,7 +260,7 @@ def _held(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
         for row, text in enumerate(recording.texts(column)):
             if not _is_held(text):
                 raise ValueError(
-                    f"{recording.name}: expected 0 or 1 in {column!r}, got {text!r} at sample {row}; "
+                    f"{recording.name}: expected 0 or 1 in row {recording.row(row)} of {column!r}, got {text!r}; "
                     "--override target=regression predicts numbers"
                 )
             held[row, index] = _HELD[_key(text)]
@@ -325,9 +327,9 @@ def _targets(
 def _check_all_labelled(recordings: Sequence[Labelled], targets: Targets, columns: Sequence[str]) -> None:
     for recording, labelled in zip(recordings, targets.labelled, strict=True):
         if not labelled.all():
-            where = f"{' or '.join(map(repr, columns))} at sample {int(labelled.argmin())}"
+            row = recording.row(int(labelled.argmin()))
             raise ValueError(
-                f"{recording.name}: expected a label at every sample, found none in {where}; "
+                f"{recording.name}: expected a value in row {row} of {' and '.join(map(repr, columns))}, found none; "
                 "--override missing_labels=ignore leaves such samples out of the loss"
             )
 

@@ -246,14 +246,6 @@ def test_an_empty_cell_of_a_target_is_told_from_a_value(tmp_path: Path) -> None:
     assert recording.texts("state") == [""] * 5 + ["on"] * 45
 
 
-def test_an_empty_label_is_named(tmp_path: Path) -> None:
-    from skiprnn.data.tables import read_tables
-
-    write(tmp_path, "a.csv", x=[1.0, 7.0, 2.0], label=["a", None, "b"])
-    with pytest.raises(ValueError, match=r"a\.csv: expected a value in row 2 of 'label', found none"):
-        read_tables(tmp_path)
-
-
 # One table, folders, names, side tables
 
 

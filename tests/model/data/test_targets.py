@@ -68,9 +68,7 @@ def test_one_class_cannot_be_learned() -> None:
 
 
 def test_numbers_are_values_with_units() -> None:
-    targets = decoded(
-        made(0, **{"glucose [mg/dL]": ["90.5", "91"]}), columns=["glucose [mg/dL]"], kind=REGRESSION
-    )
+    targets = decoded(Made({"glucose [mg/dL]": ["90.5", "91"]}), columns=["glucose [mg/dL]"], kind=REGRESSION)
     assert targets.network == {
         "output_size": 1,
         "task": "step_regression",
@@ -137,13 +135,13 @@ def test_names_between_separators_are_labels(separator: str) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"y": ["1", "2"], "z": ["0", "1"]}, r"0.csv: expected 0 or 1 in 'y', got '2' at sample 1"),
+        ({"y": ["1", "2"], "z": ["0", "1"]}, r"0.csv: expected 0 or 1 in row 2 of 'y', got '2'"),
         ({"y": ["", ""]}, "'y': expected names of labels between ';' or '|', found none"),
     ],
 )
 def test_what_is_no_label_is_named(columns: dict[str, list[str]], message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("|", r"\|")):
-        decoded(made(0, **columns), columns=list(columns), kind=LABELS)
+        decoded(Made(columns, "0.csv"), columns=list(columns), kind=LABELS)
 
 
 # -- missing labels
@@ -160,10 +158,8 @@ def test_what_is_no_label_is_named(columns: dict[str, list[str]], message: str) 
 def test_a_sample_without_a_label_is_an_error_or_does_not_count(
     kind: TargetKind, columns: dict[str, list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    recording = made(0, **columns)
-    with pytest.raises(
-        ValueError, match=r"0.csv: expected a label at every sample, found none in 'y'.* at sample 1; "
-    ):
+    recording = Made(columns, "0.csv")
+    with pytest.raises(ValueError, match=r"0.csv: expected a value in row 2 of 'y'.*, found none; "):
         decoded(recording, columns=list(columns), kind=kind)
     with caplog.at_level(logging.INFO, logger="skiprnn"):
         targets = decoded(recording, columns=list(columns), kind=kind, ignore_missing=True)

@@ -98,6 +98,16 @@ def test_classes_that_differ_in_case_alone_are_two_with_a_warning(
     assert "the column 'label' has names that differ in case alone" in caplog.text
 
 
+def test_an_empty_label_is_named(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        write(tmp_path, name, x=[1.0, 7.0, 2.0], label=["a", None, "b"])
+    with pytest.raises(
+        ValueError, match=r"a\.csv: expected a value in row 2 of 'label', found none; --override miss"
+    ):
+        load("recordings", tmp_path)
+    assert load("recordings", tmp_path, missing_labels="ignore").network["task"] == "step_classification"
+
+
 def test_one_recording_cannot_be_trained_on_and_held_out(tmp_path: Path) -> None:
     write(tmp_path, "only.csv", x=[1.0, 5.0, 2.0], label=["a", "b", "a"])
     with pytest.raises(ValueError, match="at least two groups"):

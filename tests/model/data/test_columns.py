@@ -1,4 +1,4 @@
-"""A folder of CSV and Parquet files: loaded as it was written, or an error that names the file."""
+"""Which columns of tables are channels, and what a folder of tables must be like."""
 
 import logging
 from pathlib import Path
