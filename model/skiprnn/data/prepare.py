@@ -175,7 +175,7 @@ def prepare(
             for at, one in zip(parts.test, cut[2], strict=True)
             if _has_target(one)
         ],
-        parts=_described(recordings, parts),
+        parts=described(recordings, parts),
         notes=_notes(recordings, targets, by_time=by_time),
     )
 
@@ -218,7 +218,7 @@ def _check_windows(data: Data, targets: Targets) -> None:
         )
 
 
-def _described(recordings: Sequence[Own], parts: Parts) -> dict[str, dict[str, int]]:
+def described(recordings: Sequence[Own], parts: Parts) -> dict[str, dict[str, int]]:
     """Counts of every part that is not empty."""
     named = {"trained on": parts.train, "selected by": parts.validation, "held out": parts.test}
     return {
