@@ -7,11 +7,11 @@ import importlib
 from pathlib import Path
 
 from skiprnn import lazy
-from skiprnn.data.types import Batch, Data
+from skiprnn.data.types import Batch, Data, EventStream, EventStreams
 from skiprnn.tasks import own
 from skiprnn.tasks.task import Source, Task
 
-__all__ = ["NAMES", "RENAMED", "Batch", "Data", "Source", "Task", "find"]
+__all__ = ["NAMES", "RENAMED", "Batch", "Data", "EventStream", "EventStreams", "Source", "Task", "find"]
 
 NAMES = (
     "adding",
