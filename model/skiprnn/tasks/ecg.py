@@ -80,7 +80,7 @@ def read_record(folder: Path, record: str, codes: Iterable[str]) -> EventStream:
     """A record's lead MLII at 120 Hz, and its beats of these codes.
 
     Raises:
-        ModuleNotFoundError: wfdb is not installed; FileNotFoundError: no such record; ValueError: it lacks the lead.
+        FileNotFoundError: no such record; ValueError: it lacks the lead, or wfdb is not installed.
     """
     if missing := [end for end in ("hea", "dat", "atr") if not (folder / f"{record}.{end}").is_file()]:
         raise FileNotFoundError(f"{folder}: expected {record}.{missing[0]}, found none")
@@ -101,7 +101,8 @@ def _read(path: str) -> tuple[Any, Any]:
         try:
             import wfdb
         except ModuleNotFoundError:
-            raise ModuleNotFoundError("ecg: expected the package wfdb: pip install 'skiprnn[ecg]'") from None
+            install = "pip install -e '.[ecg]' in a checkout, or pip install '/path/to/skiprnn[ecg]'"
+            raise ValueError(f"expected the package wfdb, found none; install the extra 'ecg': {install}") from None
         return wfdb.rdrecord(path), wfdb.rdann(path, "atr")
 
 

@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ValueError, match=r"101\.hea: expected the lead MLII, got V5, V1"):
         load("ecg", tmp_path)
     monkeypatch.setitem(sys.modules, "wfdb", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'skiprnn\[ecg\]'"):
+    with pytest.raises(ValueError, match=r"expected the package wfdb, found none; install the extra 'ecg'"):
         load("ecg", tmp_path)
     (tmp_path / "101.atr").unlink()
     with pytest.raises(FileNotFoundError, match=r"expected 101\.atr, found none"):
