@@ -42,7 +42,7 @@ def print_report(found: Mapping[str, Any]) -> None:
     metric = found["metric"]
     whole = "whole held-out recordings" if {"windows", "alarms"} & found.keys() else "test sequences"
     windows = f" ({_text(found['windows'][metric])} on their windows)" if "windows" in found else ""
-    shown = f"{found['kind']}; {metric.replace('_', ' ')} {_text(found['recordings'][metric])} on "
+    shown = f"{found['kind']}; {head_of(metric)} {_text(found['recordings'][metric])} on "
     typer.echo(f"{shown}{found['recordings']['count']} {whole}{windows}")
     if alarms := found.get("alarms"):
         typer.echo(", ".join(f"{name.replace('_', ' ')} {_text(value)}" for name, value in alarms.items()))
@@ -61,7 +61,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
     _print_table(
-        [_HEADS.get(name, name.replace("_", " ")) for name in rows[0]],
+        [head_of(name) for name in rows[0]],
         [[_text(value) for value in row.values()] for row in rows[:_ROWS]],
     )
     if len(rows) > _ROWS:
@@ -92,6 +92,11 @@ def _print_update_rates(found: Mapping[str, Any]) -> None:
         f"update rate: {100 * found['mean']:.1f} % of all samples; of one recording {low} ({found['lowest']['name']}) "
         f"to {high} ({found['highest']['name']}), quartiles {first}, {middle}, {third}"
     )
+
+
+def head_of(name: str) -> str:
+    """What a column of a report is called: `balanced accuracy` for `balanced_accuracy`."""
+    return _HEADS.get(name, name.replace("_", " "))
 
 
 def _counted(count: int, plural: str) -> str:

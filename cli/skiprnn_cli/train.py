@@ -12,7 +12,7 @@ import typer
 
 from skiprnn_cli.console import fail, print_facts
 from skiprnn_cli.renamed import warn_renamed
-from skiprnn_cli.report import print_report
+from skiprnn_cli.report import head_of, print_report
 
 if TYPE_CHECKING:
     from skiprnn.recipe import Recipe
@@ -229,7 +229,7 @@ def _report(out: Path, results: dict[str, Any]) -> None:
 
     metric = results["metric"]
     facts = {
-        metric.replace("_", " "): f"{results[metric]:.4g}",
+        head_of(metric): f"{results[metric]:.4g}",
         "update rate": f"{results['update_rate']:.1%} ({results['updates']:.1f} of {results['samples']:.0f} samples)",
         **_stream_rate(results),
         "epochs": str(results["epochs"]),

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.random import Generator
 
+from skiprnn.channels import Feature
 from skiprnn.data import summary
 from skiprnn.data.files import digest
 from skiprnn.data.recordings import Recording, Windows, batch_of, windowed
@@ -176,7 +177,7 @@ def prepare(
             if _has_target(one)
         ],
         parts=described(recordings, parts),
-        notes=_notes(recordings, targets, by_time=by_time),
+        notes=_notes(recordings, targets, network.get("features", ()), by_time=by_time),
     )
 
 
@@ -232,12 +233,28 @@ def described(recordings: Sequence[Own], parts: Parts) -> dict[str, dict[str, in
     }
 
 
-def _notes(recordings: Sequence[Own], targets: Targets, *, by_time: bool) -> list[str]:
+def _on_flags(recordings: Sequence[Own], features: Sequence[Feature]) -> str:
+    """Channels that may be labels, which are not there live: with them a network seems better than it is."""
+    channels = range(len(features))
+    flags = [k for k in channels if all(np.isin(recording.x[:, k], (0, 1)).all() for recording in recordings)]
+    if not flags:
+        return ""
+    names = ", ".join(str(features[k]) for k in flags)
+    return (
+        f"of the channels, {names} hold 0 and 1 alone: if they are labels, the figures are too good; "
+        "--override columns=… names the channels"
+    )
+
+
+def _notes(
+    recordings: Sequence[Own], targets: Targets, features: Sequence[Feature], *, by_time: bool
+) -> list[str]:
     end = (
         "what is held out is the end of the recordings that were trained on: the figures say nothing of new people or "
         "machines"
     )
-    notes = [targets.few([recording.source for recording in recordings]), end if by_time else ""]
+    few = targets.few([recording.source for recording in recordings])
+    notes = [_on_flags(recordings, features), few, end if by_time else ""]
     return [note for note in notes if note]
 
 

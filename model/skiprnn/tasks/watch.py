@@ -8,6 +8,7 @@ Subjects are held out, never windows: fold k tests on subjects 2k + 1 and 2k + 2
 window has 256 samples (5.12 s) and begins at a fresh state; windows overlap by half.
 """
 
+import dataclasses
 import io
 import zipfile
 from typing import Any
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 
 from skiprnn.channels import Feature
 from skiprnn.data import download
-from skiprnn.data.recordings import Recording, Windows, windowed
-from skiprnn.data.types import Data, Signal
+from skiprnn.data.recordings import Recording, Windows, batch_of, windowed
+from skiprnn.data.types import Data, HeldOut, Signal
 from skiprnn.data.unpickle import read_object_array
 from skiprnn.metrics import Metric, balanced_accuracy
 from skiprnn.recipe import Recipe
@@ -58,9 +59,15 @@ def _load(source: Source) -> Data:
     test = [item for item, subject in zip(labelled, subjects, strict=True) if subject in held_out]
     size = source.recipe.batch_size
     windows = Windows(length=source.options["window"], joined=0.3, tempo=0.2)
-    return windowed(
+    made = windowed(
         _NETWORK, train, test or train, windows, size, augment=_another_wearer, length=WINDOW, stride=STRIDE
     )
+    whole = [
+        HeldOut(f"recording {number}", f"subject {subject}", batch_of([item]))
+        for number, (item, subject) in enumerate(zip(labelled, subjects, strict=True))
+        if subject in held_out
+    ]
+    return dataclasses.replace(made, held_out=whole)
 
 
 _NETWORK: dict[str, Any] = {

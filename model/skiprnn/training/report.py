@@ -73,7 +73,7 @@ def report_of(
 
 def _kind(config: NetworkConfig) -> str:
     whom = "a sample" if config.is_per_step else "a recording"
-    return f"{'values' if config.is_regression else 'labels' if config.multi_label else 'one class'} {whom}"
+    return f"{'numbers' if config.is_regression else 'labels' if config.multi_label else 'one class'} {whom}"
 
 
 def _items(data: Data, network: SkipNetwork, recipe: Recipe) -> Iterator[_Item]:
@@ -125,7 +125,7 @@ def _on_selection(data: Data, recipe: Recipe) -> str:
 
 def _on_spread(groups: Mapping[str, Sequence[_Item]], metric: Metric) -> str:
     """How much the figures depend on who was held out: those without one of the groups."""
-    said = metric.name.replace("_", " ")
+    said = "R²" if metric.name == "r2" else metric.name.replace("_", " ")
     if not groups:
         return ""
     if len(groups) == 1:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
 
+from skiprnn import Feature
 from skiprnn.data.prepare import Division, divided, identities, long_enough, prepare
 from skiprnn.data.targets import TargetKind, decode
-from skiprnn.data.types import Data
+from skiprnn.data.types import Data, Signal
 from support.labelled import Made, made
 
 BY_GROUP = Division("group", 0.3, seed=0, divide=False)
@@ -121,6 +122,25 @@ def test_a_class_that_no_held_out_window_holds_is_named() -> None:
     recordings = [made(n, y=["b"] * 41 + ["a"] * 6) for n in range(4)]
     with pytest.raises(ValueError, match=r"got none of \['a'\]; try a smaller --override window"):
         prepared(recordings)
+
+
+def test_channels_that_may_be_labels_are_said() -> None:
+    features = [Feature("ax", "g"), Feature("fault")]
+    recordings = [FlagToo(one.columns, one.name, one.group) for one in recordings_of_classes()]
+    targets = decode(recordings, ("y",), TargetKind.AUTO, ignore_missing=False)
+    parts = divided(recordings, targets, BY_GROUP)
+    network = {"input_size": 2, "features": features}
+    data = prepare(recordings, targets, parts, network, window=16, joined=0.5, batch_size=4)
+    assert data.notes[0].startswith("of the channels, fault hold 0 and 1 alone: if they are labels")
+
+
+class FlagToo(Made):
+    """With a second channel of 0 and 1."""
+
+    @property
+    def x(self) -> Signal:
+        signal = super().x
+        return np.concatenate([signal, (signal > 0).astype(np.float32)], axis=1)
 
 
 def test_values_keep_their_size_and_speed() -> None:
