@@ -21,6 +21,7 @@ from skiprnn_cli.plot import plot
 from skiprnn_cli.renamed import command_class
 from skiprnn_cli.train import RENAMED, TASKS, train
 from skiprnn_export.step import export
+from support.messy import messy
 
 TINY = ("--override", "batch_size=8", "--hidden", "4", "--epochs", "1", "--override", "length=10", "--quiet")
 
@@ -221,8 +222,89 @@ def test_a_column_may_be_called_a_number_and_what_is_taken_is_said(
     assert recipe(tmp_path / "run")["options"]["columns"] == "0"
     again = run("train", "recordings", "--data", data, "--out", tmp_path / "again", *CSV)
     assert again.exit_code == 0, again.output
-    for words in ("channels: 0", "left out: site (words)", "in .csv or .parquet: notes.txt"):
+    for words in (
+        "channels     0\n",
+        "left out     site (words)",
+        "passed over  notes.txt (text without columns)",
+    ):
         assert words in caplog.text
+
+
+def test_a_messy_folder_is_trained_on_and_what_is_taken_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Mixed rates, dialects, gaps, packed files, times and identity columns; the data set is made by a script."""
+    options = ("missing=interpolate", "group=subject", "window=128")
+    given = [word for option in options for word in ("--override", option)]
+    data = messy(tmp_path / "data")
+    result = run("train", "recordings", "--data", data, "--out", tmp_path / "run", *CSV, *given)
+    assert result.exit_code == 0, result.output
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["features"] == [{"name": "ax", "unit": "g"}, {"name": "pressure", "unit": "hPa"}]
+    assert (config["sample_rate"], config["classes"]) == (50.0, ["rest", "walk"])
+    for words in (
+        "left out     time (the time), sample (a count), firmware (never changes within a recording)",
+        "recordings   25 recordings in 24 files: 2 min 23 s, each 2 s to 6 s",
+        "measured 25 Hz in 6 recordings, 50 Hz in 12 recordings, 100 Hz in 6 recordings; all are resampled to 50 Hz",
+        "gaps         7 samples interpolated; 1 recording cut into 2",
+        "groups       4, by 'subject'",
+        "sorted       s2/rest_14.tsv by 'time'",
+        "classes      rest  3,594 samples in 12 recordings",
+        "passed over  notes.txt",
+    ):
+        assert words in caplog.text
+
+
+def test_one_large_table_is_trained_on(tmp_path: Path) -> None:
+    t = np.arange(60) / 50
+    frames = [
+        pd.DataFrame(
+            {"trial": trial, "t": t, "x [V]": np.sin(9 * t * (1 + trial % 2)), "kind": "ab"[trial % 2]}
+        )
+        for trial in range(6)
+    ]
+    pd.concat(frames).to_csv(tmp_path / "all.csv", sep=";", decimal=",")
+    given = ("--override", "recording=trial", "--override", "label=kind")
+    out, data = tmp_path / "run", tmp_path / "all.csv"
+    result = run("train", "recordings", "--data", data, "--out", out, *CSV, *given)
+    assert result.exit_code == 0, result.output
+    recordings = json.loads((out / "recordings.json").read_text())
+    assert sorted(recordings) == [f"all.csv:{trial}" for trial in range(6)]
+    resumed = run(
+        "train", "recordings", "--data", data, "--out", out, *CSV, *given, "--resume", "--epochs", "2"
+    )
+    assert resumed.exit_code == 0, resumed.output
+    with data.open("a") as file:
+        file.write("60;0;1,20;0,5;a\n")
+    other = run(
+        "train", "recordings", "--data", data, "--out", out, *CSV, *given, "--resume", "--epochs", "3"
+    )
+    assert other.exit_code == 2
+    assert "all.csv:0 has changed" in other.stderr
+
+
+def test_the_old_name_of_the_task_is_taken_with_a_warning(tmp_path: Path) -> None:
+    data, out = make_recordings(tmp_path / "data"), tmp_path / "run"
+    result = run("train", "csv", "--data", data, "--out", out, *CSV)
+    assert result.exit_code == 0, result.output
+    assert "the task csv is now recordings" in result.stderr
+    assert recipe(out)["task"] == "recordings"
+
+
+def test_a_run_that_an_earlier_release_began_is_resumed(tmp_path: Path) -> None:
+    """It knew the task as csv, and fewer options."""
+    data, out = make_recordings(tmp_path / "data"), tmp_path / "run"
+    assert run("train", "recordings", "--data", data, "--out", out, *CSV).exit_code == 0
+    begun = recipe(out)
+    known = ("label", "group", "columns", "window", "joined", "held_out", "sample_rate")
+    begun |= {"task": "csv", "options": {name: begun["options"][name] for name in known}}
+    (out / "recipe.json").write_text(json.dumps(begun))
+    command = ("train", "recordings", "--data", data, "--out", out, *CSV, "--resume", "--epochs", "2")
+    other = run(*command, "--override", "missing=hold")
+    assert other.exit_code == 2
+    assert "missing: was 'error', now 'hold'" in other.stderr
+    result = run(*command)
+    assert result.exit_code == 0, result.output
 
 
 def test_a_run_is_not_resumed_after_a_recording_was_added(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from skiprnn.data.files import shown
 from skiprnn.data.identity import identity_of
 from skiprnn.data.layout import Layout
 from skiprnn.data.table_file import Kind, TableFile
-from skiprnn.data.time_axis import Form, is_time_name, time_columns
+from skiprnn.data.time_axis import Form, form_of, is_time_name, time_columns
 
 _REASONS = {
     Form.DATES: "a date",
@@ -92,8 +92,8 @@ def _reason(tables: Sequence[TableFile], name: str, time: str | None, known: Map
     for (table, column), kind in zip(found, kinds, strict=True):
         if kind is Kind.MIXED or (kind is Kind.WORDS and Kind.NUMBERS in kinds):
             raise table.odd_cell(column)
-    if Kind.NUMBERS not in kinds and is_time_name(feature.name) and Kind.WORDS in kinds:
-        return "text that is no time in ISO 8601"
     if Kind.NUMBERS not in kinds:
+        if Kind.WORDS in kinds and is_time_name(feature.name) and not form_of(*found[0], named=True):
+            return "text that is no time in ISO 8601"
         return Kind.WORDS if Kind.WORDS in kinds else Kind.EMPTY
     return identity_of([table for table, _ in found], [column for _, column in found])

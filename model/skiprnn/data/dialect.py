@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 SEPARATORS = (",", ";", "\t")
 
+_SEPARATOR_LINE = re.compile(r"sep=.\s*")
 _LINES = 20  # that tell the separator
 _COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)  # 1,234 may be 1234 as well
@@ -17,10 +18,16 @@ _WAY_OUT = "say which with --override decimal=, or --override decimal=."
 
 
 def open_text(path: Path) -> TextIO:
-    """A file of text in UTF-8, unpacked where its name ends in `.gz`; without a byte order mark."""
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+    """A file of text in UTF-8, unpacked where its name ends in `.gz`; without a byte order mark, or Excel's `sep=;`."""
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    file = cast(TextIO, opened(path, "rt", encoding="utf-8-sig", newline=""))
+    try:
+        if not _SEPARATOR_LINE.fullmatch(file.readline()):
+            file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def separator_of(path: Path, decimal: str = "") -> str:
@@ -28,12 +35,17 @@ def separator_of(path: Path, decimal: str = "") -> str:
 
     Args:
         decimal: the decimal mark, if it is known: a decimal comma separates nothing.
+
+    Raises:
+        ValueError: only commas could separate, and they are decimal.
     """
     with open_text(path) as file:
         lines = list(islice((line for line in file if line.strip()), _LINES))
     possible = [separator for separator in SEPARATORS if separator != decimal]
     widths = {separator: _widths(lines, separator) for separator in possible}
     split = [separator for separator in possible if widths[separator][:1] > [1]]
+    if not split and decimal == "," and "," in "".join(lines[:1]):
+        raise ValueError("expected semicolons or tabs between cells beside decimal commas, found neither")
     return max(
         split or possible[:1],
         key=lambda separator: (len(set(widths[separator])) == 1, *widths[separator][:1]),

@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 HOLE = 1.75  # steps of time from one sample to the next: from here on one is missing
 
 _SAME = 0.01  # rates that differ by less are one
+_NEAR = 0.1
 _UNEVEN = 0.5  # samples: no sample may be further from its even place
 _HALF_LENGTH = 16  # of the filter, in samples of the lower rate
 
@@ -66,12 +67,17 @@ def even_times(seconds: Floats, rate: float) -> Floats:
 
 
 def is_even(seconds: Floats, rate: float) -> bool:
-    """Whether samples are at this rate, each nearer to its place than to its neighbours'."""
-    if len(seconds) < 2 or not is_same_rate(measured_rate(seconds), rate):
-        return len(seconds) < 2
-    step = (seconds[-1] - seconds[0]) / (len(seconds) - 1)
-    off = seconds - seconds[0] - step * np.arange(len(seconds))
-    return bool(np.abs(off).max() <= _UNEVEN * step)
+    """Whether samples are at this rate, each nearer to its place than to its neighbours'.
+
+    A clock may be off by 1 %. A few samples do not tell their rate as exactly: their places do.
+    """
+    if len(seconds) < 2:
+        return True
+    own = measured_rate(seconds)
+    steps = [(seconds[-1] - seconds[0]) / (len(seconds) - 1)] if is_same_rate(own, rate) else []
+    steps += [1 / rate] if math.isclose(own, rate, rel_tol=_NEAR) else []
+    off = [np.abs(seconds - seconds[0] - step * np.arange(len(seconds))).max() / step for step in steps]
+    return any(one <= _UNEVEN for one in off)
 
 
 def _low_passed(x: Floats, ratio: float) -> Floats:

@@ -7,6 +7,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,9 @@ class TableFile:
         numbers = sum(self._parsed(text) is not None for text in cells)
         if not cells:
             return Kind.EMPTY
-        return Kind.WORDS if not numbers else Kind.NUMBERS if numbers == len(cells) else Kind.MIXED
+        if not numbers and not any("," in cell and looks_like_a_number(cell) for cell in cells):
+            return Kind.WORDS
+        return Kind.NUMBERS if numbers == len(cells) else Kind.MIXED
 
     def column(self, feature: Feature) -> str | None:
         """Name of the column that holds a feature; None: there is none.
@@ -247,6 +250,9 @@ def read_table_file(
         raise ValueError(f"{path}: expected a recording of at least {rows} samples, got {len(frame)}")
     for name in frame.select_dtypes("category").columns:
         frame[name] = frame[name].astype(object).infer_objects()  # values: a category may be of no row
+    for name in [name for name in frame.columns if frame[name].dtype == object]:
+        if isinstance(next(iter(frame[name].dropna()), None), Decimal):
+            frame[name] = frame[name].astype(float)
     return TableFile(path, frame, decimal)
 
 
@@ -259,7 +265,7 @@ def _read_csv(path: Path, texts: Collection[str], decimal: str) -> tuple["pd.Dat
     if (kind := unpacked_kind(path)) not in ("text", COMMENT):
         raise ValueError(f"{path}: expected CSV in UTF-8, found {kind}")
     try:
-        separator = separator_of(path, decimal)
+        separator = _separator_of(path, decimal)
         frame = _parsed_csv(path, texts, separator, decimal or ".")
         if not decimal and separator != "," and _has_decimal_commas(path, frame):
             decimal = ","
@@ -271,6 +277,15 @@ def _read_csv(path: Path, texts: Collection[str], decimal: str) -> tuple["pd.Dat
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, csv.Error) as error:
         raise ValueError(f"{path}: expected CSV, found {kind}: {error}") from None
     return frame, decimal or "."
+
+
+def _separator_of(path: Path, decimal: str) -> str:
+    try:
+        return separator_of(path, decimal)
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _parsed_csv(path: Path, texts: Collection[str], separator: str, decimal: str) -> "pd.DataFrame":
@@ -290,8 +305,9 @@ def _parsed_csv(path: Path, texts: Collection[str], separator: str, decimal: str
             index_col=False,
             low_memory=False,
         )
-    named = [name if name.strip() else str(old) for name, old in zip(header, frame.columns, strict=True)]
-    return frame.set_axis(named, axis=1)
+    return frame.set_axis(
+        [name if name.strip() else f"Unnamed: {i}" for i, name in enumerate(header)], axis=1
+    )
 
 
 def _header(path: Path, separator: str) -> list[str]:

@@ -10,12 +10,14 @@ import dataclasses
 import re
 from collections.abc import Collection, Sequence
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn.channels import feature_of
+from skiprnn.data.gaps import Missing
 from skiprnn.data.resample import Floats
 from skiprnn.data.table_file import Kind, TableFile
 
@@ -50,6 +52,13 @@ _BESIDE = {
 _WORDS = re.compile(r"[^\W\d_]+")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 _CLOCK = re.compile(r"\d+:[0-5]\d:[0-5]\d(?:[.,]\d+)?", re.ASCII)
+_FEW = 0.05  # of the steps fall in a table of many recordings, or where a clock starts again
+_FAR = 20  # steps: from here on a fall is no row that came late
+_DAY = 86_400.0  # seconds
+_WAY_OUT = (
+    f"--override recording=COLUMN divides a table of many recordings, time={NO_TIME} with a sample_rate=… takes no "
+    "notice of such a clock"
+)
 _MOSTLY = 0.9  # of the steps of a time that is found by its name do not fall
 
 
@@ -109,7 +118,7 @@ def time_columns(tables: Sequence[TableFile], besides: Collection[str] = ()) -> 
         if name in besides or column in besides:
             continue
         columns = [(table, table.alike(name)) for table in tables]
-        forms = {_form(table, column) for table, column in columns if column}
+        forms = {form_of(table, column) for table, column in columns if column}
         known = [form for form in Form if form in forms]
         if known and (None not in forms or known[0] is Form.DATES or is_certain_name(name)):
             found[name] = known[0]
@@ -123,9 +132,12 @@ def is_time_name(name: str) -> bool:
     return bool(words & known) and words <= {*known, *_BESIDE, "s"} and not re.search(r"\d", name)
 
 
-def is_certain_name(name: str) -> bool:
-    """Whether it is named as a time and as nothing else, which `t` is not."""
-    return is_time_name(name) and name.lower() not in ("t", "ts")
+def is_certain_name(column: str) -> bool:
+    """Whether it is named as a time and as nothing else: `time` and `t [ms]` are, `t` is not."""
+    feature = feature_of(column)
+    return is_time_name(feature.name) and (
+        feature.unit in _SPELLINGS or feature.name.lower() not in ("t", "ts")
+    )
 
 
 def time_axis(table: TableFile, name: str, unit: str = "") -> TimeAxis:
@@ -144,14 +156,18 @@ def time_axis(table: TableFile, name: str, unit: str = "") -> TimeAxis:
         raise table.lacks([name])
     start, times, dated = _times(table, column, unit)
     falls = np.flatnonzero(np.diff(times) < 0)
+    if _starts_again(times, falls):
+        raise ValueError(
+            f"{table.path}: expected times of one recording, got {column!r} that starts again in row "
+            f"{table.row(int(falls[0]) + 1)}; {_WAY_OUT}"
+        )
     order = np.argsort(times, kind="stable") if len(falls) else np.arange(len(times))
     seconds: Floats = times[order]
     if (same := np.diff(seconds) == 0).any():
         first, second = (table.row(int(row)) for row in order[int(same.argmax()) :][:2])
         raise ValueError(
             f"{table.path}: expected a time of its own for every row, got the same in rows {first} and {second} of "
-            f"{column!r}; --override recording=COLUMN for a table of many recordings, or time={NO_TIME} with a "
-            "sample_rate=… for a clock too coarse"
+            f"{column!r}; {_WAY_OUT}"
         )
     return TimeAxis(order, seconds, start, dated, table.row(int(falls[0]) + 1) if len(falls) else 0)
 
@@ -169,16 +185,41 @@ def times_of(table: TableFile, column: str, unit: str = "") -> Floats:
     return start + seconds
 
 
+def _starts_again(times: Floats, falls: NDArray[np.int64]) -> bool:
+    """Whether sorting would mix runs that each grow: recordings in one table, or a clock that ran over."""
+    steps = np.diff(times)
+    if not 0 < len(falls) <= max(1, _FEW * len(steps)):
+        return False
+    if np.median(-steps[falls]) <= _FAR * np.median(np.abs(steps)):
+        return False
+    runs = sorted((run.min(), run.max()) for run in np.split(times, falls + 1))
+    return any(later[0] <= earlier[1] for earlier, later in pairwise(runs))
+
+
 def _times(table: TableFile, column: str, unit: str) -> tuple[float, Floats, bool]:
     """The earliest time in seconds, the time [N] of every row from there, and whether it is a date."""
-    form = _form(table, column, named=True)
+    form = form_of(table, column, named=True)
+    if form is None and table.kind(column) is not Kind.NUMBERS:
+        raise _no_time(table, column)
     if form in (Form.DATES, Form.DURATIONS):
         return _typed(table, column, dated=form is Form.DATES)
-    values = table.finite(column)
+    values = table.finite(column, Missing.HOLD)
+    if (empty := np.isnan(values)).any():
+        raise table.empty(column, int(empty.argmax()))
     unit = _unit(table, column, values, unit)
     exact = table.frame[column].to_numpy() if _is_whole_type(table.frame[column]) else values
     start = float(values.min()) * UNITS[unit]
     return start, np.asarray(exact - exact.min(), np.float64) * UNITS[unit], start >= _SINCE_1970[0]
+
+
+def _no_time(table: TableFile, column: str) -> ValueError:
+    """An error: a column that was named as the time holds words."""
+    texts, values = table.texts(column), table.floats(column)
+    row = next((row for row, text in enumerate(texts) if text and np.isnan(values[row])), 0)
+    return ValueError(
+        f"{table.path}: expected times in {column!r} (numbers, or dates in ISO 8601), got {texts[row]!r} in row "
+        f"{table.row(row)}"
+    )
 
 
 def _typed(table: TableFile, column: str, *, dated: bool) -> tuple[float, Floats, bool]:
@@ -190,7 +231,11 @@ def _typed(table: TableFile, column: str, *, dated: bool) -> tuple[float, Floats
         raise ValueError(f"{table.path}: expected {kind} in row {table.row(row)} of {column!r}, got {got}")
     nanoseconds = times.dt.as_unit("ns").astype("int64").to_numpy()
     start = int(nanoseconds.min())
-    return start / 1e9, (nanoseconds - start) / 1e9, dated
+    seconds = (nanoseconds - start) / 1e9
+    if not dated and (past_midnight := np.diff(seconds, prepend=seconds[0]) < -_DAY / 2).any():
+        seconds += _DAY * np.cumsum(past_midnight)
+        return start / 1e9 + float(seconds.min()), seconds - seconds.min(), dated
+    return start / 1e9, seconds, dated
 
 
 def _parsed(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -205,7 +250,7 @@ def _parsed(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return pd.to_datetime(texts.where(texts.str.fullmatch(_ISO)), format="ISO8601", utc=True, errors="coerce")
 
 
-def _form(table: TableFile, column: str, *, named: bool = False) -> Form | None:
+def form_of(table: TableFile, column: str, *, named: bool = False) -> Form | None:
     """How a column says the time; None: it does not.
 
     Args:
@@ -241,7 +286,7 @@ def _form_of_numbers(values: Floats, column: str) -> Form | None:
     if len(values) < 2 or values.min() == values.max():
         return None
     steps = np.diff(values)
-    grows = (steps >= 0).mean() >= (0 if is_certain_name(feature.name) else _MOSTLY)
+    grows = (steps >= 0).mean() >= (0 if is_certain_name(column) else _MOSTLY)
     if _unit_since_1970(values) and (grows if is_time_name(feature.name) else (steps >= 0).all()):
         return Form.SINCE_1970
     if not is_time_name(feature.name) or not grows or not (feature.unit in _SPELLINGS or not feature.unit):

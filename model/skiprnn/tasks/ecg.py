@@ -102,7 +102,9 @@ def _read(path: str) -> tuple[Any, Any]:
             import wfdb
         except ModuleNotFoundError:
             install = "pip install -e '.[ecg]' in a checkout, or pip install '/path/to/skiprnn[ecg]'"
-            raise ValueError(f"expected the package wfdb, found none; install the extra 'ecg': {install}") from None
+            raise ValueError(
+                f"expected the package wfdb, found none; install the extra 'ecg': {install}"
+            ) from None
         return wfdb.rdrecord(path), wfdb.rdann(path, "atr")
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from skiprnn import tasks
 from skiprnn.data.types import Signal
 from skiprnn.recipe import REMOVED, Recipe, renamed_fields, with_current_names
 
@@ -113,7 +114,7 @@ class RunFolder:
             _write(self.recordings, json.dumps(recordings, indent=2, ensure_ascii=False) + "\n")
 
     def _check_same(self, asked: Mapping[str, Any]) -> None:
-        begun, now = _flat(self._read_fields()), _flat(asked)
+        begun, now = _flat(_with_defaults(self._read_fields())), _flat(asked)
         may_change = _MAY_CHANGE | self._check_loss(begun)
         changed = [
             f"{name}: was {begun.get(name)!r}, now {now.get(name)!r}"
@@ -232,6 +233,14 @@ def _fields(recipe: Recipe, identity: Mapping[str, Any]) -> dict[str, Any]:
     """All of recipe.json, as JSON gives it back."""
     fields: dict[str, Any] = json.loads(json.dumps({**identity, **dataclasses.asdict(recipe)}))
     return fields
+
+
+def _with_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """With the task's name of today, and the options that it did not have when the run began."""
+    name = tasks.RENAMED.get(fields.get("task", ""), fields.get("task"))
+    if name not in tasks.NAMES:
+        return dict(fields)
+    return {**fields, "task": name, "options": {**tasks.find(name).options, **fields.get("options", {})}}
 
 
 def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,6 +86,12 @@ def test_uneven_samples_are_interpolated() -> None:
     assert resampled(10 * seconds, seconds, 1.0).tolist() == pytest.approx([0, 10, 20, 30, 40])
 
 
+def test_a_few_uneven_samples_of_a_rate_stay_as_they_are() -> None:
+    assert is_even(np.array([0.0, 0.021]), 50)
+    assert is_even(np.array([0.0, 0.019, 0.041]), 50)
+    assert not is_even(np.array([0.0, 0.04]), 50)
+
+
 def test_the_rate_is_measured_over_holes_and_jitter() -> None:
     seconds = np.delete(times(50, 500), slice(100, 180))
     assert measured_rate(seconds) == pytest.approx(50)

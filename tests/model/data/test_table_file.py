@@ -3,6 +3,7 @@
 import gzip
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,7 @@ def test_a_mark_before_the_first_name_does_not_count(tmp_path: Path) -> None:
         "ax [g];label\n0,5;a\n-1,25;b\n",
         "ax [g]\tlabel\n0,5\ta\n-1,25\tb\n",
         "\ufeffax [g];label\r\n0,5;a\r\n-1,25;b\r\n",
+        "\ufeffsep=;\r\nax [g];label\r\n0,5;a\r\n-1,25;b\r\n",
         'ax [g];label\n"0,5";"a"\n"-1,25";"b"\n',
         "ax [g],label\n0.5,a\n-1.25,b\n",
         "ax [g];label\n0.5;a\n-1.25;b\n",
@@ -263,3 +265,25 @@ def test_rows_of_a_part_keep_their_numbers(tmp_path: Path) -> None:
     assert (part.row(1), part.texts("label")) == (3, ["a", "a"])
     with pytest.raises(ValueError, match="got 'ERR' in row 3"):
         samples(part, "x")
+
+
+@pytest.mark.parametrize("cell", ["1,5", "1.234,5", "1,013.2"])
+def test_numbers_of_another_dialect_are_an_error_not_words(tmp_path: Path, cell: str) -> None:
+    file = csv_file(tmp_path, f'x,label\n"{cell}",a\n"{cell}",b\n')
+    with pytest.raises(ValueError, match=f"expected numbers in 'x', got '{cell}' in row 1"):
+        samples(file, "x")
+
+
+def test_a_column_without_a_name_gets_one(tmp_path: Path) -> None:
+    assert csv_file(tmp_path, " ,x;y,,label\n1,2,3,a\n1,2,3,b\n").names == [
+        "Unnamed: 0",
+        "x;y",
+        "Unnamed: 2",
+        "label",
+    ]
+
+
+def test_decimals_of_parquet_are_numbers(tmp_path: Path) -> None:
+    file = parquet_file(tmp_path, x=[None, Decimal("1.5"), Decimal("2.25")])
+    assert file.kind("x") is Kind.NUMBERS
+    assert file.floats("x")[1:].tolist() == [1.5, 2.25]

@@ -55,7 +55,8 @@ def test_a_time_is_found_and_read(values: Any, start: float, dated: bool) -> Non
     assert find_time([file], []) == "time"
     axis = time_axis(file, "time")
     assert axis.seconds.tolist() == pytest.approx(T.tolist(), abs=1e-6)
-    assert (axis.start, axis.dated) == (pytest.approx(start, abs=1e-6), dated)
+    assert axis.start == pytest.approx(start, abs=1e-6)
+    assert axis.dated == dated
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_a_unit_is_that_of_the_name(name: str, factor: float) -> None:
     found = find_time([file], [])
     assert found is not None
     axis = time_axis(file, found)
-    assert (axis.start, axis.seconds[-1]) == (pytest.approx(1), pytest.approx(T[-1]))
+    assert [axis.start, axis.seconds[-1]] == pytest.approx([1, T[-1]])
 
 
 def test_whole_numbers_without_a_unit_need_one() -> None:
@@ -158,9 +159,34 @@ def test_the_same_time_twice_is_an_error_with_both_rows_and_the_way_out() -> Non
         ([*iso(T[:3]), "soon"], "expected a date in ISO 8601 in row 4 of 'time', got 'soon'"),
         ([*iso(T[:3]), None], "expected a date in ISO 8601 in row 4 of 'time', got none"),
         ([0.1, 0.2, None], "expected a value in row 3 of 'time', found none"),
-        (["1.2.2024", "2.2.2024"], "expected numbers in 'time', got '1.2.2024' in row 1"),
+        (["1.2.2024", "2.2.2024"], "expected times in 'time' .*, got '1.2.2024' in row 1"),
     ],
 )
 def test_a_cell_that_is_no_time_is_named(cells: list[Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         time_axis(table(time=cells), "time")
+
+
+def test_a_time_that_starts_again_is_an_error_not_sorted() -> None:
+    """Recordings one below another, with clocks that are a little apart; sorting would mix their rows."""
+    t = np.concatenate([T, T + 0.003])
+    with pytest.raises(
+        ValueError, match=r"got 'time' that starts again in row 31; --override recording=COLUMN"
+    ):
+        time_axis(table(time=t), "time")
+    blocks = time_axis(table(time=np.concatenate([T + 5, T])), "time")
+    assert (np.diff(blocks.seconds) > 0).all(), "of parts that do not overlap, the later one stood first"
+
+
+def test_a_clock_goes_past_midnight() -> None:
+    texts = ["23:59:59.5", "23:59:59.75", "0:00:00", "0:00:00.25"]
+    axis = time_axis(table(time=texts), "time")
+    assert (axis.seconds.tolist(), axis.start, axis.unsorted) == ([0, 0.25, 0.5, 0.75], 86399.5, 0)
+
+
+@pytest.mark.parametrize(("cells", "row"), [(list("qwe"), 1), (["1", "2", "3x"], 3)])
+def test_words_are_no_time(cells: list[str], row: int) -> None:
+    with pytest.raises(
+        ValueError, match=rf"expected times in 'when' .*, got '{cells[row - 1]}' in row {row}"
+    ):
+        time_axis(table(when=cells), "when")

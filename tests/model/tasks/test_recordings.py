@@ -144,7 +144,10 @@ def test_files_are_noted_with_their_part_and_digest(tmp_path: Path) -> None:
         ({"window": 1}, "window: expected 2 samples at least"),
         ({"held_out": 0.0}, r"held_out, joined: expected within \(0, 1\)"),
         ({"joined": 1.5}, "held_out, joined"),
-        ({"target": "clas"}, "target: expected one of auto, class, regression, multi-label, events, got 'clas'"),
+        (
+            {"target": "clas"},
+            "target: expected one of auto, class, regression, multi-label, events, got 'clas'",
+        ),
         ({"missing_labels": "drop"}, "missing_labels: expected one of error, ignore, got 'drop'"),
         ({"label": " , "}, "label, split: expected names"),
         ({"sample_rate": 0}, "sample_rate: expected Hz above 0"),
