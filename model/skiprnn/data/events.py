@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from skiprnn.data.event_stream import EventStream
 from skiprnn.data.scale import mean_and_std
-from skiprnn.data.types import Batch, Data, EventStreams, Signal
+from skiprnn.data.types import Batch, ContinuedBatch, Data, EventStreams, Signal
 from skiprnn.events import EventRule, Indices
 
 BATCHES = 50  # an epoch
@@ -88,7 +88,8 @@ class EventChunks:
             x, y, weights = (torch.from_numpy(np.stack(part)) for part in zip(*stretches, strict=True))
             for start in range(0, self.carried * self.length, self.length):
                 here = slice(start, start + self.length)
-                yield Batch(x[:, here], y[:, here], None, weights[:, here], continues=start > 0)
+                kind = ContinuedBatch if start else Batch
+                yield kind(x[:, here], y[:, here], None, weights[:, here])
 
     def _stretch(
         self, stream: "LabelledStream", augment: Augment, rng: Generator

@@ -24,21 +24,23 @@ class Batch(NamedTuple):
         y: classes [B] or, of every sample, [B, T]; values [B, K]; labels of every sample [B, T, K].
         lengths: [B], samples of each padded sequence; None when none is padded.
         weights: [B, T], how much the answer after each sample counts; None: as the recipe says.
-        continues: each sequence goes on where the same one of the batch before ended, with its state.
     """
 
     x: Tensor
     y: Tensor
     lengths: Tensor | None = None
     weights: Tensor | None = None
-    continues: bool = False
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         lengths, weights = (
             None if part is None else part.to(device) for part in (self.lengths, self.weights)
         )
-        return Batch(self.x.to(device), self.y.to(device), lengths, weights, self.continues)
+        return type(self)(self.x.to(device), self.y.to(device), lengths, weights)
+
+
+class ContinuedBatch(Batch):
+    """A batch whose sequences go on where those of the batch before ended, with their states."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,8 @@ import importlib
 from pathlib import Path
 
 from skiprnn import lazy
-from skiprnn.data.types import Batch, Data, EventStream, EventStreams
+from skiprnn.data.event_stream import EventStream
+from skiprnn.data.types import Batch, Data, EventStreams
 from skiprnn.tasks import own
 from skiprnn.tasks.task import Source, Task
 

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from skiprnn.data.types import Batch, Data
+from skiprnn.data.types import Batch, ContinuedBatch, Data
 from skiprnn.losses import update_rate
 from skiprnn.network import NetworkOutput, SkipNetwork
 from skiprnn.recipe import learning_rate_factor
@@ -67,9 +67,9 @@ class Learner(lightning.LightningModule):
         torch.manual_seed(hash((self._experiment.seed, self.current_epoch)) % 2**63)
 
     def forward(self, batch: Batch) -> NetworkOutput:
-        """Run the network; a batch that continues begins with the state at the end of the one before."""
+        """Run the network; a continued batch begins with the state at the end of the one before."""
         forced = forced_gates(self._recipe, batch.x)
-        state = self._state if batch.continues else None
+        state = self._state if isinstance(batch, ContinuedBatch) else None
         output: NetworkOutput = self.network(
             batch.x, batch.lengths, state=state, forced_gates=forced, every_step=self._every_step
         )
@@ -83,7 +83,8 @@ class Learner(lightning.LightningModule):
         self._losses.append(loss.detach())
         self.log("step_loss", loss, prog_bar=True, batch_size=len(batch.x))
         self.log("step_update_rate", update_rate(gates.detach(), batch.lengths), prog_bar=True, batch_size=1)
-        return loss + self._cost(gates, batch.lengths)
+        whole: Tensor = loss + self._cost(gates, batch.lengths)
+        return whole
 
     def _cost(self, gates: Tensor, lengths: Tensor | None) -> Tensor:
         """The cost of updates, a scalar; 0 with a fixed schedule."""

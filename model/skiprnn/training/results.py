@@ -26,8 +26,10 @@ def table(results: Iterable[dict[str, Any]]) -> str:
         settings[_setting(entry)].append(entry)
     more = [name for name in _EVENTS if any(name in run for runs in settings.values() for run in runs)]
     rows = [_row(setting, runs, more) for setting, runs in settings.items()]
-    head = ("task", "cell", "gate", "epochs", "metric", "value", "update rate", "updates", "solved", "runs")
-    head += tuple(name.replace("_", " ") for name in more)
+    head = (
+        *("task", "cell", "gate", "epochs", "metric", "value", "update rate", "updates", "solved", "runs"),
+        *(name.replace("_", " ") for name in more),
+    )
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows))
 
 

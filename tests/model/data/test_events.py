@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from skiprnn.data.event_stream import EventStream
 from skiprnn.data.events import EventChunks, EventTargets, LabelledStream
-from skiprnn.data.types import Signal
+from skiprnn.data.types import Batch, ContinuedBatch, Signal
 from skiprnn.tasks.task import Source
 from support.events import bumps, event_task
 
@@ -71,7 +71,7 @@ def same(x: Signal, _: np.random.Generator) -> Signal:
 def test_a_batch_continues_where_the_one_before_ended() -> None:
     chunks = EventChunks(length=10, carried=3, warm_up=4, batches=6)
     batches = list(chunks.epoch([labelled(500), labelled(90)], 5, same, np.random.default_rng(0)))
-    assert [batch.continues for batch in batches] == [False, True, True] * 2
+    assert [isinstance(batch, ContinuedBatch) for batch in batches] == [False, True, True] * 2
     for first in (0, 3):
         x = torch.cat([batch.x for batch in batches[first : first + 3]], dim=1)[..., 0]  # (B, 30)
         assert torch.equal(x, x[:, :1] + torch.arange(30))
@@ -82,7 +82,7 @@ def test_a_batch_continues_where_the_one_before_ended() -> None:
 def test_random_windows_do_not_continue() -> None:
     chunks = EventChunks(length=10, warm_up=4, batches=3)
     batches = list(chunks.epoch([labelled(500)], 5, same, np.random.default_rng(0)))
-    assert [batch.continues for batch in batches] == [False] * 3
+    assert [type(batch) for batch in batches] == [Batch] * 3
     assert {batch.x.shape for batch in batches} == {(5, 10, 1)}
 
 
@@ -121,7 +121,7 @@ def test_data_of_events() -> None:
         "bumps 5",
         "bumps 6",
     ]
-    assert not any(batch.continues for batch in data.validation)
+    assert {type(batch) for batch in data.validation} == {Batch}
     trained = np.concatenate([bumps(seed).x for seed in range(4)])
     assert data.mean is not None
     np.testing.assert_allclose(data.mean.numpy(), trained.mean(0), rtol=1e-5)

@@ -66,7 +66,7 @@ def test_without_ends_and_classes_an_event_is_a_sample(tmp_path: Path) -> None:
 
 
 def test_times_are_those_of_the_time_column(tmp_path: Path) -> None:
-    recording(tmp_path, "a.csv", **{"t [ms]": 500 + 20 * np.arange(40)})
+    write(tmp_path, "a.csv", **{"x": np.sin(np.arange(40)), "t [ms]": 500 + 20 * np.arange(40)})
     path = table(tmp_path, **{"start [s]": [0.5, 0.62], "end [s]": [0.54, 0.7]})
     assert events(tmp_path, path) == [[("kind", 0, 3), ("kind", 6, 11)]]  # 50 Hz
 

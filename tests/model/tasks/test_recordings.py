@@ -177,7 +177,13 @@ def bumps_of(folder: Path, people: int = 6, *, column: bool = True) -> Path:
     return folder
 
 
-EVENTS = {"target": "events", "label": "kind", "sample_rate": 10.0, "held_out": 0.3, "window": 200}
+EVENTS: dict[str, Any] = {
+    "target": "events",
+    "label": "kind",
+    "sample_rate": 10.0,
+    "held_out": 0.3,
+    "window": 200,
+}
 
 
 def test_events_of_a_column_and_of_a_side_table_are_the_same(tmp_path: Path) -> None:

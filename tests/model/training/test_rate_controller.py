@@ -1,14 +1,23 @@
 """The update rate is held at its target during the training."""
 
+import dataclasses
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skiprnn import tasks
+from skiprnn.data.download import DownloadError
+from skiprnn.data.types import Batch, Data
 from skiprnn.recipe import Recipe
+from skiprnn.tasks.task import Source, Task
+from skiprnn.training import Experiment, fit
 from skiprnn.training.rate_controller import RateController
+from support.recordings import machines
 
 RATES = st.floats(0.005, 0.9)
 
@@ -87,3 +96,55 @@ def test_its_numbers_are_in_a_checkpoint(tmp_path: Path) -> None:
     torch.save(made.state_dict(), tmp_path / "state")
     other.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     assert (other.multiplier, other.error) == (made.multiplier, made.error)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [
+        *(("adding", rate) for rate in (0.25, 0.8)),
+        *(("frequency", rate) for rate in (0.05, 0.5)),
+        *(("digits", rate) for rate in (0.25, 0.8)),
+        *(("mnist", rate) for rate in (0.02, 0.05)),
+        *(("watch", rate) for rate in (0.02, 0.05)),
+        *(("csv", rate) for rate in (0.02, 0.8)),
+    ],
+)
+def test_a_rate_is_met_within_a_twentieth_of_it_on_what_was_held_out(
+    name: str, rate: float, tmp_path: Path
+) -> None:
+    results = _short_run(name, machines(tmp_path / "recordings", samples=600), tmp_path / "run", rate)
+    found = results["stream_update_rate"] or results["update_rate"]
+    assert found == pytest.approx(rate, rel=0.05)
+    assert abs(results["calibration"]["shift"]) < 0.5  # the training did most of it
+
+
+def _short_run(name: str, folder: Path, out: Path, rate: float) -> dict[str, Any]:
+    """Two hundred small batches with the settings of the task."""
+    task = tasks.find(name)
+    changes = {"hidden_size": 16, "epochs": 10, "batch_size": 32, "gate_learning_rate": 1.0}
+    recipe = task.recipe.changed({"target_rate": rate, "lambda_": 0.0} | changes)
+    options = {"csv": {"label": "kind", "window": 120}}.get(name, {})
+    try:
+        return fit(Experiment(_small(task), recipe, 0, folder, options), out, progress_bar=False)
+    except DownloadError as error:
+        pytest.skip(f"the package cannot be downloaded here: {error}")
+
+
+def _small(task: Task) -> Task:
+    """Twenty batches an epoch, few sequences to evaluate on, every fourth pixel of an image of 784."""
+
+    def fewer(batch: Batch) -> Batch:
+        return batch._replace(x=batch.x[:, :: 4 if task.name == "mnist" else 1])
+
+    def load(source: Source) -> Data:
+        data = task.load(source)
+        held_out = [fewer(batch) for batch in islice(data.test or data.validation, 4)]
+        return dataclasses.replace(
+            data,
+            epoch=lambda rng: (fewer(batch) for batch in islice(data.epoch(rng), 20)),
+            batches=min(20, data.batches),
+            validation=held_out,
+            test=(),
+        )
+
+    return dataclasses.replace(task, load=load)
