@@ -43,7 +43,8 @@ _QUIETEST = 1e-8  # power: the logarithm of silence is finite
 _PAUSE = (1.0, 5.0)  # seconds
 _NOISE = 1e-3  # standard deviation; full scale is 1
 _ORDERS = 2  # of each speaker's words to train on
-_GAIN = 0.5  # standard deviation of the logarithm of a power
+_STRETCH = 0.1  # standard deviation of the logarithm of the bands' frequency
+_GAIN, _BAND_GAIN = 0.5, 0.3  # standard deviations of the logarithm of a power: of all bands, of one
 
 
 class Word(NamedTuple):
@@ -77,7 +78,7 @@ def _load(source: Source) -> Data:
         EventTargets(before=60, delay=5, hold=50, after=80, weights=(1, *[2] * len(DIGITS))),
         EventChunks(length=1000, carried=source.options["carried"], warm_up=SAMPLE_RATE // 2),
         source.recipe.batch_size,
-        augment=_louder_or_quieter,
+        augment=_another_speaker,
     )
 
 
@@ -181,8 +182,15 @@ def _mel_filters() -> NDArray[np.float64]:
     return filters
 
 
-def _louder_or_quieter(x: Signal, rng: Generator) -> Signal:
-    return x + np.float32(_GAIN * rng.standard_normal())
+def _another_speaker(x: Signal, rng: Generator) -> Signal:
+    """Samples [T, 20] as another mouth would give them to another microphone: bands stretched, louder or quieter."""
+    at = (np.arange(BANDS) * np.exp(_STRETCH * rng.standard_normal())).clip(0, BANDS - 1)
+    below = np.minimum(at.astype(np.int64), BANDS - 2)
+    share = (at - below).astype(np.float32)
+    stretched = x[:, below] * (1 - share) + x[:, below + 1] * share
+    gain = _GAIN * rng.standard_normal() + _BAND_GAIN * rng.standard_normal(BANDS)
+    spoken: Signal = stretched + gain.astype(np.float32)
+    return spoken
 
 
 _RECIPE = Recipe(
