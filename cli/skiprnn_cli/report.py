@@ -45,7 +45,8 @@ def print_report(found: Mapping[str, Any]) -> None:
     shown = f"{found['kind']}; {head_of(metric)} {_text(found['recordings'][metric])} on "
     typer.echo(f"{shown}{found['recordings']['count']} {whole}{windows}")
     if alarms := found.get("alarms"):
-        typer.echo(", ".join(f"{name.replace('_', ' ')} {_text(value)}" for name, value in alarms.items()))
+        rest = (f"{head_of(name)} {_text(value)}" for name, value in alarms.items() if name != metric)
+        typer.echo(", ".join(rest))
     for name, counts in found.get("parts", {}).items():
         typer.echo(f"{name}: " + ", ".join(_counted(count, what) for what, count in counts.items()))
     _print_rows(found["outputs"])

@@ -94,6 +94,6 @@ def test_alarms_are_printed(tmp_path: Path) -> None:
     del found["windows"]
     (folder / "report.json").write_text(json.dumps(found))
     printed = run(folder).stdout
-    assert "events; f1 0.9 on 2 whole held-out recordings" in printed
-    assert "f1 0.9, false alarms per hour 12.5, delay seconds –" in printed
+    assert "events; F1 0.9 on 2 whole held-out recordings" in printed
+    assert "false alarms per hour 12.5, delay [s] –" in printed
     assert "delay [s]" in printed
