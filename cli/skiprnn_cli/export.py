@@ -22,6 +22,13 @@ def export(
         Path | None, typer.Argument(help="Folder that `skiprnn train` wrote.", show_default=False)
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The .onnx file to write.")] = Path("model.onnx"),
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            help="Real sequences to compare on, in place of those of the training: .npy, .npz, CSV or Parquet, or a "
+            "folder of them."
+        ),
+    ] = None,
     reseal: Annotated[
         Path | None,
         typer.Option(help="Bundle whose graph another tool changed: check it, write it with a new digest."),
@@ -33,19 +40,23 @@ def export(
     Example: skiprnn export runs/watch --out models/watch.onnx
     """
     if run is not None and reseal is None:
-        _export(run, out, json=json)
+        _export(run, out, samples, json=json)
     elif reseal is not None and run is None:
         _reseal(reseal, out, json=json)
     else:
         fail("expected the folder of a training run, or --reseal FILE")
 
 
-def _export(run: Path, out: Path, *, json: bool) -> None:
-    from skiprnn_export.step import ExportError
+def _export(run: Path, out: Path, samples: Path | None, *, json: bool) -> None:
+    from skiprnn.network import SkipNetwork
+    from skiprnn_export.sequences import read_sequences
+    from skiprnn_export.step import ExportError, features_of
     from skiprnn_export.step import export as write_bundle
 
     try:
-        report = write_bundle(run, out)
+        features = features_of(SkipNetwork.load(run).config)
+        sequences = None if samples is None else read_sequences(samples, features)
+        report = write_bundle(run, out, samples=sequences)
     except ExportError as error:
         fail(error, code=1)
     except (OSError, ValueError) as error:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from skiprnn.channels import Feature
 from skiprnn.events import EventRule
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
+from skiprnn.paths import StrPath
 from skiprnn_export.escaping import escaped
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class Bundle:
         return hashlib.sha256(self.model).hexdigest()
 
 
-def read(path: Path) -> Bundle:
+def read(path: StrPath) -> Bundle:
     """Read and check a bundle.
 
     Raises:
@@ -189,7 +190,7 @@ def pack(model: "onnx.ModelProto", info: BundleInfo, *, source: str = "bundle") 
     return parse(_encode(model, info), source=source)
 
 
-def save(path: Path, bundle: Bundle) -> None:
+def save(path: StrPath, bundle: Bundle) -> None:
     """Write the file, atomically: readers see the old one or the whole new one. Its folder must exist."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -203,7 +204,7 @@ def save(path: Path, bundle: Bundle) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write(path: Path, model: "onnx.ModelProto", info: BundleInfo) -> Bundle:
+def write(path: StrPath, model: "onnx.ModelProto", info: BundleInfo) -> Bundle:
     """`pack` and `save`: nothing is written unless all of it is right."""
     bundle = pack(model, info, source=str(path))
     save(path, bundle)

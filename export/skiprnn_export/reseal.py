@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from skiprnn.paths import StrPath
 from skiprnn_export import graph
 from skiprnn_export.bundle import Bundle, BundleError, description, info_of, pack, parse, save
 from skiprnn_export.escaping import escaped
@@ -30,7 +31,7 @@ class Resealed:
     row_difference: float
 
 
-def reseal(changed: Path, out: Path) -> Resealed:
+def reseal(changed: StrPath, out: StrPath) -> Resealed:
     """Write a bundle again whose graph was changed.
 
     Args:
@@ -42,6 +43,7 @@ def reseal(changed: Path, out: Path) -> Resealed:
         ValueError: the step gives numbers that no step gives, or a row depends on the others of its batch.
         OSError: a file cannot be read or written.
     """
+    changed, out = Path(changed), Path(out)
     bundle = _sealed(changed.read_bytes(), source=str(changed))
     difference = _try(bundle, source=str(changed))
     out.parent.mkdir(parents=True, exist_ok=True)

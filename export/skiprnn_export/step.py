@@ -1,13 +1,14 @@
 """A trained network → a bundle: its update step as ONNX, compared with torch before anything is written."""
 
 import contextlib
+import copy
 import dataclasses
 import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skiprnn.channels import Feature
-from skiprnn.network import SkipNetwork
+from skiprnn.network import NetworkConfig, SkipNetwork
+from skiprnn.paths import StrPath
 from skiprnn_export.bundle import Bundle, BundleInfo, pack, save
 from skiprnn_export.parity import Parity, compare
 
@@ -41,12 +43,14 @@ class Report:
     random_sequences: int
 
 
-def export(run: Path, out: Path, *, samples: Sequence[NDArray[np.float32]] | None = None) -> Report:
+def export(
+    run: StrPath | SkipNetwork, out: StrPath, *, samples: Sequence[NDArray[np.float32]] | None = None
+) -> Report:
     """Write the network of a training run as a bundle, once it is equal to torch.
 
     Args:
         run: a directory with network.safetensors and config.json; facts are taken from its training.json, real
-            sequences from its parity.npz, where these exist.
+            sequences from its parity.npz, where these exist. Or a network.
         out: the .onnx file, written atomically; its folder is created.
         samples: real sequences, [T, F] each in raw units, in place of parity.npz.
 
@@ -56,16 +60,47 @@ def export(run: Path, out: Path, *, samples: Sequence[NDArray[np.float32]] | Non
         OSError: `out` cannot be written.
         ExportError: ONNX and torch differ by more than rounding.
     """
-    network, facts = SkipNetwork.load(run), _facts(run / FACTS)
-    bundle = pack(export_step(network), describe(network, facts), source=str(run))
-    real = _real_sequences(run / SEQUENCES) if samples is None else list(samples)
+    trained = _of_network(run) if isinstance(run, SkipNetwork) else _of_run(Path(run))
+    network, out = trained.network, Path(out)
+    bundle = pack(export_step(network), describe(network, trained.facts), source=trained.source)
+    real = list(trained.sequences if samples is None else samples)
+    _check_sequences(real, network.config.input_size)
     random = _random_sequences(network)
     parity = compare(network, bundle, [*real, *random])
     if not parity.passed:
-        raise ExportError(f"{run}: expected ONNX to equal torch within rounding, got {parity}")
+        raise ExportError(f"{trained.source}: expected ONNX to equal torch within rounding, got {parity}")
     out.parent.mkdir(parents=True, exist_ok=True)
     save(out, bundle)
     return Report(bundle, parity, len(real), len(random))
+
+
+class _Trained(NamedTuple):
+    network: SkipNetwork
+    facts: Mapping[str, Any]
+    sequences: Sequence[NDArray[np.float32]]
+    source: str
+
+
+def _of_run(run: Path) -> _Trained:
+    return _Trained(SkipNetwork.load(run), _facts(run / FACTS), _real_sequences(run / SEQUENCES), str(run))
+
+
+def _of_network(network: SkipNetwork) -> _Trained:
+    """The caller's network stays where it is, and in training if it is."""
+    return _Trained(copy.deepcopy(network).cpu().float().eval(), {}, (), network.config.name)
+
+
+def _check_sequences(sequences: Sequence[NDArray[np.float32]], features: int) -> None:
+    for index, x in enumerate(sequences):
+        if x.ndim != 2 or x.shape[1] != features or not len(x) or not np.isfinite(x).all():
+            got = (
+                "values that are not finite"
+                if x.ndim == 2 and x.shape[1] == features and len(x)
+                else str(x.shape)
+            )
+            raise ValueError(
+                f"samples: expected finite sequences [T, {features}], got {got} in sequence {index}"
+            )
 
 
 def export_step(network: SkipNetwork) -> onnx.ModelProto:
@@ -134,14 +169,12 @@ def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
 def describe(network: SkipNetwork, facts: Mapping[str, Any]) -> BundleInfo:
     """The description of a network for its bundle; `facts` of its training are for people to read."""
     config = network.config
-    named = [Feature(feature.name, feature.unit) for feature in config.features]
-    unnamed = [Feature(f"x{index}") for index in range(config.input_size)]
     return BundleInfo(
         name=config.name,
         cell=config.cell,
         layers=config.num_layers,
         hidden=config.hidden_size,
-        features=tuple(named or unnamed),
+        features=features_of(config),
         outputs=config.output_size,
         classes=config.classes,
         targets=tuple(Feature(target.name, target.unit) for target in config.targets),
@@ -154,6 +187,11 @@ def describe(network: SkipNetwork, facts: Mapping[str, Any]) -> BundleInfo:
         events=config.events,
         training=facts,
     )
+
+
+def features_of(config: NetworkConfig) -> tuple[Feature, ...]:
+    """The channels of a network, in order; without names they are x0, x1, …"""
+    return config.features or tuple(Feature(f"x{index}") for index in range(config.input_size))
 
 
 def _facts(path: Path) -> Mapping[str, Any]:

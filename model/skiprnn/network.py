@@ -9,15 +9,27 @@ A network directory holds `network.safetensors` and `config.json`; nothing is pi
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from skiprnn.channels import Feature
 from skiprnn.events import EventRule
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
+from skiprnn.paths import StrPath
+from skiprnn.readout import (
+    Activation,
+    check_readout,
+    input_size_of,
+    load_readout,
+    make_readout,
+    output_size_of,
+    shape_of,
+)
 from skiprnn.skip_rnn import SkipGRU, SkipLSTM, SkipState
 
 Cell = Literal["lstm", "gru"]
@@ -52,9 +64,12 @@ class NetworkConfig:
     targets: tuple[Feature, ...] = ()  # of a regression: name and unit of each output
     sample_rate: float | None = None  # Hz
     events: EventRule | None = None  # of a network whose classes are events; None: its outputs give no alarms
+    readout_hidden: tuple[int, ...] = ()  # widths of the readout's hidden layers; none: it is linear
+    readout_activation: Activation = "relu"
 
     def __post_init__(self) -> None:
         check_gate(self.threshold, self.max_skip)
+        check_readout(self.readout_hidden, self.readout_activation)
         if self.cell not in get_args(Cell):
             raise ValueError(f"cell: expected one of {get_args(Cell)}, got {self.cell!r}")
         if self.task not in get_args(Task):
@@ -104,7 +119,7 @@ class NetworkOutput(NamedTuple):
 
 
 class SkipNetwork(nn.Module):
-    """Normalise → Skip RNN → linear readout.
+    """Normalise → Skip RNN → readout, linear or a small MLP.
 
     `input_mean`, `input_std` [F] and, for regression, `output_mean`, `output_std` [K] are buffers: they are saved
     with the weights, so that clients send and get raw units.
@@ -121,9 +136,9 @@ class SkipNetwork(nn.Module):
         self.rnn = _skip_rnn(config)
         nn.init.constant_(self.rnn.gate.bias, config.gate_bias)
         self.dropout = nn.Dropout(config.dropout)
-        self.readout = nn.Linear(config.hidden_size, config.output_size)
-        nn.init.xavier_uniform_(self.readout.weight)
-        nn.init.zeros_(self.readout.bias)
+        self.readout = make_readout(
+            config.hidden_size, config.readout_hidden, config.readout_activation, config.output_size
+        )
         for name, size in (("input", config.input_size), ("output", config.output_size)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_std", torch.ones(size))
@@ -194,21 +209,79 @@ class SkipNetwork(nn.Module):
         parts = [start.h] if start.c is None else [start.h, start.c]  # (L, 1, H) each
         return torch.stack(parts, dim=1).flatten().detach()
 
-    def save(self, directory: Path) -> None:
+    @classmethod
+    def from_torch(
+        cls,
+        rnn: nn.LSTM | nn.GRU,
+        readout: nn.Module,
+        *,
+        name: str,
+        input_mean: ArrayLike | None = None,
+        input_std: ArrayLike | None = None,
+        output_mean: ArrayLike | None = None,
+        output_std: ArrayLike | None = None,
+        **config: Any,
+    ) -> Self:
+        """A network that gives the outputs of a trained nn.LSTM or nn.GRU and its readout: its gate is always open.
+
+        Fine-tune it to an update rate (docs/tutorials/your-trained-gru.md).
+
+        Args:
+            rnn: one-directional; its last layer's h is what the readout takes.
+            readout: nn.Linear, or nn.Sequential of linear layers with one kind of activation between them (an MLP).
+            input_mean, input_std: [F], what is subtracted from raw samples, and what they are divided by.
+            output_mean, output_std: [K], of a regression: outputs are multiplied and shifted back.
+            config: other fields of NetworkConfig: task, classes, features, sample_rate, threshold, …
+
+        Raises:
+            ValueError: a part that has no counterpart here; the message names it.
+        """
+        shape = shape_of(readout)
+        if input_size_of(readout) != rnn.hidden_size:
+            raise ValueError(
+                f"readout: expected {rnn.hidden_size} inputs (hidden_size), got {input_size_of(readout)}"
+            )
+        sizes: dict[str, Any] = {
+            "cell": rnn.mode.lower(),
+            "input_size": rnn.input_size,
+            "hidden_size": rnn.hidden_size,
+            "num_layers": rnn.num_layers,
+            "output_size": output_size_of(readout),
+            "readout_hidden": shape.hidden,
+            "readout_activation": shape.activation,
+        }
+        network = cls(NetworkConfig(name=name, **{"dropout": shape.dropout} | sizes | config))
+        network.rnn.load_torch(rnn)
+        nn.init.zeros_(network.rnn.gate.weight)
+        load_readout(network.readout, readout)
+        scales = {
+            "input_mean": input_mean,
+            "input_std": input_std,
+            "output_mean": output_mean,
+            "output_std": output_std,
+        }
+        for buffer, values in scales.items():
+            if values is not None:
+                network.get_buffer(buffer).copy_(_scale(buffer, values, network.get_buffer(buffer)))
+        return network.eval()
+
+    def save(self, directory: StrPath) -> None:
         """Write `network.safetensors` and `config.json` into `directory`, made if it is missing."""
+        directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         safetensors.torch.save_file(self.state_dict(), directory / _WEIGHTS)
         text = json.dumps(dataclasses.asdict(self.config), indent=2, ensure_ascii=False)
         (directory / _CONFIG).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, directory: Path) -> "SkipNetwork":
+    def load(cls, directory: StrPath) -> "SkipNetwork":
         """Read what `save` wrote.
 
         Raises:
             FileNotFoundError: the directory holds no network.
             ValueError: the config is not one, or the weights are of another network.
         """
+        directory = Path(directory)
         for name in (_CONFIG, _WEIGHTS):
             if not (directory / name).is_file():
                 raise FileNotFoundError(f"{directory}: expected a network directory with {name}, found none")
@@ -229,6 +302,18 @@ def _skip_rnn(config: NetworkConfig) -> SkipLSTM | SkipGRU:
     )
 
 
+def _scale(name: str, values: ArrayLike, like: Tensor) -> Tensor:
+    scale = torch.as_tensor(np.asarray(values, np.float64), dtype=like.dtype)
+    if (
+        scale.shape != like.shape
+        or not scale.isfinite().all()
+        or (name.endswith("_std") and not (scale > 0).all())
+    ):
+        kind = "positive numbers" if name.endswith("_std") else "numbers"
+        raise ValueError(f"{name}: expected {len(like)} finite {kind}, got {values!r}")
+    return scale
+
+
 def _read_config(path: Path) -> NetworkConfig:
     try:
         fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -236,6 +321,7 @@ def _read_config(path: Path) -> NetworkConfig:
         fields["classes"] = tuple(fields["classes"])
         if fields.get("events") is not None:
             fields["events"] = EventRule(**fields["events"])
+        fields["readout_hidden"] = tuple(fields.get("readout_hidden", ()))
         fields["targets"] = tuple(Feature(**target) for target in fields.get("targets", ()))
         return NetworkConfig(**fields)
     except (KeyError, TypeError, ValueError) as error:

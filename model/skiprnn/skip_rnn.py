@@ -1,8 +1,8 @@
 """Skip LSTM and Skip GRU: drop-in for torch.nn.LSTM and torch.nn.GRU, with a gate that decides when they update.
 
 Complete: the networks of Campos et al. (ICLR 2018, arXiv 1708.06834), eq. 1 to 6, any number of layers under one
-shared gate, padded batches, a learned initial state. The loop in `_reference` is the readable one; `skiprnn.unroll`
-does the same faster.
+shared gate, padded and packed batches, a learned initial state. The loop in `_reference` is the readable one;
+`skiprnn.unroll` does the same faster.
 
 Not here: bidirectional networks (a live stream has no future), projections (`proj_size`), dropout between
 layers.
@@ -21,17 +21,23 @@ at run time" is the initial value of the forget gate's bias_ih: the same functio
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple, Self, TypedDict, Unpack
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, Self, TypedDict, Unpack, overload
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from skiprnn.gate import GateState, advance, decide, first_gate
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
+from skiprnn.layout import Layout, Lengths, layout_of
 from skiprnn.reference_cells import gru_cell, gru_cell_reset_before, lstm_cell
 from skiprnn.unroll import Backend, Choice, Layer, Result, Settings, SkipState, Stack, choose, unroll
 
 __all__ = ["Candidates", "SkipGRU", "SkipLSTM", "SkipState"]
+
+Start = SkipState | Tensor | tuple[Tensor, Tensor] | None
 
 
 class Candidates(NamedTuple):
@@ -48,6 +54,8 @@ class _Options(TypedDict, total=False):
     batch_first: bool
     threshold: float
     max_skip: int
+    device: torch.device | str | None
+    dtype: torch.dtype | None
 
 
 class _SkipRNN(nn.Module, ABC):
@@ -73,25 +81,28 @@ class _SkipRNN(nn.Module, ABC):
         batch_first: bool = True,
         threshold: float = 0.5,
         max_skip: int = DEFAULT_MAX_SKIP,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         check_gate(threshold, max_skip)
+        empty = partial(torch.empty, device=device, dtype=dtype)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.threshold, self.max_skip = batch_first, threshold, max_skip
         for layer in range(num_layers):
-            self._add_layer(layer, input_size if layer == 0 else hidden_size)
-        self.h0 = nn.Parameter(torch.empty(num_layers, hidden_size))
-        self.gate = nn.Linear(hidden_size, 1)
+            self._add_layer(layer, input_size if layer == 0 else hidden_size, empty)
+        self.h0 = nn.Parameter(empty(num_layers, hidden_size))
+        self.gate = nn.Linear(hidden_size, 1, device=device, dtype=dtype)
         if self._has_c:
-            self.c0 = nn.Parameter(torch.empty(num_layers, hidden_size))
+            self.c0 = nn.Parameter(empty(num_layers, hidden_size))
         self.reset_parameters()
 
-    def _add_layer(self, layer: int, width: int) -> None:
+    def _add_layer(self, layer: int, width: int, empty: Callable[..., Tensor]) -> None:
         rows = self.gates_per_cell * self.hidden_size
-        self.register_parameter(f"weight_ih_l{layer}", nn.Parameter(torch.empty(rows, width)))
-        self.register_parameter(f"weight_hh_l{layer}", nn.Parameter(torch.empty(rows, self.hidden_size)))
-        self.register_parameter(f"bias_ih_l{layer}", nn.Parameter(torch.empty(rows)))
-        self.register_parameter(f"bias_hh_l{layer}", nn.Parameter(torch.empty(rows)))
+        self.register_parameter(f"weight_ih_l{layer}", nn.Parameter(empty(rows, width)))
+        self.register_parameter(f"weight_hh_l{layer}", nn.Parameter(empty(rows, self.hidden_size)))
+        self.register_parameter(f"bias_ih_l{layer}", nn.Parameter(empty(rows)))
+        self.register_parameter(f"bias_hh_l{layer}", nn.Parameter(empty(rows)))
 
     def layer(self, index: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """weight_ih [G·H, F or H], weight_hh [G·H, H], bias_ih and bias_hh [G·H] of a layer, as in torch."""
@@ -130,52 +141,59 @@ class _SkipRNN(nn.Module, ABC):
         c = _for_batch(self.c0, batch_size) if self._has_c else None
         return SkipState(_for_batch(self.h0, batch_size), c, first_gate(batch_size, self.h0))
 
+    @overload
+    def forward(
+        self, input: Tensor, state: Start = ..., lengths: Lengths = ..., *, forced_gates: Tensor | None = ...
+    ) -> tuple[Tensor, SkipState, Tensor]: ...
+    @overload
+    def forward(
+        self, input: PackedSequence, state: Start = ...
+    ) -> tuple[PackedSequence, SkipState, PackedSequence]: ...
     def forward(
         self,
-        input: Tensor,
-        state: "SkipState | Tensor | tuple[Tensor, Tensor] | None" = None,
-        lengths: Tensor | None = None,
+        input: Tensor | PackedSequence,
+        state: Start = None,
+        lengths: Lengths = None,
         *,
         forced_gates: Tensor | None = None,
-    ) -> tuple[Tensor, SkipState, Tensor]:
-        """Run over sequences.
+    ) -> tuple[Any, SkipState, Any]:
+        """Run over sequences. torch.compile leaves it as it is.
 
         Args:
-            input: [B, T, F] (or [T, B, F] with batch_first=False).
+            input: [B, T, F] (or [T, B, F] with batch_first=False), one sequence [T, F], or a PackedSequence.
             state: what an earlier call returned, to continue; or torch's h [L, B, H] (GRU) or (h, c) (LSTM), to
-                start there; None starts from the learned initial state.
+                start there; None starts from the learned initial state. Without B for one sequence.
             lengths: [B], samples of each padded sequence; from there on its state is held and its gate is 0.
             forced_gates: [B, T] of 0 and 1, laid out as `input`: a fixed schedule in place of the learned gate.
 
         Returns:
-            output [B, T, H] of the top layer, the final state, gates [B, T].
+            output [B, T, H] of the top layer and gates [B, T], both laid out as `input`, and between them the final
+            state.
 
         Raises:
             ValueError: a shape does not fit.
         """
-        x = input.transpose(0, 1) if self.batch_first else input  # (T, B, F)
-        self._check(x)
+        layout = layout_of(input, lengths, batch_first=self.batch_first)
+        x = layout.x
+        self._check(x, input.data if isinstance(input, PackedSequence) else input)
         T, B, _ = x.shape
-        _check_lengths(lengths, T, B)
-        forced = (
-            forced_gates.transpose(0, 1) if forced_gates is not None and self.batch_first else forced_gates
-        )
+        _check_lengths(layout.lengths, T, B)
+        forced = None if forced_gates is None else layout.time_first(forced_gates)
         if forced is not None and forced.shape != (T, B):
             raise ValueError(
                 f"forced_gates: expected one for each of {B} × {T} samples, got {list(forced.shape)}"
             )
-        outputs, gates, final = self._unroll(x, self._start(state, B), self._settings(lengths, forced))
-        if self.batch_first:
-            return outputs.transpose(0, 1), final, gates.transpose(0, 1)
-        return outputs, final, gates
+        settings = self._settings(layout.lengths, forced)
+        outputs, gates, final = self._unroll(x, self._start(state, layout), settings)
+        return layout.as_given(outputs), layout.leave(final), layout.as_given(gates)
 
-    def choose_backend(self, input: Tensor) -> Choice:
+    def choose_backend(self, input: Tensor | PackedSequence) -> Choice:
         """Which back end unrolls such sequences, laid out as for `forward`, and why: a line for the log.
 
         Raises:
             ValueError: `backend` names one that cannot.
         """
-        return self._choose(input.transpose(0, 1) if self.batch_first else input)
+        return self._choose(layout_of(input, None, batch_first=self.batch_first).x)
 
     def _choose(self, x: Tensor) -> Choice:
         return choose(self.backend, self._cell, x)
@@ -225,16 +243,18 @@ class _SkipRNN(nn.Module, ABC):
     def _delta_u(self, top: Tensor) -> Tensor:
         return torch.sigmoid(self.gate(top).squeeze(-1))  # (B,)
 
-    def _start(
-        self, state: "SkipState | Tensor | tuple[Tensor, Tensor] | None", batch_size: int
-    ) -> SkipState:
+    def _start(self, state: Start, layout: Layout) -> SkipState:
+        batch_size = layout.x.shape[1]
         if state is None:
             return self.initial_state(batch_size)
-        if not isinstance(state, SkipState):
+        if isinstance(state, SkipState):
+            start = layout.enter_state(state)
+        else:
             h, c = (state, None) if isinstance(state, Tensor) else state
-            state = SkipState(h, c, first_gate(batch_size, h))
-        self._check_state(state, batch_size)
-        return state
+            h, c = layout.enter(h), None if c is None else layout.enter(c)
+            start = SkipState(h, c, first_gate(batch_size, h))
+        self._check_state(start, batch_size)
+        return start
 
     def _check_state(self, state: SkipState, batch_size: int) -> None:
         if (state.c is None) != (not self._has_c):
@@ -248,11 +268,12 @@ class _SkipRNN(nn.Module, ABC):
             dtype = torch.int64 if name == "skipped" else self.h0.dtype
             _check_tensor(f"state: expected {name}", tensor, shape, dtype, self.h0.device)
 
-    def _check(self, x: Tensor) -> None:
+    def _check(self, x: Tensor, given: Tensor) -> None:
         if x.ndim != 3 or x.shape[2] != self.input_size or x.shape[0] == 0:
             order = "[B, T, F]" if self.batch_first else "[T, B, F]"
-            shape = tuple(x.transpose(0, 1).shape) if self.batch_first and x.ndim >= 2 else tuple(x.shape)
-            raise ValueError(f"input: expected {order} with T ≥ 1 and F = {self.input_size}, got {shape}")
+            raise ValueError(
+                f"input: expected {order} or [T, F] with T ≥ 1 and F = {self.input_size}, got {tuple(given.shape)}"
+            )
         if x.device != self.h0.device or not (
             x.dtype == self.h0.dtype or torch.is_autocast_enabled(x.device.type)
         ):
@@ -263,27 +284,39 @@ class _SkipRNN(nn.Module, ABC):
     def from_torch(
         cls, trained: nn.RNNBase, *, threshold: float = 0.5, max_skip: int = DEFAULT_MAX_SKIP
     ) -> Self:
-        """A Skip RNN with the weights of a trained nn.LSTM (SkipLSTM) or nn.GRU (SkipGRU) and its zero initial state.
+        """A Skip RNN that computes what a trained nn.LSTM (SkipLSTM) or nn.GRU (SkipGRU) does, at every sample.
 
-        The gate is new and untrained.
+        It has the weights, the zero initial state, device and dtype of the trained network. Its gate is new: its
+        weights are 0 and its bias 1, so it updates at every sample until it learns to skip.
 
         Raises:
             ValueError: as `load_torch`; threshold or max_skip out of range.
         """
-        sizes = (trained.input_size, trained.hidden_size, trained.num_layers)
-        network = cls(*sizes, batch_first=trained.batch_first, threshold=threshold, max_skip=max_skip)
+        first = next(trained.parameters())
+        network = cls(
+            trained.input_size,
+            trained.hidden_size,
+            trained.num_layers,
+            batch_first=trained.batch_first,
+            threshold=threshold,
+            max_skip=max_skip,
+            device=first.device,
+            dtype=first.dtype,
+        )
+        nn.init.zeros_(network.gate.weight)
         return network.load_torch(trained)
 
     def load_torch(self, trained: nn.RNNBase) -> Self:
         """Take weights and biases from a trained nn.LSTM / nn.GRU and start from its zero state. The gate stays.
 
+        Without biases they become 0. Dropout between layers is not here: outputs are those of `eval()`.
+
         Raises:
-            ValueError: it is of the other cell, bidirectional, has projections or no bias, or its sizes differ.
+            ValueError: it is of the other cell, bidirectional, has projections, or its sizes differ.
         """
-        if trained.bidirectional or trained.proj_size or not trained.bias:
+        if trained.bidirectional or trained.proj_size:
             raise ValueError(
-                "load_torch: expected a one-directional network with bias and without projections, "
-                f"got {trained}"
+                f"load_torch: expected a one-directional network without projections, got {trained}"
             )
         sizes = (self._mode, self.input_size, self.hidden_size, self.num_layers)
         given = (trained.mode, trained.input_size, trained.hidden_size, trained.num_layers)
@@ -292,8 +325,9 @@ class _SkipRNN(nn.Module, ABC):
                 f"load_torch: expected (cell, input_size, hidden_size, num_layers) = {sizes}, got {given}"
             )
         self.load_state_dict(trained.state_dict(), strict=False)
-        for start in (self.h0, *((self.c0,) if self._has_c else ())):
-            nn.init.zeros_(start)
+        biases = () if trained.bias else (bias for i in range(self.num_layers) for bias in self.layer(i)[2:])
+        for zero in (self.h0, *((self.c0,) if self._has_c else ()), *biases):
+            nn.init.zeros_(zero)
         return self
 
     def extra_repr(self) -> str:
@@ -301,6 +335,10 @@ class _SkipRNN(nn.Module, ABC):
             f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, "
             f"threshold={self.threshold}, max_skip={self.max_skip}"
         )
+
+
+# Its loops and ctypes calls are nothing that dynamo could make faster; without this, it warns at every one.
+_SkipRNN.forward = torch.compiler.disable(_SkipRNN.forward)  # type: ignore[method-assign,no-untyped-call]
 
 
 class SkipLSTM(_SkipRNN):
@@ -313,6 +351,7 @@ class SkipLSTM(_SkipRNN):
         batch_first: input and output are [B, T, …].
         threshold: ũ at which the gate opens, in [0.5, 1].
         max_skip: the longest run of skipped samples, 1 to 16,383.
+        device, dtype: of the parameters, as in torch.
 
     Raises:
         ValueError: threshold or max_skip out of range.

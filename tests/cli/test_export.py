@@ -113,3 +113,18 @@ def test_it_takes_a_run_or_a_bundle(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "expected the folder of a training run, or --reseal FILE" in result.stderr
+
+
+def test_real_sequences_come_from_the_users_files(run_folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "mine.npy", np.ones((5, 20, 3), np.float32))
+    result = run(run_folder, "--out", tmp_path / "m.onnx", "--samples", tmp_path / "mine.npy")
+    assert result.exit_code == 0
+    assert "5 real and 8 random sequences" in result.stdout
+
+
+def test_sequences_that_do_not_fit_are_named(run_folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "mine.npy", np.ones((20, 2), np.float32))
+    result = run(run_folder, "--out", tmp_path / "m.onnx", "--samples", tmp_path / "mine.npy")
+    assert result.exit_code == 2
+    assert "mine.npy: expected sequences [T, 3], got one of shape [20, 2]" in result.stderr
+    assert not (tmp_path / "m.onnx").exists()

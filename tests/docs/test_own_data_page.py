@@ -23,7 +23,7 @@ def test_the_example_prints_what_the_page_says(
         re.findall(r"--override (\w+)=(\w+)", re.findall(r"^skiprnn .* runs/messy .*$", PAGE, re.M)[0])
     )
     read_own_recordings(Path("messy"), Layout.of({**OPTIONS, **options}))
-    shown = re.findall(r"^```text\n(.*?)^classes", PAGE, re.M | re.S)[0]
+    shown = re.findall(r"^```text\n(.*?)^target", PAGE, re.M | re.S)[0]
     assert [record.getMessage() for record in caplog.records] == shown.splitlines()
 
 

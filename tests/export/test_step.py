@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 
-from skiprnn import Feature, SkipNetwork
+from skiprnn import Feature, NetworkConfig, SkipNetwork
 from skiprnn.events import EventRule
 from skiprnn_export import Bundle, open_session, read, unroll
 from skiprnn_export import Feature as BundleFeature
@@ -149,8 +149,9 @@ def test_a_step_that_differs_is_an_error_and_leaves_no_file(
 ) -> None:
     network().save(tmp_path)
     other = network()
-    torch.nn.init.constant_(other.readout.bias, 0.5)
-    torch.nn.init.zeros_(other.readout.bias[:1])
+    bias = other.get_parameter("readout.bias")
+    torch.nn.init.constant_(bias, 0.5)
+    torch.nn.init.zeros_(bias[:1])
     model = export_step(other)
     monkeypatch.setattr("skiprnn_export.step.export_step", lambda _: model)
     with pytest.raises(ExportError, match=r"expected ONNX to equal torch within rounding, got Parity\("):
@@ -212,3 +213,22 @@ def test_names_and_units_of_values_are_in_the_file(tmp_path: Path) -> None:
     assert info.targets == (BundleFeature("speed", "m/s"), BundleFeature("load"))
     assert info.output_names == ("speed [m/s]", "load")
     assert info.is_regression
+
+
+def test_a_network_in_training_is_exported_and_left_as_it_is(tmp_path: Path) -> None:
+    network = SkipNetwork(NetworkConfig("mine", "gru", 3, 5, 2, dropout=0.5, readout_hidden=(4, 3)))
+    real = np.random.default_rng(0).standard_normal((2, 40, 3)).astype(np.float32)
+    report = export(network, str(tmp_path / "mine.onnx"), samples=list(real))
+    assert network.training
+    assert (report.real_sequences, report.parity.differing) == (2, 0)
+    assert read(str(tmp_path / "mine.onnx")).info.name == "mine"
+
+
+def test_samples_that_do_not_fit_are_rejected(tmp_path: Path) -> None:
+    network = SkipNetwork(NetworkConfig("mine", "gru", 3, 5, 2))
+    for x, got in (
+        (np.ones((4, 2)), r"got \(4, 2\)"),
+        (np.full((4, 3), np.nan), "got values that are not finite"),
+    ):
+        with pytest.raises(ValueError, match=f"{got} in sequence 0"):
+            export(network, tmp_path / "mine.onnx", samples=[x.astype(np.float32)])

@@ -3,9 +3,12 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from skiprnn import Feature, NetworkConfig, SkipNetwork
 from skiprnn.events import EventRule
@@ -186,3 +189,62 @@ def test_a_network_of_an_earlier_release_has_no_targets(tmp_path: Path) -> None:
 def test_targets_that_do_not_fit_the_task_are_rejected(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(**({"classes": ()} | changes))
+
+
+def trained_torch(kind: str, x: Tensor) -> tuple[nn.LSTM | nn.GRU, nn.Module, Tensor]:
+    """A torch network, its readout, and what they give for raw samples after every one."""
+    rnn = (nn.LSTM if kind == "lstm" else nn.GRU)(3, 6, 2, batch_first=True)
+    readout = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
+    with torch.no_grad():
+        return rnn, readout, readout(rnn((x - 100) / 3)[0])
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_from_torch_gives_the_outputs_of_the_trained_network(kind: str, tmp_path: Path) -> None:
+    x = 100 + 3 * torch.randn(4, 30, 3)
+    rnn, readout, expected = trained_torch(kind, x)
+    made = SkipNetwork.from_torch(
+        rnn, readout, name="mine", input_mean=[100] * 3, input_std=np.full(3, 3), classes=tuple("abcd")
+    )
+    made.save(str(tmp_path / "made"))
+    for network in (made, SkipNetwork.load(str(tmp_path / "made"))):
+        logits, gates, _ = network(x, every_step=True)
+        torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
+        assert gates.min() == 1
+        torch.testing.assert_close(network(x).logits, expected[:, -1], atol=1e-5, rtol=1e-5)
+    assert made.config.classes == ("a", "b", "c", "d")
+
+
+def test_from_torch_takes_the_scale_of_a_regressions_outputs() -> None:
+    x = 100 + 3 * torch.randn(4, 30, 3)
+    rnn, readout, expected = trained_torch("gru", x)
+    made = SkipNetwork.from_torch(
+        rnn,
+        readout,
+        name="mine",
+        task="sequence_regression",
+        input_mean=[100] * 3,
+        input_std=[3] * 3,
+        output_mean=[1, 2, 3, 4],
+        output_std=[5] * 4,
+    )
+    raw = made.activate(made(x).logits)
+    torch.testing.assert_close(raw, expected[:, -1] * 5 + torch.tensor([1.0, 2, 3, 4]), atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input_mean": [1, 2]}, "input_mean: expected 3 finite numbers"),
+        ({"input_std": [1, 0, 1]}, "input_std: expected 3 finite positive numbers"),
+        ({"classes": ("a",)}, r"classes: expected 4 \(output_size\)"),
+        ({"readout": nn.Linear(5, 4)}, r"readout: expected 6 inputs \(hidden_size\), got 5"),
+        ({"rnn": nn.GRU(3, 6, bidirectional=True)}, "one-directional"),
+        ({"rnn": nn.RNN(3, 6)}, "expected one of"),
+    ],
+    ids=["mean", "std", "classes", "readout", "bidirectional", "rnn"],
+)
+def test_from_torch_rejects_what_has_no_counterpart(changes: dict[str, Any], message: str) -> None:
+    parts: dict[str, Any] = {"rnn": nn.GRU(3, 6), "readout": nn.Linear(6, 4), "name": "mine"} | changes
+    with pytest.raises(ValueError, match=message):
+        SkipNetwork.from_torch(**parts)

@@ -1,5 +1,7 @@
 """SkipLSTM and SkipGRU against torch's own layers, against an independent unroll, and at their edges."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -83,7 +85,7 @@ def test_outputs_and_every_gradient_equal_the_detach_form(kind: str, layers: int
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_from_torch_gives_torchs_outputs_when_every_sample_updates(kind: str, layers: int) -> None:
+def test_from_torch_gives_torchs_outputs_until_its_gate_learns(kind: str, layers: int) -> None:
     torch.manual_seed(0)
     x = torch.randn(4, 9, 3)
     skip: Layer
@@ -95,7 +97,7 @@ def test_from_torch_gives_torchs_outputs_when_every_sample_updates(kind: str, la
         trained = nn.GRU(3, 5, layers, batch_first=True)
         skip = SkipGRU.from_torch(trained)
     expected, last = trained(x)
-    output, state, gates = skip(x, forced_gates=torch.ones(4, 9))
+    output, state, gates = skip(x)
     torch.testing.assert_close(output, expected)
     torch.testing.assert_close(state.h, last[0] if kind == "lstm" else last)
     assert gates.min() == 1
@@ -104,10 +106,38 @@ def test_from_torch_gives_torchs_outputs_when_every_sample_updates(kind: str, la
 def test_from_torch_takes_no_other_kind_of_network() -> None:
     with pytest.raises(ValueError, match="one-directional"):
         SkipLSTM.from_torch(nn.LSTM(3, 5, bidirectional=True))
-    with pytest.raises(ValueError, match="one-directional"):
-        SkipGRU.from_torch(nn.GRU(3, 5, bias=False))
     with pytest.raises(ValueError, match=r"expected .* = \('LSTM', 3, 5, 1\), got \('GRU', 3, 5, 1\)"):
         SkipLSTM.from_torch(nn.GRU(3, 5))
+
+
+def test_biases_that_a_trained_network_lacks_are_zero() -> None:
+    trained = nn.GRU(3, 5, bias=False, batch_first=True).double()
+    x = torch.randn(2, 7, 3, dtype=torch.float64)
+    torch.testing.assert_close(SkipGRU.from_torch(trained)(x)[0], trained(x)[0])
+
+
+def test_the_gate_of_a_trained_network_learns_to_skip() -> None:
+    """Its weights begin at 0, but not their gradient."""
+    skip = SkipGRU.from_torch(nn.GRU(3, 5, batch_first=True))
+    skip(torch.randn(4, 9, 3))[2].sum().backward()
+    assert skip.gate.weight.grad is not None
+    assert skip.gate.weight.grad.abs().min() > 0
+
+
+def test_compiled_it_gives_the_same_without_a_warning() -> None:
+    program = """
+import torch
+from skiprnn import NetworkConfig, SkipNetwork
+network = SkipNetwork(NetworkConfig("n", "gru", 3, 8, 2))
+compiled, x = torch.compile(network, backend="aot_eager"), torch.randn(4, 20, 3)
+torch.testing.assert_close(compiled(x).logits, network(x).logits)
+compiled(x, torch.tensor([3, 9, 20, 1])).logits.sum().backward()
+assert network.rnn.gate.weight.grad is not None
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +284,7 @@ def test_state_carries_names_not_positions() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 5), (2, 5, 4), (2, 0, 3)])
 def test_input_of_another_shape_raises_an_error(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"expected \[B, T, F\] with T ≥ 1 and F = 3, got"):
+    with pytest.raises(ValueError, match=r"expected \[B, T, F\] or \[T, F\] with T ≥ 1 and F = 3, got"):
         make("gru")(torch.zeros(shape).double())
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 from skiprnn.channels import Feature
 from skiprnn.data import summary
-from skiprnn.data.files import digest
+from skiprnn.data.files import digest, shown
 from skiprnn.data.recordings import Recording, Windows, batch_of, windowed
 from skiprnn.data.split import Excerpt, Parts, split_by_group, split_by_name, split_by_time
 from skiprnn.data.targets import Labelled, TargetKind, Targets
@@ -112,8 +112,12 @@ def _check_classes(targets: Targets, parts: Parts, how: Division) -> None:
         }.get(how.split, f"change the parts in the column {how.split!r}")
         raise ValueError(
             "expected every class in the training part and in the held-out part, got "
-            f"{[targets.names[label] for label in sorted(missing)]} in one of them at most; {way_out}"
+            f"[{_named(targets, missing)}] in one of them at most; {way_out}"
         )
+
+
+def _named(targets: Targets, labels: Set[int]) -> str:
+    return shown([repr(targets.names[label]) for label in sorted(labels)])
 
 
 def _classes_in(targets: Targets, part: Sequence[Excerpt]) -> set[int]:
@@ -211,10 +215,10 @@ def _check_windows(data: Data, targets: Targets) -> None:
     if targets.kind is not TargetKind.CLASS:
         return
     seen = {int(label) for batch in data.test or data.validation for label in np.unique(batch.y.numpy())}
-    if missing := [name for label, name in enumerate(targets.names) if label not in seen]:
+    if missing := set(range(len(targets.names))) - seen:
         ends = "of" if targets.per_step else "that ends in"
         raise ValueError(
-            f"expected windows of every class in the held-out part, got none {ends} {missing}; "
+            f"expected windows of every class in the held-out part, got none {ends} [{_named(targets, missing)}]; "
             "try a smaller --override window=…, or another --seed"
         )
 

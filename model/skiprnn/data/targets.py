@@ -23,6 +23,7 @@ from torch import Tensor
 
 from skiprnn.channels import Feature, feature_of
 from skiprnn.data import summary
+from skiprnn.data.files import shown
 from skiprnn.data.groups import spelling_of
 from skiprnn.data.recordings import Recording
 from skiprnn.data.types import Signal
@@ -32,6 +33,7 @@ from skiprnn.numerals import parse_number
 MISSING_LABELS = ("error", "ignore")  # what becomes of samples without a label
 FEW_RECORDINGS = 5  # of a class: below, one of them more or less moves its figures by a fifth
 
+_LINES = 20  # of classes, labels or values that are printed
 _MANY_CLASSES = 20  # of whole numbers: more are likely to be values
 _SEPARATOR = re.compile(r"[;|]")
 _METRICS = {
@@ -157,7 +159,7 @@ class Targets:
         if not rare:
             return ""
         listed = [f"{name!r} has {summary.counted(count, 'recording')}" for name, count in rare.items()]
-        return f"{', '.join(listed)}: figures of so few are rough"
+        return f"{shown(listed)}: figures of so few are rough"
 
 
 def decode(
@@ -224,7 +226,9 @@ def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     names = sorted(set(spelling.values()))
     index = {text: names.index(name) for text, name in spelling.items()}
     if len(names) < 2:
-        raise ValueError(f"expected two classes at least in {columns[0]!r}, got {names}")
+        raise ValueError(f"expected two classes at least in {columns[0]!r}, got {names}{_way_out(names)}")
+    if way_out := _way_out(names):
+        _log.info("%s", summary.entry("target?", f"names in {columns[0]!r} hold separators{way_out}"))
     y = tuple(np.array([index.get(text, 0) for text in file], np.int64) for file in texts)
     labelled = tuple(np.array([bool(text.strip()) for text in file]) for file in texts)
     if len(names) > _MANY_CLASSES and all(parse_number(name) is not None for name in names):
@@ -233,6 +237,12 @@ def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
             *(len(names), columns[0]),
         )
     return _targets(TargetKind.CLASS, y, labelled, names=names)
+
+
+def _way_out(names: Sequence[str]) -> str:
+    """Of classes that look like several labels each."""
+    listed = any(_SEPARATOR.search(name) for name in names)
+    return "; --override target=multi-label takes names between ';' or '|' as labels" if listed else ""
 
 
 def _values(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
@@ -346,7 +356,9 @@ def _summary(targets: Targets, columns: Sequence[str]) -> list[str]:
     without = (
         f"; {summary.counted(missing, 'sample')} without a label left out of the loss" if missing else ""
     )
-    return [f"{', '.join(map(repr, columns))}: {what}{without}", *_contents(targets)]
+    contents = _contents(targets)
+    more = [f"and {len(contents) - _LINES} more"] if len(contents) > _LINES else []
+    return [f"{', '.join(map(repr, columns))}: {what}{without}", *contents[:_LINES], *more]
 
 
 def _contents(targets: Targets) -> list[str]:

@@ -10,8 +10,11 @@ import torch
 from skiprnn.data.types import Data
 from skiprnn.metrics import Metric
 from skiprnn.network import NetworkConfig, SkipNetwork
+from skiprnn.paths import StrPath
 from skiprnn.recipe import Recipe
 from skiprnn.tasks.task import Source, Task
+
+_READOUT = ("readout_hidden", "readout_activation")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,15 +24,16 @@ class Experiment:
     Attributes:
         folder: the user's data, for tasks that need it.
         options: the task's own settings.
-        warm_start: a run or network directory to take the weights from.
+        warm_start: a run or network directory to take the weights from, or a network: one that was trained already
+            (`SkipNetwork.from_torch`). It brings the shape of its readout and its scales.
     """
 
     task: Task
     recipe: Recipe
     seed: int = 0
-    folder: Path | None = None
+    folder: StrPath | None = None
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    warm_start: Path | None = None
+    warm_start: StrPath | SkipNetwork | None = None
 
     def load(self) -> Data:
         """The task's data.
@@ -39,7 +43,8 @@ class Experiment:
             FileNotFoundError, DownloadError: data that is not there.
         """
         options = self.task.checked(self.options)
-        return self.task.load(Source(self.folder, self.recipe, self.seed, options))
+        folder = None if self.folder is None else Path(self.folder)
+        return self.task.load(Source(folder, self.recipe, self.seed, options))
 
     def identity(self) -> dict[str, Any]:
         """What makes a run this run, beside its recipe."""
@@ -53,22 +58,19 @@ def metric_of(experiment: Experiment, data: Data) -> Metric:
 
 def build(experiment: Experiment, data: Data) -> SkipNetwork:
     """The network before training: the recipe's shape, the data's scale, the warm start's weights."""
+    start = _start(experiment.warm_start)
+    readout = {} if start is None else {name: getattr(start.config, name) for name in _READOUT}
     network = SkipNetwork(
-        NetworkConfig(name=experiment.task.name, **data.network, **experiment.recipe.network())
+        NetworkConfig(name=experiment.task.name, **data.network, **experiment.recipe.network(), **readout)
     )
     with torch.no_grad():
         network.rnn.gate.weight.mul_(experiment.recipe.gate_init_scale)
     if experiment.recipe.uniform_start is not None:
         torch.nn.init.zeros_(network.rnn.gate.weight)
         torch.nn.init.constant_(network.rnn.gate.bias, experiment.recipe.start_bias)
-    if experiment.warm_start is not None:
-        weights = SkipNetwork.load(experiment.warm_start).state_dict()
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ValueError(
-                f"{experiment.warm_start}: expected a network of the recipe's shape: {error}"
-            ) from error
+    if start is not None:
+        _load(network, start, source=experiment.warm_start)
+        return network  # its weights were trained with its own scales
     if data.mean is not None and data.std is not None:
         network.input_mean.copy_(data.mean)
         network.input_std.copy_(data.std)
@@ -76,3 +78,17 @@ def build(experiment: Experiment, data: Data) -> SkipNetwork:
         network.output_mean.copy_(data.target_mean)
         network.output_std.copy_(data.target_std)
     return network
+
+
+def _start(warm_start: StrPath | SkipNetwork | None) -> SkipNetwork | None:
+    if warm_start is None or isinstance(warm_start, SkipNetwork):
+        return warm_start
+    return SkipNetwork.load(warm_start)
+
+
+def _load(network: SkipNetwork, start: SkipNetwork, *, source: object) -> None:
+    try:
+        network.load_state_dict(start.state_dict())
+    except RuntimeError as error:
+        name = start.config.name if isinstance(source, SkipNetwork) else source
+        raise ValueError(f"{name}: expected a network of the recipe's shape: {error}") from error

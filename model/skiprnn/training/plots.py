@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from skiprnn.data.types import Signal
 from skiprnn.network import SkipNetwork
+from skiprnn.paths import StrPath
 from skiprnn.recipe import Recipe
 from skiprnn.training.evaluation import forced_gates
 from skiprnn.training.run_folder import RunFolder
@@ -33,13 +34,13 @@ _KINDS = {
 }
 
 
-def plot_run(run: Path, out: Path) -> list[Path]:
+def plot_run(run: StrPath, out: StrPath) -> list[Path]:
     """Draw one run's curves and at which samples its network updates; return the files.
 
     Raises:
         FileNotFoundError: the folder holds no finished run.
     """
-    folder = RunFolder(run)
+    folder, out = RunFolder(Path(run)), Path(out)
     recipe = folder.read_recipe()
     out.mkdir(parents=True, exist_ok=True)
     files = []
@@ -50,14 +51,15 @@ def plot_run(run: Path, out: Path) -> list[Path]:
     return files
 
 
-def plot_front(runs: Sequence[Path], out: Path) -> Path:
+def plot_front(runs: Sequence[StrPath], out: StrPath) -> Path:
     """Draw the metric of finished runs of one task against their update rates.
 
     Raises:
         FileNotFoundError: a folder holds no finished run.
         ValueError: the runs are of different tasks.
     """
-    results = [RunFolder(run).read_results() for run in runs]
+    out = Path(out)
+    results = [RunFolder(Path(run)).read_results() for run in runs]
     tasks = sorted({result["task"] for result in results})
     if len(tasks) > 1:
         raise ValueError(f"expected runs of one task, got {tasks}")

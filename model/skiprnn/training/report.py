@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from skiprnn.data.types import Batch, Data
-from skiprnn.metrics import Metric
+from skiprnn.metrics import Metric, r_squared
 from skiprnn.network import NetworkConfig, SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.training.evaluation import answers_of
@@ -109,8 +109,12 @@ def _joined(items: Sequence[_Item]) -> tuple[Tensor, Tensor]:
     return torch.cat([item.outputs for item in items]), torch.cat([item.targets for item in items])
 
 
-def _value(metric: Metric, items: Sequence[_Item]) -> float:
-    return metric.compute(*_joined(items))
+def _value(metric: Metric, items: Sequence[_Item]) -> float | None:
+    """The metric; None where there is nothing to compare: R² of targets that never vary, such as a single one."""
+    outputs, targets = _joined(items)
+    if not len(targets) or (metric.compute is r_squared and bool((targets == targets[0]).all())):
+        return None
+    return metric.compute(outputs, targets)
 
 
 def _on_selection(data: Data, recipe: Recipe) -> str:
@@ -130,10 +134,12 @@ def _on_spread(groups: Mapping[str, Sequence[_Item]], metric: Metric) -> str:
         return ""
     if len(groups) == 1:
         return f"1 group is held out: nothing says how much {said} moves with the split"
-    without = [
-        _value(metric, [item for name, members in groups.items() if name != left for item in members])
-        for left in groups
-    ]
+    others = (
+        [item for name, members in groups.items() if name != left for item in members] for left in groups
+    )
+    without = [value for items in others if (value := _value(metric, items)) is not None]
+    if not without:
+        return f"{len(groups)} groups are held out: too few to say how much {said} moves with the split"
     return (
         f"{len(groups)} groups are held out: with one of them left out, {said} is {min(without):.3g} to "
         f"{max(without):.3g}"

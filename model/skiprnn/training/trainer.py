@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from skiprnn.data.types import Data, EventStreams
 from skiprnn.network import SkipNetwork
+from skiprnn.paths import StrPath
 from skiprnn.recipe import Recipe
 from skiprnn.training.calibration import Calibration, calibrate
 from skiprnn.training.event_evaluation import EventTest, choose_threshold
@@ -36,7 +37,7 @@ class TrainingInterruptedError(RuntimeError):
 
 
 def fit(
-    experiment: Experiment, out: Path, *, resume: bool = False, progress_bar: bool = True
+    experiment: Experiment, out: StrPath, *, resume: bool = False, progress_bar: bool = True
 ) -> dict[str, Any]:
     """Train, evaluate and save; return the results, as in training.json.
 
@@ -52,7 +53,7 @@ def fit(
         FileNotFoundError, DownloadError: data or the warm start is not there.
         TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
     """
-    data = experiment.load()
+    data, out = experiment.load(), Path(out)
     folder, recipe, identity = RunFolder(out), experiment.recipe, experiment.identity()
     resumes = folder.check(recipe, identity, resume=resume, recordings=data.recordings)
     if resumes and (results := folder.finished(recipe.epochs)) is not None:

@@ -59,6 +59,12 @@ def test_many_whole_numbers_are_taken_as_classes_with_a_warning(caplog: pytest.L
     assert "30 numbers in the column 'y' are taken as classes; --override target=regression" in caplog.text
 
 
+def test_classes_that_look_like_several_labels_are_said_to(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="skiprnn"):
+        assert decoded(made(0, y=["hot;wet", "hot"])).kind is CLASS
+    assert "--override target=multi-label takes names between" in caplog.text
+
+
 def test_one_class_cannot_be_learned() -> None:
     with pytest.raises(ValueError, match=r"expected two classes at least in 'y', got \['a'\]"):
         decoded(made(0, y=["a"] * 3))

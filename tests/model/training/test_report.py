@@ -8,7 +8,7 @@ import torch
 
 from skiprnn import NetworkConfig, SkipNetwork
 from skiprnn.data.types import Batch, Data, HeldOut
-from skiprnn.metrics import Metric, accuracy
+from skiprnn.metrics import Metric, accuracy, r_squared
 from skiprnn.training.report import report_of
 from skiprnn.training.run_folder import RunFolder
 from support.training import short_experiment, train
@@ -102,3 +102,25 @@ def test_the_metric_of_the_data_is_the_one_that_is_reported() -> None:
     other = Metric("share", accuracy)
     data = Data(loaded.network, loaded.epoch, 1, [one.batch for one in held], held_out=held, metric=other)
     assert report_of(experiment, data, network(), {"share": 1.0})["metric"] == "share"
+
+
+def test_r_squared_of_one_recording_is_not_made_up() -> None:
+    experiment = short_experiment()
+    loaded = experiment.load()
+    held = [
+        HeldOut(f"{n}.csv", str(n), Batch(torch.randn(1, 9, 2), torch.tensor([[float(n), 1.0]])))
+        for n in range(2)
+    ]
+    data = Data(
+        loaded.network,
+        loaded.epoch,
+        1,
+        [one.batch for one in held],
+        held_out=held,
+        metric=Metric("r2", r_squared),
+    )
+    made = SkipNetwork(NetworkConfig("made", "gru", 2, 8, 2, task="sequence_regression")).eval()
+    found = report_of(experiment, data, made, {"r2": 0.5})
+    assert [group["r2"] for group in found["groups"]] == [None, None]
+    assert found["notes"] == ["2 groups are held out: too few to say how much R² moves with the split"]
+    assert [row["r2"] is None for row in found["outputs"]] == [False, True]

@@ -1,0 +1,294 @@
+"""`fit` and `predict` on arrays, for notebooks and for users of scikit-learn.
+
+    SkipClassifier    one class a sequence
+    SkipRegressor     one value or several a sequence
+
+They follow scikit-learn's conventions (get_params, clone, cross_val_score, GridSearchCV), but X is a batch of
+sequences: [N, T, F], or a list of N arrays [T, F] of different lengths.
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from skiprnn.data.dataset import Split, data_set, held_out, of_signals
+from skiprnn.data.scale import mean_and_std
+from skiprnn.data.types import Data, Signal
+from skiprnn.metrics import Metric, accuracy, mean_squared_error
+from skiprnn.network import Cell, NetworkOutput, SkipNetwork
+from skiprnn.paths import StrPath
+from skiprnn.recipe import Recipe
+from skiprnn.tasks.task import Source, Task
+from skiprnn.training.experiment import Experiment
+from skiprnn.training.trainer import fit
+
+if TYPE_CHECKING:
+    from skiprnn_export.step import Report
+
+Sequences = ArrayLike | Sequence[ArrayLike]  # [N, T, F], or N times [T, F]
+
+_NAMED = ("features", "targets", "sample_rate")  # what a network to continue from says of its data
+_TOGETHER = 256  # sequences that are predicted at once
+_KEPT = 8  # sequences for the comparison at export
+
+
+class _SkipEstimator(BaseEstimator):  # type: ignore[misc]
+    """What both share. See `SkipClassifier` for the parameters.
+
+    Attributes:
+        network_: the trained SkipNetwork.
+        results_: of the training, as in a run's training.json; of the held-out sequences.
+        n_features_in_: F.
+    """
+
+    def __init__(
+        self,
+        *,
+        update_rate: float | None = 0.25,
+        cell: Cell = "gru",
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        epochs: int = 16,
+        batch_size: int = 64,
+        learning_rate: float = 3e-3,
+        held_out: float = 0.2,
+        random_state: int = 0,
+        start: SkipNetwork | None = None,
+        recipe: Mapping[str, Any] | None = None,
+        run: StrPath | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.update_rate = update_rate
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.held_out = held_out
+        self.random_state = random_state
+        self.start = start
+        self.recipe = recipe
+        self.run = run
+        self.verbose = verbose
+
+    def _fit(
+        self, X: Sequences, y: Tensor, network: Mapping[str, Any], metric: Metric, **scales: Any
+    ) -> Self:
+        signals = _signals(X)
+        if len(signals) != len(y):
+            raise ValueError(f"y: expected one a sequence ({len(signals)}), got {len(y)}")
+        named = {} if self.start is None else {key: getattr(self.start.config, key) for key in _NAMED}
+        sizes = {"input_size": signals[0].shape[1], **named, **network}
+        data = _data(signals, y, sizes, self.batch_size, self.held_out, **scales)
+        name = type(self).__name__ if self.start is None else self.start.config.name
+        task = Task(name, name, metric, _loads(data), recipe := self._recipe(), recipe)
+        experiment = Experiment(task, recipe, self.random_state, warm_start=self.start)
+        with tempfile.TemporaryDirectory() as temporary:
+            run = Path(temporary, "run") if self.run is None else Path(self.run)
+            self.results_ = fit(experiment, run, progress_bar=self.verbose)
+            self.network_ = SkipNetwork.load(run)
+        self._kept = [np.array(signal) for signal in data.samples]
+        self.n_features_in_ = signals[0].shape[1]
+        return self
+
+    def _recipe(self) -> Recipe:
+        shape = {"cell": self.cell, "hidden_size": self.hidden_size, "num_layers": self.num_layers}
+        if self.start is not None:
+            shape = {name: getattr(self.start.config, name) for name in (*shape, "reset_after", "dropout")}
+        rate = (
+            {"schedule": "uniform", "target_rate": 1.0}
+            if self.update_rate is None
+            else {"target_rate": self.update_rate}
+        )
+        return Recipe(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            learning_rate_schedule="cosine",
+            ramp=0.5,
+            keep="last",
+        ).changed(shape | rate | dict(self.recipe or {}))
+
+    def _run(self, X: Sequences) -> list[NetworkOutput]:
+        check_is_fitted(self, "network_")
+        signals = _signals(X, self.n_features_in_)
+        fetch = of_signals(signals, torch.zeros(len(signals)))
+        with torch.no_grad():
+            batches = [
+                fetch(np.arange(start, min(start + _TOGETHER, len(signals))))
+                for start in range(0, len(signals), _TOGETHER)
+            ]
+            return [
+                self.network_(batch.x, batch.lengths, forced_gates=self._forced(batch.x)) for batch in batches
+            ]
+
+    def _forced(self, x: Tensor) -> Tensor | None:
+        """Without an update rate every sample updates."""
+        return torch.ones(x.shape[:2]) if self.update_rate is None else None
+
+    def _outputs(self, X: Sequences) -> NDArray[np.float32]:
+        """[N, K] after the last sample."""
+        outputs: NDArray[np.float32] = torch.cat(
+            [self.network_.activate(out.logits) for out in self._run(X)]
+        ).numpy()
+        return outputs
+
+    def updates(self, X: Sequences) -> NDArray[np.int64]:
+        """How many samples of each sequence update the network, [N]."""
+        counts: NDArray[np.int64] = torch.cat([out.gates.sum(1) for out in self._run(X)]).long().numpy()
+        return counts
+
+    def export(self, out: StrPath) -> "Report":
+        """Write the network as a bundle; it is compared with torch on sequences of the training first.
+
+        Raises:
+            ExportError, OSError: as `skiprnn_export.step.export`.
+        """
+        from skiprnn_export.step import export
+
+        check_is_fitted(self, "network_")
+        return export(self.network_, out, samples=self._kept)
+
+
+class SkipClassifier(ClassifierMixin, _SkipEstimator):  # type: ignore[misc]
+    """One class a sequence.
+
+    Args:
+        update_rate: target share of the samples that update the network, in (0, 1]; None: all of them do.
+        cell, hidden_size, num_layers: the network's shape; `start` brings its own.
+        epochs, batch_size, learning_rate: of the training.
+        held_out: share of the sequences that `results_` is measured on, in (0, 1); they are not trained on.
+        random_state: seed of weights, data and dropout.
+        start: a network that was trained already (`SkipNetwork.from_torch`), to continue from.
+        recipe: other fields of `skiprnn.recipe.Recipe`, by name.
+        run: folder for the run's files (history, checkpoints); None keeps none.
+        verbose: show a progress bar.
+
+    Attributes:
+        classes_: names of the classes, sorted; those of `start`, in its order, where it names them.
+    """
+
+    def fit(self, X: Sequences, y: ArrayLike) -> Self:
+        """Train on X ([N, T, F], or N times [T, F]) and the class of each sequence, y [N].
+
+        Raises:
+            ValueError: shapes that do not fit, values that are not finite, fewer than two classes.
+        """
+        self.classes_, numbers = self._classes(np.asarray(y))
+        if len(self.classes_) < 2 or numbers.ndim != 1:
+            raise ValueError(
+                f"y: expected [N] of two classes at least, got {np.shape(y)} of {self.classes_[:5].tolist()}"
+            )
+        network = {"output_size": len(self.classes_), "classes": tuple(map(str, self.classes_))}
+        return self._fit(X, torch.from_numpy(numbers), network, Metric("accuracy", accuracy))
+
+    def _classes(self, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Names of the classes, sorted or in the order of `start`, and the number of each sequence's class."""
+        classes, numbers = np.unique(y, return_inverse=True)
+        if self.start is None or not self.start.config.classes:
+            return classes, numbers
+        order = {name: number for number, name in enumerate(self.start.config.classes)}
+        if unknown := [name for name in classes.tolist() if str(name) not in order]:
+            raise ValueError(f"y: expected classes among those of start, {list(order)}, got {unknown}")
+        return np.array(list(order)), np.array([order[str(name)] for name in y.tolist()])
+
+    def predict_proba(self, X: Sequences) -> NDArray[np.float32]:
+        """Probabilities of the classes, [N, K], in the order of `classes_`."""
+        return self._outputs(X)
+
+    def predict(self, X: Sequences) -> NDArray[Any]:
+        """The most probable class of each sequence, [N]."""
+        classes: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(1)]
+        return classes
+
+
+class SkipRegressor(RegressorMixin, _SkipEstimator):  # type: ignore[misc]
+    """One value or several a sequence, in raw units. See `SkipClassifier` for the parameters."""
+
+    def fit(self, X: Sequences, y: ArrayLike) -> Self:
+        """Train on X ([N, T, F], or N times [T, F]) and the values of each sequence, y [N] or [N, K].
+
+        Raises:
+            ValueError: shapes that do not fit, values that are not finite.
+        """
+        values = np.asarray(y, np.float64)
+        if values.ndim not in (1, 2) or not values.size or not np.isfinite(values).all():
+            raise ValueError(f"y: expected finite values [N] or [N, K], got {values.shape}")
+        self._one = values.ndim == 1
+        values = values.reshape(len(values), -1)
+        network = {"output_size": values.shape[1], "task": "sequence_regression"}
+        mean, std = mean_and_std([values.astype(np.float32)])
+        return self._fit(
+            X,
+            torch.from_numpy(values).float(),
+            network,
+            Metric("mean_squared_error", mean_squared_error, False),
+            target_mean=mean,
+            target_std=std,
+        )
+
+    def predict(self, X: Sequences) -> NDArray[np.float32]:
+        """Values of each sequence, [N] or [N, K], as in `fit`."""
+        outputs = self._outputs(X)
+        return outputs[:, 0] if self._one else outputs
+
+
+def _signals(X: Sequences, features: int | None = None) -> list[Signal]:
+    """Float32 [T, F] each. Raises ValueError: a shape that does not fit, or a value that is not finite."""
+    signals = [np.asarray(x, np.float32) for x in X]  # type: ignore[union-attr]
+    if not signals:
+        raise ValueError("X: expected sequences, got none")
+    expected = features or (signals[0].shape[1] if signals[0].ndim == 2 else None)
+    for index, signal in enumerate(signals):
+        if signal.ndim != 2 or signal.shape[1] != expected or not len(signal):
+            raise ValueError(
+                f"X: expected [N, T, F] or N arrays [T, {expected or 'F'}], got {signal.shape} in sequence {index}"
+            )
+        if not np.isfinite(signal).all():
+            raise ValueError(f"X: expected finite numbers, got others in sequence {index}")
+    return signals
+
+
+def _data(
+    signals: Sequence[Signal],
+    y: Tensor,
+    network: Mapping[str, Any],
+    size: int,
+    share: float,
+    **scales: Any,
+) -> Data:
+    """A random share of the sequences is held out; the network's scale is that of the others."""
+    train, test = held_out(len(signals), share)
+    if not len(train) or not len(test):
+        raise ValueError(
+            f"held_out: expected a share that leaves sequences in both parts, got {share} of {len(signals)}"
+        )
+    mean, std = mean_and_std([signals[index] for index in train])
+    data = data_set(
+        network,
+        of_signals(signals, y),
+        Split(train, test, test[:0]),
+        size,
+        lengths=np.array([len(signal) for signal in signals]),
+        mean=mean,
+        std=std,
+        samples=[signals[index] for index in test[:_KEPT]],
+    )
+    return dataclasses.replace(data, **scales)
+
+
+def _loads(data: Data) -> Any:
+    def load(_source: Source) -> Data:
+        return data
+
+    return load

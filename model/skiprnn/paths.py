@@ -1,0 +1,5 @@
+"""Paths as callers give them."""
+
+import os
+
+StrPath = str | os.PathLike[str]
