@@ -8,7 +8,7 @@ from skiprnn.data.files import shown
 from skiprnn.data.identity import identity_of
 from skiprnn.data.layout import Layout
 from skiprnn.data.table_file import Kind, TableFile
-from skiprnn.data.time_axis import Form, form_of, is_time_name, time_columns
+from skiprnn.data.time_form import Form, form_of, is_time_name, time_columns
 
 _REASONS = {
     Form.DATES: "a date",

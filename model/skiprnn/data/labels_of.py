@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from skiprnn.data.files import stem
-from skiprnn.data.table_file import TableFile, read_table_file
+from skiprnn.data.read_table import read_table_file
+from skiprnn.data.table_file import TableFile
 
 WAYS = ("folder", "top_folder", "name", "name:PATTERN")
 

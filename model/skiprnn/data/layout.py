@@ -8,7 +8,7 @@ from typing import Any
 
 from skiprnn.data.gaps import Missing
 from skiprnn.data.labels_of import check_way
-from skiprnn.data.time_axis import UNITS
+from skiprnn.data.time_form import UNITS
 
 OPTIONS: Mapping[str, Any] = MappingProxyType(
     {

@@ -27,7 +27,8 @@ from skiprnn.data.resample import common_rate, measured_rate
 from skiprnn.data.sampled_recording import SampledRecording
 from skiprnn.data.sampling import Sampling
 from skiprnn.data.table_file import FILL
-from skiprnn.data.time_axis import NO_TIME, find_time, time_axis
+from skiprnn.data.time_axis import NO_TIME, time_axis
+from skiprnn.data.time_form import find_time
 
 _log = logging.getLogger(__name__)
 

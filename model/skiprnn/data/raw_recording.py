@@ -10,9 +10,10 @@ import numpy as np
 from skiprnn.data.files import find_recordings, shown, stem
 from skiprnn.data.labels_of import read_side_table, value_of
 from skiprnn.data.layout import Layout
+from skiprnn.data.read_table import read_table_file
 from skiprnn.data.spelling import one_spelling
 from skiprnn.data.summary import entry
-from skiprnn.data.table_file import TableFile, read_table_file
+from skiprnn.data.table_file import TableFile
 from skiprnn.data.time_axis import TimeAxis
 
 _log = logging.getLogger(__name__)

@@ -1,13 +1,8 @@
-"""A table as a file: CSV or Parquet → columns of numbers and of words, or an error that names the file and the row."""
+"""A table of a file: columns of numbers and of words, or an error that names the file and the row."""
 
-import csv
 import dataclasses
 import functools
-import warnings
-import zlib
-from collections import Counter
-from collections.abc import Collection, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skiprnn.channels import Feature, feature_of, match, without_mark
-from skiprnn.data.dialect import has_decimal_commas, open_text, separator_of
-from skiprnn.data.file_kind import COMMENT, file_kind, not_utf8, unpacked_kind
-from skiprnn.data.files import PARQUET
+from skiprnn.channels import Feature, feature_of, match
+from skiprnn.data.file_kind import COMMENT, file_kind
 from skiprnn.data.gaps import Missing
 from skiprnn.data.spelling import text_of
 from skiprnn.numerals import looks_like_a_number, parse_number
@@ -29,7 +22,6 @@ if TYPE_CHECKING:
 FILL = "--override missing=interpolate (or hold) fills gaps, missing=drop cuts recordings at them"
 
 _LARGEST = float(np.finfo(np.float32).max)
-_NAN = ["", "nan", "NaN", "NAN"]  # a number that is missing
 
 
 class Kind(StrEnum):
@@ -81,7 +73,7 @@ class TableFile:
         return self._kind_of_text(column) if self.decimal else Kind.WORDS
 
     def _kind_of_text(self, column: "pd.Series[str]") -> Kind:
-        cells = [text for text in _texts(column.drop_duplicates()) if text.strip()]
+        cells = [text for text in texts_of(column.drop_duplicates()) if text.strip()]
         numbers = sum(self._parsed(text) is not None for text in cells)
         if not cells:
             return Kind.EMPTY
@@ -170,7 +162,7 @@ class TableFile:
 
         column = self.frame[name]
         if not is_numeric_dtype(column):
-            return np.array([np.nan if (x := self._parsed(text)) is None else x for text in _texts(column)])
+            return np.array([np.nan if (x := self._parsed(text)) is None else x for text in texts_of(column)])
         values: NDArray[np.float64] = column.to_numpy(np.float64, na_value=np.nan)
         return values
 
@@ -181,7 +173,7 @@ class TableFile:
         """The text of every row, as it was written; "" where a cell is empty. Raises ValueError: no such column."""
         if name not in self.names:
             raise self.lacks([name])
-        return [text if text.strip() else "" for text in _texts(self.frame[name])]
+        return [text if text.strip() else "" for text in texts_of(self.frame[name])]
 
     def whole_texts(self, name: str) -> list[str]:
         """The same of a column without empty cells. Raises ValueError: a cell is empty; the message has its row."""
@@ -204,7 +196,7 @@ class TableFile:
 
     def odd_cell(self, name: str) -> ValueError:
         """An error: a cell of a column of numbers is none."""
-        texts = _texts(self.frame[name])
+        texts = texts_of(self.frame[name])
         odd = (row for row, text in enumerate(texts) if text.strip() and self._parsed(text) is None)
         row = next(odd, 0)
         return ValueError(
@@ -221,126 +213,6 @@ class TableFile:
         return ValueError(f"{self.path}: expected a value in row {self.row(row)} of {name!r}, found none")
 
 
-def _texts(column: "pd.Series[Any]") -> list[str]:
+def texts_of(column: "pd.Series[Any]") -> list[str]:
+    """The cells as they were written; "" where one is empty."""
     return [text_of(value) for value in column.astype(object).where(column.notna(), None)]
-
-
-def read_table_file(
-    path: Path, texts: Collection[str] = (), decimal: str = "", *, rows: int = 2
-) -> TableFile:
-    """Read a file; the columns named in `texts` as they are written.
-
-    Args:
-        decimal: the decimal mark of CSV; empty: a comma where the cells say so, and no comma separates them.
-        rows: as many at least.
-
-    Raises:
-        ValueError: no such table, a column's name twice, or fewer rows; the message says what it is.
-    """
-    is_parquet = path.suffix.lower() in PARQUET
-    frame, decimal = (_read_parquet(path), "") if is_parquet else _read_csv(path, texts, decimal)
-    frame.columns = [
-        name if column else without_mark(name)
-        for column, name in enumerate(str(name).strip() for name in frame.columns)
-    ]
-    counts = Counter(map(str, map(feature_of, frame.columns)))
-    if twice := [name for name, count in counts.items() if count > 1]:
-        raise ValueError(f"{path}: expected a name for each column, got {twice} more than once")
-    if len(frame) < rows:
-        raise ValueError(f"{path}: expected a recording of at least {rows} samples, got {len(frame)}")
-    for name in frame.select_dtypes("category").columns:
-        frame[name] = frame[name].astype(object).infer_objects()  # values: a category may be of no row
-    for name in [name for name in frame.columns if frame[name].dtype == object]:
-        if isinstance(next(iter(frame[name].dropna()), None), Decimal):
-            frame[name] = frame[name].astype(float)
-    return TableFile(path, frame, decimal)
-
-
-def _read_csv(path: Path, texts: Collection[str], decimal: str) -> tuple["pd.DataFrame", str]:
-    """Rows and the decimal mark. Of the columns in `texts` only an empty cell is missing."""
-    import pandas as pd
-
-    if path.suffix.lower() == ".gz" and file_kind(path) != "gzip":
-        raise ValueError(f"{path}: expected CSV in gzip, found {file_kind(path)}")
-    if (kind := unpacked_kind(path)) not in ("text", COMMENT):
-        raise ValueError(f"{path}: expected CSV in UTF-8, found {kind}")
-    try:
-        separator = _separator_of(path, decimal)
-        frame = _parsed_csv(path, texts, separator, decimal or ".")
-        if not decimal and separator != "," and _has_decimal_commas(path, frame):
-            decimal = ","
-            frame = _parsed_csv(path, texts, separator, decimal)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected CSV in UTF-8, found {not_utf8(path, error)}") from None
-    except (EOFError, zlib.error):
-        raise ValueError(f"{path}: expected CSV in gzip, found it cut short or damaged") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, csv.Error) as error:
-        raise ValueError(f"{path}: expected CSV, found {kind}: {error}") from None
-    return frame, decimal or "."
-
-
-def _separator_of(path: Path, decimal: str) -> str:
-    try:
-        return separator_of(path, decimal)
-    except UnicodeDecodeError:
-        raise
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def _parsed_csv(path: Path, texts: Collection[str], separator: str, decimal: str) -> "pd.DataFrame":
-    import pandas as pd
-
-    header = _header(path, separator)
-    as_text = [name for name in header if {name.strip(), without_mark(name)} & set(texts)]
-    with warnings.catch_warnings(), open_text(path) as file:
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than names
-        frame = pd.read_csv(
-            file,
-            sep=separator,
-            decimal=decimal,
-            dtype=dict.fromkeys(as_text, str),
-            keep_default_na=False,
-            na_values={name: [""] if name in as_text else _NAN for name in header},
-            index_col=False,
-            low_memory=False,
-        )
-    return frame.set_axis(
-        [name if name.strip() else f"Unnamed: {i}" for i, name in enumerate(header)], axis=1
-    )
-
-
-def _header(path: Path, separator: str) -> list[str]:
-    with open_text(path) as lines:
-        return next(row for row in csv.reader(lines, delimiter=separator) if row)
-
-
-def _has_decimal_commas(path: Path, frame: "pd.DataFrame") -> bool:
-    from pandas.api import types
-
-    kept = {str(name): frame.iloc[:, i] for i, name in enumerate(frame.columns)}
-    texts = {name: _texts(c.drop_duplicates()) for name, c in kept.items() if not types.is_numeric_dtype(c)}
-    points = [name for name, c in kept.items() if types.is_float_dtype(c) and (c.dropna() % 1 != 0).any()]
-    try:
-        return has_decimal_commas(texts, points)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def _read_parquet(path: Path) -> "pd.DataFrame":
-    """An index that is not a plain count of the rows is a column: pandas writes times there."""
-    import pandas as pd
-
-    try:
-        frame = pd.read_parquet(path)
-    except (ValueError, OSError, NotImplementedError) as error:
-        kind = file_kind(path).replace("Parquet", "one that is cut short or damaged")
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: expected a Parquet file, found {kind}: {reason}") from None
-    if isinstance(frame.index, pd.RangeIndex):
-        return frame.reset_index(drop=True)
-    names = [
-        f"__index_level_{level}__" if name is None else str(name)
-        for level, name in enumerate(frame.index.names)
-    ]
-    return frame.reset_index(names=names)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skiprnn.data.dialect import SEPARATORS, has_decimal_commas, separator_of
-from skiprnn.data.table_file import read_table_file
+from skiprnn.data.read_table import read_table_file
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=6)
 NUMBERS = st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=2, max_size=9)

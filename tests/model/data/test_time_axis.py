@@ -1,7 +1,6 @@
-"""Which column is the time, and when rows were measured."""
+"""When the rows of a table were measured."""
 
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -10,20 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skiprnn.data.table_file import TableFile
-from skiprnn.data.time_axis import Form, find_time, is_time_name, time_axis, time_columns
+from skiprnn.data.time_axis import time_axis
+from skiprnn.data.time_form import find_time
+from support.table_files import SPRING, iso, table
 
-SPRING = datetime(2024, 3, 1, 10, tzinfo=UTC).timestamp()
 T = np.arange(30) / 50
-
-
-def table(**columns: Any) -> TableFile:
-    """As a file with types; text columns are the same in CSV."""
-    return TableFile(Path("run.csv"), pd.DataFrame(columns), ".")
-
-
-def iso(times: np.ndarray, zone: str = "") -> list[str]:
-    return [datetime.fromtimestamp(SPRING + t, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + zone for t in times]
 
 
 @pytest.mark.parametrize(
@@ -84,37 +74,6 @@ def test_whole_numbers_without_a_unit_need_one() -> None:
     with pytest.raises(ValueError, match=r"run\.csv: expected a unit for 't', .* time_unit=s .* time=none"):
         time_axis(file, "t")
     assert time_axis(file, "t", "ms").seconds[:3].tolist() == pytest.approx([0, 0.02, 0.04])
-
-
-def test_a_count_of_rows_is_no_time() -> None:
-    for name in ("t", "time", "index", "sample"):
-        assert find_time([table(**{name: np.arange(30), "x": np.sin(T)})], []) is None
-
-
-@pytest.mark.parametrize(
-    "name", ["t", "timestamp", "Time", "sampleTime_ms", "elapsed seconds", "ts", "unix_time"]
-)
-def test_names_of_times(name: str) -> None:
-    assert is_time_name(name)
-
-
-@pytest.mark.parametrize("name", ["x", "temperature", "time_constant", "tx", "at", "s1", "heart rate"])
-def test_names_of_other_things(name: str) -> None:
-    assert not is_time_name(name)
-
-
-def test_a_value_that_is_named_as_a_time_and_does_not_grow_is_none() -> None:
-    assert find_time([table(t=np.sin(9 * T), x=np.cos(T))], []) is None
-    assert find_time([table(date=["2024-03-01"] * 30, x=np.cos(T))], []) is None
-
-
-def test_dates_come_before_numbers_and_a_duration_needs_the_name() -> None:
-    took = pd.to_timedelta(T, unit="s")
-    file = table(t=T, took=took, stamp=SPRING + T, when=pd.to_datetime(iso(T)), x=np.sin(T))
-    assert find_time([file], []) == "when"
-    assert find_time([file], ["when"]) == "stamp"
-    assert time_columns([file])["took"] is Form.DURATIONS
-    assert find_time([table(took=took, x=np.sin(T))], []) is None
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=2, max_size=40, unique=True))
