@@ -82,7 +82,8 @@ class Data:
         samples: a few real sequences, [T, F] each, on which an export is compared with torch.
         train_streams, test_streams: whole recordings, [T, F] each, of which the training and test windows are made;
             empty where the task has none.
-        warm_up: samples at the beginning of a training window that say nothing about the update rate of a stream.
+        warm_up: samples at the beginning of a training window that say nothing about the update rate of a stream; at
+            most a quarter of a window is left out.
         events: whole streams with events, for the results and the alarm threshold; None: the classes are no events.
         recordings: the user's files, each with its part and digest; a run is resumed on the same ones alone.
         held_out: the whole recordings whose windows are the test's, for the report.

@@ -92,10 +92,15 @@ class Learner(lightning.LightningModule):
             return gates.new_zeros(())
         if self._recipe.target_rate is None:
             return lambda_cost(self._recipe, gates, self.progress)
-        settled = update_rate(gates[:, self._data.warm_up :].detach(), lengths)
-        return self.rate_controller(
-            update_rate(gates, lengths), target_rate(self._recipe, self.progress), settled
-        )
+        rate, settled = update_rate(gates, lengths), self._settled_rate(gates.detach(), lengths)
+        cost: Tensor = self.rate_controller(rate, target_rate(self._recipe, self.progress), settled)
+        return cost
+
+    def _settled_rate(self, gates: Tensor, lengths: Tensor | None) -> Tensor:
+        """The update rate without the beginnings of windows, at most a quarter of each; a scalar."""
+        begin = min(self._data.warm_up, gates.shape[1] // 4)
+        rest = None if lengths is None else (lengths - begin).clamp(min=0)
+        return update_rate(gates[:, begin:], rest)
 
     def on_train_batch_end(self, *_: Any) -> None:
         if self._recipe.target_rate is not None and self._recipe.schedule is None:

@@ -50,7 +50,7 @@ def _count(streams: Sequence[Signal], network: SkipNetwork) -> list[int]:
     lengths = torch.tensor([len(x) for x in streams])
     padded = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(x) for x in streams], batch_first=True)
     t, total, state = 0, torch.zeros(len(streams)), None
-    for x in padded.split(_CHUNK, dim=1):  # (B, T, F)
+    for x in torch.split(padded, _CHUNK, dim=1):  # (B, T, F)
         _, gates, state = network(x.to(network.input_mean.device), state=state)
         inside = torch.arange(t, t := t + x.shape[1]) < lengths.unsqueeze(1)  # (B, T): the rest is padding
         total += (gates.cpu() * inside).sum(1)

@@ -126,9 +126,16 @@ def _checkpoints(folder: RunFolder) -> list[Callback]:
     """After every epoch last.ckpt; best.ckpt where the objective fell. Lightning's `save_last` would write the one only
     with the other.
     """
-    always = {"save_on_train_epoch_end": True, "enable_version_counter": False}
-    best = ModelCheckpoint(folder.checkpoints, filename="best", monitor="objective", **always)
-    return [best, ModelCheckpoint(folder.checkpoints, filename="last", **always)]
+    return [
+        ModelCheckpoint(
+            folder.checkpoints,
+            filename=filename,
+            monitor=monitor,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+        for filename, monitor in (("best", "objective"), ("last", None))
+    ]
 
 
 def _take(network: SkipNetwork, folder: RunFolder, recipe: Recipe) -> None:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from skiprnn import SkipNetwork
+from skiprnn import SkipNetwork, tasks
+from skiprnn.training import Experiment, fit
 from skiprnn.training.evaluation import evaluate
+from skiprnn.training.stream_rates import stream_update_rate
+from support.recordings import machines
 from support.training import short_experiment, train
 
 
@@ -19,6 +22,20 @@ def test_the_figures_are_those_of_the_saved_network(tmp_path: Path) -> None:
     assert results["accuracy"] == pytest.approx(found.metric)
     assert results["update_rate"] == pytest.approx(found.update_rate)
     assert json.loads((tmp_path / "training.json").read_text()) == results
+
+
+def test_the_rate_on_whole_recordings_is_that_of_the_held_out_ones(tmp_path: Path) -> None:
+    task, options = tasks.find("csv"), {"label": "kind", "window": 60}
+    recipe = task.recipe.changed({"epochs": 1, "hidden_size": 4, "batch_size": 8})
+    experiment = Experiment(task, recipe, 0, machines(tmp_path / "recordings", samples=200), options)
+    results = fit(experiment, tmp_path / "run", progress_bar=False)
+    network, streams = SkipNetwork.load(tmp_path / "run"), experiment.load().test_streams
+    assert [len(x) for x in streams] == [200] * len(streams)
+    assert results["stream_update_rate"] == stream_update_rate(network, streams)
+
+
+def test_a_task_without_recordings_has_no_such_rate(tmp_path: Path) -> None:
+    assert train(tmp_path, epochs=1)["stream_update_rate"] is None
 
 
 def test_a_higher_threshold_updates_less_without_training(tmp_path: Path) -> None:

@@ -105,6 +105,27 @@ def test_the_last_epoch_is_resumed_though_an_earlier_one_was_better(tmp_path: Pa
     assert [checkpoint["epoch"] for checkpoint in checkpoints] == [0, 1]
 
 
+def test_a_rate_is_calibrated_unless_the_recipe_says_otherwise(tmp_path: Path) -> None:
+    rate: dict[str, Any] = {"target_rate": 0.4, "ramp": 0.5, "epochs": 3}
+    results = train(tmp_path / "calibrated", **rate)
+    as_trained = train(tmp_path / "as-trained", **rate, calibrate_rate=False)
+    assert results["update_rate"] == pytest.approx(0.4, rel=0.05)
+    assert as_trained["calibration"] is None
+    assert as_trained["update_rate"] == pytest.approx(results["calibration"]["trained_rate"], rel=0.05)
+    one, other = weights(tmp_path / "calibrated"), weights(tmp_path / "as-trained")
+    changed = {name for name in one if not torch.equal(one[name], other[name])}
+    assert changed == {"rnn.gate.bias"}
+
+
+@pytest.mark.parametrize(
+    "objective", [{"lambda_": 1e-3}, {"target_rate": 0.5, "schedule": "uniform"}], ids=["lambda", "schedule"]
+)
+def test_what_asks_for_no_rate_of_a_learned_gate_is_not_calibrated(
+    tmp_path: Path, objective: dict[str, Any]
+) -> None:
+    assert train(tmp_path, epochs=1, **objective)["calibration"] is None
+
+
 def test_it_stops_when_nothing_gets_better(tmp_path: Path) -> None:
     results = train(tmp_path, epochs=9, patience=1, learning_rate=1e-12)
     assert results["epochs"] < 9
