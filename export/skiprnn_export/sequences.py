@@ -62,7 +62,7 @@ def _read_numpy(path: Path, _features: Sequence[Feature]) -> Sequences:
 
 
 def _read_table(path: Path, features: Sequence[Feature]) -> Sequences:
-    from skiprnn.data.table_file import read_table_file
+    from skiprnn.data.read_table import read_table_file
 
     return [read_table_file(path, ()).samples(features)]
 

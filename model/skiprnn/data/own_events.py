@@ -23,9 +23,10 @@ from skiprnn.data.events import EventChunks, EventTargets, event_data
 from skiprnn.data.groups import spelling_of
 from skiprnn.data.own_recordings import OwnRecordings
 from skiprnn.data.prepare import described
+from skiprnn.data.read_table import read_table_file
 from skiprnn.data.sampled_recording import SampledRecording
 from skiprnn.data.split import Excerpt, Parts
-from skiprnn.data.table_file import TableFile, read_table_file
+from skiprnn.data.table_file import TableFile
 from skiprnn.data.targets import TargetKind, Targets
 from skiprnn.data.time_axis import times_of
 from skiprnn.data.types import Data, EventStreams, Signal
