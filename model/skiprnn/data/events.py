@@ -70,12 +70,21 @@ class EventChunks:
         carried: chunks of one stretch, one batch after the other with the state carried over; 1: random windows.
         warm_up: samples at the beginning of a stretch that do not count: what went before is not known.
         batches: an epoch.
+
+    Raises:
+        ValueError: a length without samples, or more chunks of a stretch than batches.
     """
 
     length: int
     carried: int = 1
     warm_up: int = 0
     batches: int = BATCHES
+
+    def __post_init__(self) -> None:
+        if self.length < 2:
+            raise ValueError(f"window: expected 2 samples at least, got {self.length!r}")
+        if not 1 <= self.carried <= self.batches:
+            raise ValueError(f"carried: expected 1 to {self.batches} chunks, got {self.carried!r}")
 
     def epoch(
         self, streams: Sequence["LabelledStream"], size: int, augment: Augment, rng: Generator
@@ -150,4 +159,17 @@ def event_data(
         train_streams=[stream.x for stream in train],
         warm_up=chunks.warm_up,
         events=held_out,
+        parts={
+            "trained on": _counts(train),
+            "threshold chosen on": _counts(held_out.validation),
+            "held out": _counts(held_out.test),
+        },
     )
+
+
+def _counts(streams: Sequence[EventStream]) -> dict[str, int]:
+    return {
+        "recordings": len(streams),
+        "events": sum(len(stream.labels) for stream in streams),
+        "samples": sum(len(stream.x) for stream in streams),
+    }

@@ -115,6 +115,7 @@ def test_data_of_events() -> None:
     data = task.load(Source(None, task.recipe, 0, {}))
     assert data.batches == len(list(data.epoch(np.random.default_rng(0)))) == 18
     assert data.network["task"] == "step_classification"
+    assert data.parts["held out"] == {"recordings": 2, "events": 23, "samples": 3500}
     assert data.events is not None
     assert [part.name for part in (*data.events.validation, *data.events.test)] == [
         "bumps 4",
@@ -125,3 +126,16 @@ def test_data_of_events() -> None:
     trained = np.concatenate([bumps(seed).x for seed in range(4)])
     assert data.mean is not None
     np.testing.assert_allclose(data.mean.numpy(), trained.mean(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "reason"),
+    [
+        ({"length": 1}, "window: expected 2 samples at least, got 1"),
+        ({"length": 9, "carried": 0}, "carried: expected 1 to 50 chunks, got 0"),
+        ({"length": 9, "carried": 51}, "carried: expected 1 to 50 chunks, got 51"),
+    ],
+)
+def test_chunks_out_of_range_are_rejected(sizes: dict[str, int], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        EventChunks(**sizes)
