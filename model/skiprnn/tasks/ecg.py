@@ -70,7 +70,7 @@ def _load(source: Source) -> Data:
         train,
         EventStreams(validation, test, EventMetric(before=18, after=after, sample_rate=SAMPLE_RATE)),
         EventTargets(before=12, delay=after // 4, hold=after - 1, after=after + 12, weights=(1, 2)),
-        EventChunks(length=1000, carried=source.options["carried"], warm_up=SAMPLE_RATE),
+        EventChunks(length=500, carried=source.options["carried"], warm_up=SAMPLE_RATE),
         source.recipe.batch_size,
         augment=_another_gain,
     )
@@ -118,7 +118,7 @@ _RECIPE = Recipe(
     epochs=16,
     batch_size=32,
     learning_rate=2e-3,
-    clip_ratio=1.0,  # without it the gate's gradient grew out of bounds (docs/results/events.md)
+    clip_ratio=1.0,  # the gate's gradient grows out of bounds while the rate falls (docs/results/events.md)
     learning_rate_schedule="cosine",
     target_rate=0.1,
     start_rate=0.3,
