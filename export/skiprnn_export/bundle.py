@@ -121,7 +121,7 @@ class BundleInfo:
         """The fields as they stand in the file, but for its digest."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         for name in ("events", "period", "original_sha256", "targets"):
-            if not fields[name]:
+            if fields[name] in (None, ()):
                 del fields[name]  # bundles without it keep the bytes that earlier releases wrote
         if self.events is not None:
             fields["events"] = dataclasses.asdict(self.events)

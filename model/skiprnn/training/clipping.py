@@ -33,7 +33,7 @@ class GradientClip(nn.Module):
         self.register_buffer("usual", torch.full((groups,), torch.inf))
 
     def forward(self, groups: Sequence[Iterable[nn.Parameter]]) -> None:
-        """Scale the gradients down, in place, where a norm is above what is allowed; drop them where it is not finite."""
+        """Scale the gradients down, in place, where a norm is above what is allowed; drop those that are not finite."""
         weights = [weight for group in groups for weight in group]
         if not torch.isfinite(nn.utils.clip_grad_norm_(weights, self._limit)):
             for weight in weights:
