@@ -164,7 +164,7 @@ class Recipe:
     label_smoothing: float = 0.0
     lambda_: float = 0.0
     target_rate: float | None = None
-    rate_penalty: float = 1.0
+    rate_penalty: float = 0.1
     rate_dual_step: float = 0.002
     start_rate: float | None = None
     ramp: float = 0.0
@@ -234,6 +234,11 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
     @property
+    def period(self) -> int | None:
+        """Of the gate that a schedule is served with: it updates at every n-th sample. None: the gate is learned."""
+        return None if self.schedule is None or self.target_rate is None else period_of(self.target_rate)
+
+    @property
     def uniform_start(self) -> float | None:
         """Update rate of the schedule as which the gate begins; None: gate_bias and gate_init_scale say how."""
         if self.init_as_periodic or self.start_rate is not None:
@@ -251,11 +256,6 @@ class Recipe:
         samples = max(1, round(1 / self.uniform_start))
         delta_u = min(self.threshold / (samples - 0.5), _LARGEST_DELTA_U)  # half-way between n and n − 1
         return math.log(delta_u / (1 - delta_u))
-
-    @property
-    def period(self) -> int | None:
-        """Of the gate that a schedule is served with: it updates at every n-th sample. None: the gate is learned."""
-        return None if self.schedule is None or self.target_rate is None else period_of(self.target_rate)
 
     @property
     def first_rate(self) -> float:
