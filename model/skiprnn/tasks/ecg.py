@@ -120,8 +120,9 @@ _RECIPE = Recipe(
     learning_rate=2e-3,
     clip_ratio=1.0,  # the gate's gradient grows out of bounds while the rate falls (docs/results/events.md)
     learning_rate_schedule="cosine",
-    target_rate=0.1,
-    start_rate=0.3,
+    target_rate=0.2,
+    start_rate=0.5,
+    gate_learning_rate=0.1,
     keep="last",
 )
 
