@@ -106,7 +106,7 @@ def test_its_numbers_are_in_a_checkpoint(tmp_path: Path) -> None:
         *(("digits", rate) for rate in (0.25, 0.8)),
         *(("mnist", rate) for rate in (0.02, 0.05)),
         *(("watch", rate) for rate in (0.02, 0.05)),
-        *(("csv", rate) for rate in (0.02, 0.8)),
+        ("recordings", 0.02),
     ],
 )
 def test_a_rate_is_met_within_a_twentieth_of_it_on_what_was_held_out(
@@ -123,7 +123,7 @@ def _short_run(name: str, folder: Path, out: Path, rate: float) -> dict[str, Any
     task = tasks.find(name)
     changes = {"hidden_size": 16, "epochs": 10, "batch_size": 32, "gate_learning_rate": 1.0}
     recipe = task.recipe.changed({"target_rate": rate, "lambda_": 0.0} | changes)
-    options = {"csv": {"label": "kind", "window": 120}}.get(name, {})
+    options = {"recordings": {"label": "kind", "window": 120}}.get(name, {})
     try:
         return fit(Experiment(_small(task), recipe, 0, folder, options), out, progress_bar=False)
     except DownloadError as error:

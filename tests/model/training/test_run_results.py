@@ -25,7 +25,7 @@ def test_the_figures_are_those_of_the_saved_network(tmp_path: Path) -> None:
 
 
 def test_the_rate_on_whole_recordings_is_that_of_the_held_out_ones(tmp_path: Path) -> None:
-    task, options = tasks.find("csv"), {"label": "kind", "window": 60}
+    task, options = tasks.find("recordings"), {"label": "kind", "window": 60}
     recipe = task.recipe.changed({"epochs": 1, "hidden_size": 4, "batch_size": 8})
     experiment = Experiment(task, recipe, 0, machines(tmp_path / "recordings", samples=200), options)
     results = fit(experiment, tmp_path / "run", progress_bar=False)
