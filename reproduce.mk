@@ -26,7 +26,7 @@ RAMPED  = $(if $(PAPER),,--ramp 0.7)
 RAMPED_LSTM = $(if $(PAPER),,--override gate_learning_rate=0.2)
 TRAIN   = $(BIN)/skiprnn train --resume $(PAPER) $(if $(EPOCHS),--epochs $(EPOCHS)) --seed $$seed
 
-.PHONY: reproduce-adding reproduce-frequency reproduce-digits reproduce-watch reproduce-mnist
+.PHONY: reproduce-adding reproduce-frequency reproduce-digits reproduce-watch reproduce-mnist reproduce-events
 
 reproduce-adding: $(VENV)/.dev ## the adding task: LSTM and GRU, λ = 0 and 1e-5, a random schedule, a target rate
 	@set -e; for seed in $(SEEDS); do for cell in $(CELLS); do \
@@ -66,6 +66,22 @@ reproduce-mnist: $(VENV)/.dev ## sequential MNIST: plain and skipping LSTM and G
 	    '--update-rate 1 --schedule uniform'; do \
 	$(call run,mnist,$$cell$$gate); done; done; done
 	$(BIN)/python -m skiprnn.training.results $(RUNS)/mnist.jsonl
+
+# Where your copies of the data are; a task without one is left out.
+FALLS ?=
+WORDS ?=
+ECG   ?=
+EVENT_RATES ?= 0.01 0.02 0.04 0.1
+
+reproduce-events: $(VENV)/.dev ## falls, words, heartbeats (FALLS=, WORDS=, ECG= name your copies): learned, both fixed schedules, every sample
+	@set -e; cell=gru; for seed in $(SEEDS); do for rate in $(EVENT_RATES) 1; do \
+	for schedule in '' ' --schedule uniform' ' --schedule random'; do gate="--update-rate $$rate$$schedule"; \
+	case "$$gate" in '--update-rate 1'|'--update-rate 1 --schedule random') continue;; esac; \
+	$(if $(FALLS),$(call run,falls,$$cell$$gate,--data $(FALLS));) \
+	$(if $(WORDS),$(call run,words,$$cell$$gate,--data $(WORDS));) \
+	$(if $(ECG),$(call run,ecg,$$cell$$gate,--data $(ECG));) \
+	done; done; done
+	$(BIN)/python -m skiprnn.training.results $(foreach task,$(if $(FALLS),falls) $(if $(WORDS),words) $(if $(ECG),ecg),$(RUNS)/$(task).jsonl)
 
 # $(1) task, $(2) what names its run, $(3) more options. Folders have the names of earlier releases, whose runs continue.
 run = $(TRAIN) $(1) --cell $$cell $$gate $(3) --out "$(RUNS)/$(1)/$$(echo "$(2)-$$seed" | sed 's/ //g; s/--update-rate/--rate/; s/--schedule/--cadence/')" \

@@ -24,7 +24,13 @@ MAY_IMPORT = {
     "skiprnn_cli": {"skiprnn", "skiprnn_export", "skiprnn_service", "skiprnn_client"},
 }
 NEED_TORCH = {"step.py", "parity.py", "sequences.py"}  # of skiprnn_export
-TORCH_FREE = {"skiprnn.gate_limits", "skiprnn.channels", "skiprnn.numerals", "skiprnn.paths"}
+TORCH_FREE = {
+    "skiprnn.gate_limits",
+    "skiprnn.channels",
+    "skiprnn.events",
+    "skiprnn.numerals",
+    "skiprnn.paths",
+}
 
 # Inside the service: a package, or a file on top → what it may import (docs/explanation/architecture.md).
 _LEAVES = {"errors", "settings", "stats"}

@@ -10,6 +10,7 @@ import typer
 from skiprnn_cli.console import fail, print_facts
 
 if TYPE_CHECKING:
+    from skiprnn.events import EventRule
     from skiprnn_export import Bundle, BundleInfo
 
 _LISTED = 12  # names of features or classes that are printed
@@ -58,6 +59,8 @@ def _facts(bundle: "Bundle") -> dict[str, str]:
         "outputs": _outputs(info),
         "gate": f"{info.gate}; threshold {info.threshold:g}, skips {info.max_skip} samples at most",
     }
+    if info.events is not None:
+        facts["events"] = _events(info.events, info.sample_rate)
     if info.original_sha256 is not None:
         facts["changed from inner sha256"] = info.original_sha256
     training = {name: value for name, value in info.training.items() if name not in _OLD_KEYS}
@@ -70,6 +73,13 @@ def _outputs(info: "BundleInfo") -> str:
     return f"{info.outputs} {kind}" + (
         f": {_listed(info.output_names)}" if info.classes or info.targets else ""
     )
+
+
+def _events(rule: "EventRule", sample_rate: float | None) -> str:
+    refractory = f"{rule.refractory} samples"
+    if sample_rate is not None:
+        refractory += f" ({rule.refractory / sample_rate:g} s)"
+    return f"all but {rule.background!r}; threshold {rule.threshold:g}, refractory time {refractory}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,7 +10,15 @@ from skiprnn_cli.console import fail
 
 _ROWS = 20  # of a table
 _CONFUSED = 12  # classes of a confusion matrix that fits on a screen
-_HEADS = {"name": "", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "f1": "F1", "count": "examples"}
+_HEADS = {
+    "name": "",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "f1": "F1",
+    "count": "examples",
+    "delay_seconds": "delay [s]",
+}
 
 
 def report(
@@ -32,10 +40,13 @@ def report(
 def print_report(found: Mapping[str, Any]) -> None:
     """Tables of at most 20 rows; report.json has all of them."""
     metric = found["metric"]
-    whole = "whole held-out recordings" if "windows" in found else "test sequences"
+    whole = "whole held-out recordings" if {"windows", "alarms"} & found.keys() else "test sequences"
     windows = f" ({_text(found['windows'][metric])} on their windows)" if "windows" in found else ""
     shown = f"{found['kind']}; {head_of(metric)} {_text(found['recordings'][metric])} on "
     typer.echo(f"{shown}{found['recordings']['count']} {whole}{windows}")
+    if alarms := found.get("alarms"):
+        rest = (f"{head_of(name)} {_text(value)}" for name, value in alarms.items() if name != metric)
+        typer.echo(", ".join(rest))
     for name, counts in found.get("parts", {}).items():
         typer.echo(f"{name}: " + ", ".join(_counted(count, what) for what, count in counts.items()))
     _print_rows(found["outputs"])

@@ -33,6 +33,8 @@ TASKS = (
         "adding",
         "charades",
         "digits",
+        "ecg",
+        "falls",
         "fashion",
         "frequency",
         "imdb",
@@ -41,6 +43,7 @@ TASKS = (
         "recordings",
         "ucf101",
         "watch",
+        "words",
     ),
 )
 
@@ -51,7 +54,11 @@ _network = partial(typer.Option, rich_help_panel="Network and optimiser")
 def train(
     task: Annotated[
         str,
-        typer.Argument(help=f"{', '.join(TASKS)}; docs/how-to/train.md explains them.", show_default=False),
+        typer.Argument(
+            help=f"{', '.join(TASKS)} (docs/how-to/train.md explains them); or a task of your own: a Python file that "
+            "defines TASK, or its name in an installed package (docs/how-to/own-task.md).",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder to write the run into.", show_default=False)

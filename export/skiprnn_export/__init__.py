@@ -2,6 +2,7 @@
 
     read, parse, write         the file (docs/reference/bundle.md)
     skips, SkipTable           how many samples an update lets a stream skip
+    EventRule, EventDetector   which updates of an event network are an alarm
     unroll                     the offline reference that every server equals
 
 Importing this package needs numpy alone; bundles need onnx and msgspec, `unroll` needs onnxruntime. Exporting a trained
@@ -9,6 +10,7 @@ network is in `skiprnn_export.step`, which needs torch.
 """
 
 from skiprnn.channels import Feature
+from skiprnn.events import Alarm, EventDetector, EventRule
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP
 from skiprnn_export.bundle import Bundle, BundleError, BundleInfo, parse, read, write
 from skiprnn_export.gate import SkipTable, recursion, skip_table, skips
@@ -16,9 +18,12 @@ from skiprnn_export.unroll import Unrolled, open_session, unroll
 
 __all__ = [
     "DEFAULT_MAX_SKIP",
+    "Alarm",
     "Bundle",
     "BundleError",
     "BundleInfo",
+    "EventDetector",
+    "EventRule",
     "Feature",
     "SkipTable",
     "Unrolled",

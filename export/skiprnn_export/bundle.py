@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skiprnn.channels import Feature
+from skiprnn.events import EventRule
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate, gate_kind
 from skiprnn.paths import StrPath
 from skiprnn_export.escaping import escaped
@@ -51,6 +52,7 @@ class BundleInfo:
         training: facts for people (metric, update rate, seed, λ, …); nothing is computed from them.
         sample_rate: Hz, None when unknown.
         multi_label: y are independent probabilities (sigmoid), not a distribution (softmax).
+        events: which outputs are an alarm; None: the classes are no events.
         period: of a constant gate, which updates at every period-th sample at the bundle's threshold; None: the gate is
             learned.
         original_sha256: inner digest of the bundle that was exported, where another tool changed its graph since
@@ -75,6 +77,7 @@ class BundleInfo:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sample_rate: float | None = None
     multi_label: bool = False
+    events: EventRule | None = None
     period: int | None = None
     original_sha256: str | None = None
     format: int = FORMAT
@@ -117,11 +120,11 @@ class BundleInfo:
     def to_json(self) -> dict[str, Any]:
         """The fields as they stand in the file, but for its digest."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        for name in ("period", "original_sha256"):
-            if fields[name] is None:
-                del fields[name]  # bundles of earlier versions keep their bytes
-        if not self.targets:
-            del fields["targets"]
+        for name in ("events", "period", "original_sha256", "targets"):
+            if fields[name] in (None, ()):
+                del fields[name]  # bundles without it keep the bytes that earlier releases wrote
+        if self.events is not None:
+            fields["events"] = dataclasses.asdict(self.events)
         little_endian = self.initial_state.astype("<f4").tobytes()
         lists = {name: getattr(self, name) for name in ("features", "targets") if name in fields}
         named = {name: [dataclasses.asdict(one) for one in values] for name, values in lists.items()}
@@ -294,6 +297,9 @@ def info_of(fields: Mapping[str, Any]) -> BundleInfo:
     for name in ("features", "targets"):
         values[name] = tuple(Feature(channel.name, channel.unit) for channel in values[name])
     values["initial_state"] = _decode_state(decoded.initial_state)
+    if decoded.events is not None:
+        rule = decoded.events
+        values["events"] = EventRule(rule.background, rule.threshold, rule.refractory)
     return BundleInfo(**values)
 
 
@@ -317,6 +323,10 @@ def _check(info: BundleInfo) -> None:
         raise ValueError(f"targets: expected none with {info.task}, got {len(info.targets)}")
     if info.targets and len(info.targets) != info.outputs:
         raise ValueError(f"targets: expected {info.outputs} (outputs), got {len(info.targets)}")
+    if info.events is not None:
+        info.events.check(info.classes)
+        if info.is_regression:
+            raise ValueError(f"events: expected a task of classes, got {info.task!r}")
     _check_initial_state(info)
 
 

@@ -37,6 +37,14 @@ class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     unit: _Name
 
 
+class Events(Struct, frozen=True):
+    """When outputs are an alarm (skiprnn.events)."""
+
+    background: _Name
+    threshold: Annotated[float, Meta(gt=0, le=1)]
+    refractory: _Count
+
+
 class Metadata(Struct, frozen=True, kw_only=True):
     """The fields. Fields that are not known are passed over: the format number grows when they matter."""
 
@@ -55,6 +63,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     training: dict[str, Any] = {}
     sample_rate: _Hertz | None = None
     multi_label: bool = False
+    events: Events | None = None
     period: _Count | None = None
     original_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
 

@@ -195,6 +195,7 @@ def describe(network: SkipNetwork, facts: Mapping[str, Any]) -> BundleInfo:
         period=config.period,
         initial_state=network.initial_state().numpy(),
         sample_rate=config.sample_rate,
+        events=config.events,
         training=facts,
     )
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from skiprnn.channels import Feature
 from skiprnn.constant_gate import check_period, set_constant_gate
+from skiprnn.events import EventRule
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 from skiprnn.paths import StrPath
 from skiprnn.readout import (
@@ -63,6 +64,7 @@ class NetworkConfig:
     classes: tuple[str, ...] = ()
     targets: tuple[Feature, ...] = ()  # of a regression: name and unit of each output
     sample_rate: float | None = None  # Hz
+    events: EventRule | None = None  # of a network whose classes are events; None: its outputs give no alarms
     readout_hidden: tuple[int, ...] = ()  # widths of the readout's hidden layers; none: it is linear
     readout_activation: Activation = "relu"
     # Of a constant gate, which updates at every period-th sample; None: the gate is learned.
@@ -89,6 +91,8 @@ class NetworkConfig:
             raise ValueError(f"targets: expected {expected}, got {len(self.targets)}")
         if self.multi_label and self.is_regression:
             raise ValueError(f"multi_label: expected a classification, got {self.task!r}")
+        if self.events is not None:
+            self.events.check(self.classes)
 
     @property
     def is_regression(self) -> bool:
@@ -330,6 +334,8 @@ def _read_config(path: Path) -> NetworkConfig:
         fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
         fields["classes"] = tuple(fields["classes"])
+        if fields.get("events") is not None:
+            fields["events"] = EventRule(**fields["events"])
         fields["readout_hidden"] = tuple(fields.get("readout_hidden", ()))
         fields["targets"] = tuple(Feature(**target) for target in fields.get("targets", ()))
         return NetworkConfig(**fields)

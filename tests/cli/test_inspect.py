@@ -8,6 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from skiprnn.events import EventRule
 from skiprnn_cli.inspect import inspect
 from skiprnn_export import Feature
 from support.bundles import write_random_bundle
@@ -42,6 +43,16 @@ def test_it_prints_what_is_in_the_file(tmp_path: Path) -> None:
     digests = {"sha256 of the file": bundle.file_sha256, "inner sha256": bundle.sha256}
     for name, digest in digests.items():
         assert re.search(rf"{name} +│ {digest} ", result.stdout)
+
+
+def test_it_says_what_is_an_alarm(tmp_path: Path) -> None:
+    rule = EventRule("c0", 0.25, 150)
+    write_random_bundle(tmp_path / "m.onnx", sample_rate=50.0, events=rule)
+    assert (
+        "all but 'c0'; threshold 0.25, refractory time 150 samples (3 s)" in run(tmp_path / "m.onnx").stdout
+    )
+    write_random_bundle(tmp_path / "m.onnx", events=rule)
+    assert "refractory time 150 samples " in run(tmp_path / "m.onnx").stdout
 
 
 @pytest.mark.parametrize(("period", "gate"), [(1, "every sample"), (10, "uniform, every 10 samples")])

@@ -83,3 +83,17 @@ def test_a_folder_without_a_report_ends_with_the_reason(tmp_path: Path, text: st
     result = run(tmp_path)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"error: {tmp_path}")
+
+
+def test_alarms_are_printed(tmp_path: Path) -> None:
+    alarms = {"f1": 0.9, "false_alarms_per_hour": 12.5, "delay_seconds": None}
+    row = {"name": "fall", "events": 10, "false_alarms": 2, "f1": 0.9, "delay_seconds": 0.25}
+    changes = {"kind": "events", "metric": "f1", "recordings": {"count": 2, "f1": 0.9}, "alarms": alarms}
+    folder = made(tmp_path, **changes, outputs=[row], groups=[row | {"name": "ann"}], confusion=[])
+    found = json.loads((folder / "report.json").read_text())
+    del found["windows"]
+    (folder / "report.json").write_text(json.dumps(found))
+    printed = run(folder).stdout
+    assert "events; F1 0.9 on 2 whole held-out recordings" in printed
+    assert "false alarms per hour 12.5, delay [s] –" in printed
+    assert "delay [s]" in printed

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skiprnn.events import EventRule
 from skiprnn_export import Bundle, BundleError, Feature, parse, read, write
 from skiprnn_export.bundle import pack
 from skiprnn_service.settings import SHIPPED_MODELS
@@ -80,6 +81,18 @@ def test_fields_keep_their_types() -> None:
     assert info.training == {"λ": 1e-4, "metric": {"accuracy": 0.9}}
     assert (info.input_size, info.state_size) == (3, 32)
     assert info.initial_state.dtype == np.float32
+
+
+def test_an_event_network_says_what_is_an_alarm(tmp_path: Path) -> None:
+    rule = EventRule("c0", 0.3, 150)
+    model, info = random_bundle(events=rule)
+    assert write(tmp_path / "m.onnx", model, info).info.events == rule
+    assert read(tmp_path / "m.onnx").info.to_json()["events"] == {
+        "background": "c0",
+        "threshold": float(np.float32(0.3)),
+        "refractory": 150,
+    }
+    assert "events" not in INFO.to_json()
 
 
 def test_the_initial_state_cannot_be_changed_by_accident() -> None:
@@ -241,6 +254,30 @@ REJECTED_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "max_skip": ({"max_skip": 0}, "max_skip: expected 1 to 16383 samples, got 0"),
     "sample rate": ({"sample_rate": 0}, r"sample_rate: expected float > 0\.0, got 0"),
     "classes": ({"classes": ["a", "b", "c"]}, r"classes: expected 2 \(outputs\), got 3"),
+    "events without a threshold": (
+        {"events": {"background": "c0", "refractory": 1}},
+        "events: expected the field 'threshold', which is missing",
+    ),
+    "events above 1": (
+        {"events": {"background": "c0", "threshold": 1.5, "refractory": 1}},
+        r"events\.threshold: expected float <= 1\.0, got 1\.5",
+    ),
+    "events that no float32 says": (
+        {"events": {"background": "c0", "threshold": 1e-60, "refractory": 1}},
+        r"events\.threshold: expected a probability in \(0, 1\], got 1e-60",
+    ),
+    "events without an end": (
+        {"events": {"background": "c0", "threshold": 0.5, "refractory": 2**31}},
+        "events.refractory: expected 1 to 2147483647 samples, got 2147483648",
+    ),
+    "events of no class": (
+        {"events": {"background": "none", "threshold": 0.5, "refractory": 1}},
+        r"events\.background: expected one of two classes or more, got 'none' with \['c0', 'c1'\]",
+    ),
+    "events of a regression": (
+        {"task": "sequence_regression", "events": {"background": "c0", "threshold": 0.5, "refractory": 1}},
+        "events: expected a task of classes, got 'sequence_regression'",
+    ),
     "layers against state": (
         {"layers": 1},
         r"initial_state: expected shape \(16,\) for 1 × 8 lstm, got \(32,\)",
@@ -331,9 +368,12 @@ def test_the_public_names_are_these() -> None:
     assert all(hasattr(skiprnn_export, name) for name in skiprnn_export.__all__)
     assert skiprnn_export.__all__ == [
         "DEFAULT_MAX_SKIP",
+        "Alarm",
         "Bundle",
         "BundleError",
         "BundleInfo",
+        "EventDetector",
+        "EventRule",
         "Feature",
         "SkipTable",
         "Unrolled",

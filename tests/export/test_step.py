@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from skiprnn import Feature, NetworkConfig, SkipNetwork
+from skiprnn.events import EventRule
 from skiprnn_export import Bundle, open_session, read, unroll
 from skiprnn_export import Feature as BundleFeature
 from skiprnn_export.step import ExportError, export, export_step
@@ -34,6 +35,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "task": "step_regression",
         "targets": (Feature("speed", "m/s"), Feature("load")),
     },
+    "gru, events": {"cell": "gru", "classes": ("none", "fall"), "events": EventRule("none", 0.3, 150)},
     "stacked gru as in the paper": {"cell": "gru", "num_layers": 3, "reset_after": False},
 }
 
@@ -95,7 +97,17 @@ def test_a_row_does_not_depend_on_its_batch(exported: tuple[SkipNetwork, Bundle]
 
 def test_the_bundle_says_what_the_network_is(exported: tuple[SkipNetwork, Bundle]) -> None:
     config, info = exported[0].config, exported[1].info
-    for field in ("name", "cell", "task", "threshold", "max_skip", "classes", "multi_label", "sample_rate"):
+    for field in (
+        "name",
+        "cell",
+        "task",
+        "threshold",
+        "max_skip",
+        "classes",
+        "multi_label",
+        "sample_rate",
+        "events",
+    ):
         assert getattr(info, field) == getattr(config, field)
     assert (info.layers, info.hidden, info.outputs) == (
         config.num_layers,

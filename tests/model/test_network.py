@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from skiprnn import Feature, NetworkConfig, SkipNetwork
+from skiprnn.events import EventRule
 
 CONFIG = NetworkConfig(
     name="made",
@@ -97,6 +98,12 @@ def test_it_is_saved_and_loaded_as_it_was(tmp_path: Path) -> None:
     ]
 
 
+def test_its_event_rule_is_saved_with_it(tmp_path: Path) -> None:
+    rule = EventRule("none", 0.3, 150)
+    make(classes=("none", "fall"), events=rule).save(tmp_path)
+    assert SkipNetwork.load(tmp_path).config.events == rule
+
+
 def test_what_is_not_a_network_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"config\.json"):
         SkipNetwork.load(tmp_path)
@@ -124,6 +131,7 @@ def test_what_is_not_a_network_raises_an_error(tmp_path: Path) -> None:
         ({"features": (Feature("x"),)}, "features: expected 3"),
         ({"classes": ("one",)}, "classes: expected 2"),
         ({"task": "guess"}, "task: expected one of"),
+        ({"events": EventRule("none", 0.5, 1)}, "events.background: expected one of two classes or more"),
     ],
 )
 def test_a_config_that_contradicts_itself_raises_an_error(changes: dict[str, object], message: str) -> None:

@@ -45,6 +45,7 @@ class Layout:
         label_from, group_from: where the first target or the group is taken from in place of a column
             (`skiprnn.data.labels_of`).
         labels: file of a side table, a row a recording.
+        events: file of a side table, a row an event; it is no recording.
         group: column that names whose recording it is.
         part: column that says whether a recording is to train on, to select by or to test on.
         recording: column that names a row's recording; empty: a file is one.
@@ -63,6 +64,7 @@ class Layout:
     targets: tuple[str, ...] = ("label",)
     label_from: str = ""
     labels: str = ""
+    events: str = ""
     group: str = ""
     group_from: str = ""
     part: str = ""

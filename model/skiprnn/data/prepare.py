@@ -180,7 +180,7 @@ def prepare(
             for at, one in zip(parts.test, cut[2], strict=True)
             if _has_target(one)
         ],
-        parts=_described(recordings, parts),
+        parts=described(recordings, parts),
         notes=_notes(recordings, targets, network.get("features", ()), by_time=by_time),
     )
 
@@ -223,7 +223,7 @@ def _check_windows(data: Data, targets: Targets) -> None:
         )
 
 
-def _described(recordings: Sequence[Own], parts: Parts) -> dict[str, dict[str, int]]:
+def described(recordings: Sequence[Own], parts: Parts) -> dict[str, dict[str, int]]:
     """Counts of every part that is not empty."""
     named = {"trained on": parts.train, "selected by": parts.validation, "held out": parts.test}
     return {

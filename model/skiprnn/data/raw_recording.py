@@ -65,8 +65,11 @@ def raw_recordings(data: Path, layout: Layout) -> list[RawRecording]:
     Raises:
         ValueError: what is there is no table, or a side table lacks a recording; the message names the file.
     """
-    side = _side_path(data, layout.labels) if layout.labels else None
-    found = list(_read(data, layout, [side] if side else []))
+    side = side_path(data, layout.labels, "labels") if layout.labels else None
+    events = side_path(data, layout.events, "events") if layout.events else None
+    found = list(_read(data, layout, [path for path in (side, events) if path]))
+    if events:
+        found = [_with(raw, {}, events) for raw in found]
     if side:
         table = read_side_table(side, [raw.side_names for raw in found], layout.decimal)
         found = [_with(raw, table.values(raw.side_names), side) for raw in found]
@@ -106,10 +109,10 @@ def _with(raw: RawRecording, values: Mapping[str, str], side: Path | None = None
     return dataclasses.replace(raw, values={**raw.values, **values}, paths=paths)
 
 
-def _side_path(data: Path, name: str) -> Path:
-    """Of the side table: within the data, or as it is given."""
+def side_path(data: Path, name: str, option: str) -> Path:
+    """Of a side table: within the data, or as it is given. Raises ValueError: there is none; it names the option."""
     within = (data.parent if data.is_file() else data) / name
     path = within if within.is_file() else Path(name)
     if not path.is_file():
-        raise ValueError(f"labels: expected a side table at {within} or {path}, found none")
+        raise ValueError(f"{option}: expected a side table at {within} or {path}, found none")
     return path

@@ -80,6 +80,19 @@ def time_axis(table: TableFile, name: str, unit: str = "") -> TimeAxis:
     return TimeAxis(order, seconds, start, dated, table.row(int(falls[0]) + 1) if len(falls) else 0)
 
 
+def times_of(table: TableFile, column: str, unit: str = "") -> Floats:
+    """Times [N] in seconds as `TimeAxis` counts them: since 1970 (UTC) of dates, else from the column's own zero.
+
+    Args:
+        column, unit: as for `time_axis`. Rows may have the same time, in any order.
+
+    Raises:
+        ValueError: a cell is no time, or the unit cannot be told; the message names the file and the row.
+    """
+    start, seconds, _ = _times(table, column, unit)
+    return start + seconds
+
+
 def _starts_again(times: Floats, falls: NDArray[np.int64]) -> bool:
     """Whether sorting would mix runs that each grow: recordings in one table, or a clock that ran over."""
     steps = np.diff(times)

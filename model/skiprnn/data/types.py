@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skiprnn.data.event_stream import EventStream
+from skiprnn.event_metric import EventMetric
 from skiprnn.metrics import Metric
 
 Signal = NDArray[np.float32]  # [T, F]
@@ -31,8 +33,29 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
-        lengths, weights = (None if part is None else part.to(device) for part in self[2:])
-        return Batch(self.x.to(device), self.y.to(device), lengths, weights)
+        lengths, weights = (
+            None if part is None else part.to(device) for part in (self.lengths, self.weights)
+        )
+        return type(self)(self.x.to(device), self.y.to(device), lengths, weights)
+
+
+class ContinuedBatch(Batch):
+    """A batch whose sequences go on where those of the batch before ended, with their states."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EventStreams:
+    """Whole streams of others than those trained on.
+
+    Attributes:
+        validation: the threshold of the alarm rule is chosen on them.
+        test: the results are those on them; others again.
+        metric: what an alarm is worth.
+    """
+
+    validation: Sequence[EventStream]
+    test: Sequence[EventStream]
+    metric: EventMetric
 
 
 class HeldOut(NamedTuple):
@@ -61,6 +84,7 @@ class Data:
             empty where the task has none.
         warm_up: samples at the beginning of a training window that say nothing about the update rate of a stream; at
             most a quarter of a window is left out.
+        events: whole streams with events, for the results and the alarm threshold; None: the classes are no events.
         recordings: the user's files, each with its part and digest; a run is resumed on the same ones alone.
         held_out: the whole recordings whose windows are the test's, for the report.
         parts: what was trained on, selected by and tested on: name of the part → counts by name.
@@ -78,6 +102,7 @@ class Data:
     train_streams: Sequence[Signal] = ()
     test_streams: Sequence[Signal] = ()
     warm_up: int = 0
+    events: EventStreams | None = None
     recordings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     target_mean: Tensor | None = None
     target_std: Tensor | None = None

@@ -6,11 +6,15 @@ whole groups of them (people, machines) where a column names the group.
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from skiprnn.data.layout import OPTIONS, Layout
-from skiprnn.data.own_recordings import read_own_recordings
+from skiprnn.data.own_events import OPTIONS as EVENT_OPTIONS
+from skiprnn.data.own_events import Event, OwnEvents, events_of_column, events_of_table, own_event_data
+from skiprnn.data.own_recordings import OwnRecordings, read_own_recordings
 from skiprnn.data.prepare import BY_GROUP, BY_TIME, Division, divided, identities, long_enough, prepare
+from skiprnn.data.raw_recording import side_path
 from skiprnn.data.targets import MISSING_LABELS, TargetKind, decode
 from skiprnn.data.types import Data
 from skiprnn.metrics import Metric, balanced_accuracy
@@ -19,6 +23,10 @@ from skiprnn.tasks.task import Source, Task
 
 
 def _load(source: Source) -> Data:
+    return _load_events(source) if source.options["target"] == EVENTS else _load_targets(source)
+
+
+def _load_targets(source: Source) -> Data:
     options = source.options
     layout, kind = _checked(options)
     data = source.need_data("CSV or Parquet files, one recording each, with a column of labels")
@@ -41,6 +49,27 @@ def _load(source: Source) -> Data:
     return dataclasses.replace(made, recordings=identities(recordings, parts))
 
 
+def _load_events(source: Source) -> Data:
+    """Streams with events (docs/how-to/detect-events.md)."""
+    options, (layout, _) = source.options, _checked({**source.options, "target": TargetKind.CLASS})
+    data = source.need_data("CSV or Parquet files, one recording each, with events")
+    if options["events"]:
+        layout = dataclasses.replace(layout, targets=(), events=options["events"])
+    own = read_own_recordings(data, layout)
+    found = OwnEvents.of(own, _events(own, data, options), options["background"])
+    parts = divided(own.recordings, found.targets(), dataclasses.replace(_division(source), divide=True))
+    made = own_event_data(found, parts, options, source.recipe.batch_size)
+    return dataclasses.replace(made, recordings=identities(own.recordings, parts))
+
+
+def _events(own: OwnRecordings, data: Path, options: Mapping[str, Any]) -> list[list[Event]]:
+    if not options["events"]:
+        return events_of_column(own.recordings, options["label"], options["background"])
+    path = side_path(data, options["events"], "events")
+    formats = {"unit": options["time_unit"], "decimal": options["decimal"]}
+    return events_of_table(own.recordings, path, options["label"], **formats)
+
+
 def _checked(options: Mapping[str, Any]) -> tuple[Layout, TargetKind]:
     """How the tables are laid out, and what is to be learned."""
     if options["window"] < 2:
@@ -49,7 +78,7 @@ def _checked(options: Mapping[str, Any]) -> tuple[Layout, TargetKind]:
         raise ValueError(
             f"held_out, joined: expected within (0, 1) and [0, 1], got {options['held_out']!r}, {options['joined']!r}"
         )
-    for name, choices in (("target", list(TargetKind)), ("missing_labels", list(MISSING_LABELS))):
+    for name, choices in (("target", [*TargetKind, EVENTS]), ("missing_labels", list(MISSING_LABELS))):
         if options[name] not in choices:
             raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {options[name]!r}")
     labels = tuple(name.strip() for name in options["label"].split(",") if name.strip())
@@ -64,6 +93,8 @@ def _division(source: Source) -> Division:
     selects = source.recipe.keep == "best" or source.recipe.patience is not None
     return Division(source.options["split"], source.options["held_out"], source.seed, divide=selects)
 
+
+EVENTS = "events"  # in place of a kind of targets
 
 TASK = Task(
     name="recordings",
@@ -88,6 +119,7 @@ TASK = Task(
     paper=Recipe(batch_size=64, epochs=200, every_step=True, lambda_=1e-4, keep="last"),
     options={
         **OPTIONS,
+        **EVENT_OPTIONS,
         "target": "auto",
         "missing_labels": "error",
         "split": BY_GROUP,

@@ -94,6 +94,20 @@ def value_figures(outputs: Tensor, targets: Tensor, names: Sequence[str]) -> lis
     return rows
 
 
+def update_rates(counts: Sequence[tuple[str, float, float]]) -> dict[str, Any]:
+    """Of all samples, the quartiles over recordings, and the recordings at both ends.
+
+    Args:
+        counts: of each recording its name, updates and samples.
+    """
+    rates = [updates / samples for _, updates, samples in counts]
+    ends = {"lowest": int(np.argmin(rates)), "highest": int(np.argmax(rates))}
+    return {
+        "mean": sum(updates for _, updates, _ in counts) / sum(samples for _, _, samples in counts),
+        "quartiles": np.quantile(rates, (0, 0.25, 0.5, 0.75, 1)).tolist(),
+    } | {end: {"name": counts[n][0], "update_rate": rates[n]} for end, n in ends.items()}
+
+
 def _rates(right: Any, answered: Any, there: Any) -> dict[str, float | None]:
     return {
         "precision": _ratio(right, answered),

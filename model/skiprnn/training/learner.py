@@ -11,10 +11,11 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from skiprnn.data.types import Batch, Data
+from skiprnn.data.types import Batch, ContinuedBatch, Data
 from skiprnn.losses import update_rate
-from skiprnn.network import SkipNetwork
+from skiprnn.network import NetworkOutput, SkipNetwork
 from skiprnn.recipe import learning_rate_factor
+from skiprnn.skip_rnn import SkipState
 from skiprnn.training.clipping import GradientClip
 from skiprnn.training.collapse import Collapse
 from skiprnn.training.evaluation import evaluate, forced_gates
@@ -36,6 +37,7 @@ class Learner(lightning.LightningModule):
         self._recipe = experiment.recipe
         self._every_step = charges_every_step(network, experiment.recipe)
         self._steps = experiment.recipe.epochs * data.batches
+        self._state: SkipState | None = None  # at the end of the batch before
         self.collapse = Collapse(experiment.recipe)
         self._clip = GradientClip(experiment.recipe.clip, experiment.recipe.clip_ratio, groups=2)
         self.rate_controller = RateController(experiment.recipe)  # in checkpoints, for resuming
@@ -67,16 +69,25 @@ class Learner(lightning.LightningModule):
         self._began = time.monotonic()
         torch.manual_seed(hash((self._experiment.seed, self.current_epoch)) % 2**63)
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
+    def forward(self, batch: Batch) -> NetworkOutput:
+        """Run the network; a continued batch begins with the state at the end of the one before."""
         forced = forced_gates(self._recipe, batch.x)
-        logits, gates, _ = self.network(
-            batch.x, batch.lengths, forced_gates=forced, every_step=self._every_step
+        state = self._state if isinstance(batch, ContinuedBatch) else None
+        output: NetworkOutput = self.network(
+            batch.x, batch.lengths, state=state, forced_gates=forced, every_step=self._every_step
         )
+        self._state = output.state.detach()
+        return output
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
+        output: NetworkOutput = self(batch)
+        logits, gates, _ = output
         loss = task_loss(self.network, logits, batch, self._recipe.label_smoothing)
         self._losses.append(loss.detach())
         self.log("step_loss", loss, prog_bar=True, batch_size=len(batch.x))
         self.log("step_update_rate", update_rate(gates.detach(), batch.lengths), prog_bar=True, batch_size=1)
-        return loss + self._cost(gates, batch.lengths)
+        whole: Tensor = loss + self._cost(gates, batch.lengths)
+        return whole
 
     def _cost(self, gates: Tensor, lengths: Tensor | None) -> Tensor:
         """The cost of updates, a scalar; 0 with a fixed schedule."""

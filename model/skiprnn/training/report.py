@@ -7,7 +7,6 @@ What the data is too little for is said in words.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,8 +15,9 @@ from skiprnn.metrics import Metric, r_squared
 from skiprnn.network import NetworkConfig, SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.training.evaluation import answers_of
+from skiprnn.training.event_evaluation import EventTest
 from skiprnn.training.experiment import Experiment, metric_of
-from skiprnn.training.figures import confusion, figures_of
+from skiprnn.training.figures import confusion, figures_of, update_rates
 
 
 class _Item(NamedTuple):
@@ -30,20 +30,24 @@ class _Item(NamedTuple):
     updates: float
     samples: float
 
-    @property
-    def update_rate(self) -> float:
-        return self.updates / self.samples
-
 
 def report_of(
-    experiment: Experiment, data: Data, network: SkipNetwork, results: Mapping[str, Any]
+    experiment: Experiment,
+    data: Data,
+    network: SkipNetwork,
+    results: Mapping[str, Any],
+    events: EventTest | None = None,
 ) -> dict[str, Any]:
     """What report.json holds.
 
     Args:
         network: as it was trained, on the CPU.
         results: of the run, as in training.json.
+        events: of a task of events, what the network did over the test streams.
     """
+    if events is not None:
+        report = {"task": experiment.task.name, "parts": data.parts, "notes": data.notes} | events.report()
+        return {name: value for name, value in report.items() if value}
     metric, recipe = metric_of(experiment, data), experiment.recipe
     items = list(_items(data, network.eval(), recipe))
     groups = _groups(items) if data.held_out else {}
@@ -61,7 +65,7 @@ def report_of(
             {"name": name, "recordings": len(members), metric.name: _value(metric, members)}
             for name, members in groups.items()
         ],
-        "update_rate": _update_rates(items),
+        "update_rate": update_rates([(item.name, item.updates, item.samples) for item in items]),
         "notes": [note for note in notes if note],
     }
     return {name: value for name, value in report.items() if value}
@@ -111,18 +115,6 @@ def _value(metric: Metric, items: Sequence[_Item]) -> float | None:
     if not len(targets) or (metric.compute is r_squared and bool((targets == targets[0]).all())):
         return None
     return metric.compute(outputs, targets)
-
-
-def _update_rates(items: Sequence[_Item]) -> dict[str, Any]:
-    """Their mean over all samples, the quartiles over recordings, and the recordings at both ends."""
-    rates = [item.update_rate for item in items]
-    lowest, highest = items[int(np.argmin(rates))], items[int(np.argmax(rates))]
-    return {
-        "mean": sum(item.updates for item in items) / sum(item.samples for item in items),
-        "quartiles": np.quantile(rates, (0, 0.25, 0.5, 0.75, 1)).tolist(),
-        "lowest": {"name": lowest.name, "update_rate": lowest.update_rate},
-        "highest": {"name": highest.name, "update_rate": highest.update_rate},
-    }
 
 
 def _on_selection(data: Data, recipe: Recipe) -> str:

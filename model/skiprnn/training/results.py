@@ -16,6 +16,7 @@ from typing import Any
 from skiprnn.training.run_folder import with_current_keys
 
 _OPTIONS = {"fold"}  # of these a setting has all values
+_EVENTS = ("sensitivity", "precision", "false_alarms_per_hour", "delay_seconds")  # columns of tasks of events
 
 
 def table(results: Iterable[dict[str, Any]]) -> str:
@@ -23,8 +24,12 @@ def table(results: Iterable[dict[str, Any]]) -> str:
     settings: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for entry in map(with_current_keys, results):
         settings[_setting(entry)].append(entry)
-    rows = [_row(setting, runs) for setting, runs in settings.items()]
-    head = ("task", "cell", "gate", "epochs", "metric", "value", "update rate", "updates", "solved", "runs")
+    more = [name for name in _EVENTS if any(name in run for runs in settings.values() for run in runs)]
+    rows = [_row(setting, runs, more) for setting, runs in settings.items()]
+    head = (
+        *("task", "cell", "gate", "epochs", "metric", "value", "update rate", "updates", "solved", "runs"),
+        *(name.replace("_", " ") for name in more),
+    )
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows))
 
 
@@ -48,7 +53,7 @@ def _gate(entry: dict[str, Any]) -> str:
     return f"λ = {entry['lambda']:g}" if rate is None else f"target rate {rate:g}"
 
 
-def _row(setting: Sequence[str], runs: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+def _row(setting: Sequence[str], runs: Sequence[dict[str, Any]], more: Sequence[str]) -> tuple[str, ...]:
     metric = setting[-1]
     solved = [entry["solved"] for entry in runs if "solved" in entry]
     return (
@@ -59,10 +64,13 @@ def _row(setting: Sequence[str], runs: Sequence[dict[str, Any]]) -> tuple[str, .
         f"{_mean([entry['updates'] for entry in runs], '.1f')} of {statistics.fmean(e['samples'] for e in runs):.0f}",
         f"{sum(solved)} of {len(solved)}" if solved else "",
         str(len(runs)),
+        *(_mean([run[name] for run in runs if run.get(name) is not None], ".3g") for name in more),
     )
 
 
 def _mean(values: Sequence[float], form: str) -> str:
+    if not values:
+        return ""
     spread = f" ± {statistics.stdev(values):{form}}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):{form}}{spread}"
 

@@ -11,6 +11,7 @@ from skiprnn.metrics import Metric
 from skiprnn.network import SkipNetwork
 from skiprnn.recipe import Recipe
 from skiprnn.training.evaluation import evaluate
+from skiprnn.training.event_evaluation import EventTest
 from skiprnn.training.experiment import Experiment, metric_of
 from skiprnn.training.run_folder import RENAMED_RESULTS
 from skiprnn.training.stream_rates import stream_update_rate
@@ -25,11 +26,14 @@ _THRESHOLDS = (
 )  # of the gate at run time, at which a trained network is evaluated
 
 
-def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict[str, Any]:
+def results_of(
+    experiment: Experiment, data: Data, network: SkipNetwork, events: EventTest | None = None
+) -> dict[str, Any]:
     """A trained network's results on the test batches (the validation batches where there are none).
 
     `update_rate` is in [0, 1]; `updates` and `samples` are means over the sequences. `stream_update_rate` is that over
-    whole recordings; None where the task has none, or the schedule is fixed.
+    whole recordings; None where the task has none, or the schedule is fixed. Of a task of events the results are those
+    of the alarms on whole test streams, `events`.
     """
     recipe, metric = experiment.recipe, metric_of(experiment, data)
     batches = data.test or data.validation
@@ -52,9 +56,11 @@ def results_of(experiment: Experiment, data: Data, network: SkipNetwork) -> dict
     }
     if metric.solved is not None:
         results["solved"] = metric.is_solved(found.metric)
-    if recipe.schedule == "random":
+    if events is not None:
+        results |= events.results()
+    elif recipe.schedule == "random":
         results["served"] = _served(recipe, metric, network, batches)
-    if recipe.schedule is None:
+    elif recipe.schedule is None:
         results["thresholds"] = list(_thresholds(recipe, metric, network, batches))
     return results | {old: results[new] for old, new in RENAMED_RESULTS.items()}  # for this release
 

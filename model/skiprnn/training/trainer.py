@@ -21,11 +21,12 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from skiprnn.data.types import Data
+from skiprnn.data.types import Data, EventStreams
 from skiprnn.network import SkipNetwork
 from skiprnn.paths import StrPath
 from skiprnn.recipe import Recipe
 from skiprnn.training.calibration import Calibration, calibrate
+from skiprnn.training.event_evaluation import EventTest, choose_threshold
 from skiprnn.training.experiment import Experiment, build
 from skiprnn.training.learner import Learner
 from skiprnn.training.report import report_of
@@ -80,7 +81,8 @@ def fit(
     if recipe.period is not None:
         network.update_every(recipe.period)
     calibration = None if learner.collapse.message else _calibrate(network, experiment, data)
-    results = results_of(experiment, data, network) | {
+    events = None if data.events is None else _alarms(network, data.events, recipe)
+    results = results_of(experiment, data, network, events) | {
         "epochs": trainer.current_epoch,
         "stopped": trainer.should_stop,
         "seconds": round(time.monotonic() - began, 1),
@@ -88,7 +90,7 @@ def fit(
         "calibration": calibration and dataclasses.asdict(calibration),
     }
     network.save(out)
-    folder.finish(results, data.samples, report_of(experiment, data, network, results))
+    folder.finish(results, data.samples, report_of(experiment, data, network, results, events))
     return results
 
 
@@ -163,6 +165,11 @@ def _take(network: SkipNetwork, folder: RunFolder, recipe: Recipe) -> None:
         name: weight for name, weight in checkpoint["state_dict"].items() if name.startswith("network.")
     }
     network.load_state_dict({name.removeprefix("network."): weight for name, weight in weights.items()})
+
+
+def _alarms(network: SkipNetwork, streams: EventStreams, recipe: Recipe) -> EventTest:
+    choose_threshold(network, streams, recipe)
+    return EventTest.of(network, streams, recipe)
 
 
 def _calibrate(network: SkipNetwork, experiment: Experiment, data: Data) -> Calibration | None:

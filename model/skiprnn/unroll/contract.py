@@ -14,6 +14,11 @@ class SkipState(NamedTuple):
     c: Tensor | None  # [L, B, H]; None for the GRU
     gate: GateState
 
+    def detach(self) -> "SkipState":
+        """The same values, from which no gradient flows on."""
+        c = None if self.c is None else self.c.detach()
+        return SkipState(self.h.detach(), c, GateState(*(tensor.detach() for tensor in self.gate)))
+
 
 class Layer(NamedTuple):
     """Parameters of a layer, torch's shapes: [G·H, F or H], [G·H, H], [G·H], [G·H]."""

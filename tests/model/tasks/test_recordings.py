@@ -1,14 +1,17 @@
 """The user's own recordings: windows, training, and what the network knows of them."""
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skiprnn import tasks
 from skiprnn.training import Experiment, fit
+from support.events import CLASSES, bumps
 from support.recordings import machines, write
 from support.tasks import load
 
@@ -141,7 +144,10 @@ def test_files_are_noted_with_their_part_and_digest(tmp_path: Path) -> None:
         ({"window": 1}, "window: expected 2 samples at least"),
         ({"held_out": 0.0}, r"held_out, joined: expected within \(0, 1\)"),
         ({"joined": 1.5}, "held_out, joined"),
-        ({"target": "clas"}, "target: expected one of auto, class, regression, multi-label, got 'clas'"),
+        (
+            {"target": "clas"},
+            "target: expected one of auto, class, regression, multi-label, events, got 'clas'",
+        ),
         ({"missing_labels": "drop"}, "missing_labels: expected one of error, ignore, got 'drop'"),
         ({"label": " , "}, "label, split: expected names"),
         ({"sample_rate": 0}, "sample_rate: expected Hz above 0"),
@@ -151,3 +157,78 @@ def test_files_are_noted_with_their_part_and_digest(tmp_path: Path) -> None:
 def test_options_out_of_range_are_named_before_anything_is_read(option: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load("recordings", Path("missing"), **option)
+
+
+def bumps_of(folder: Path, people: int = 6, *, column: bool = True) -> Path:
+    """Recordings at 10 Hz with an event of a second every five to fifteen: in a column, or in a side table."""
+    rows = []
+    for person in range(people):
+        stream = bumps(person)
+        labels = np.full(len(stream.x), "none", object)
+        for label, start, end in zip(stream.labels, stream.starts, stream.ends, strict=True):
+            labels[start:end] = CLASSES[label]
+            rows.append(
+                {"recording": person, "start": start / 10, "end": (end - 1) / 10, "kind": CLASSES[label]}
+            )
+        beside = {"kind": labels} if column else {}
+        write(folder, f"{person}.csv", x=stream.x[:, 0], **beside)
+    if not column:
+        pd.DataFrame(rows).to_csv(folder / "events.csv", index=False)
+    return folder
+
+
+EVENTS: dict[str, Any] = {
+    "target": "events",
+    "label": "kind",
+    "sample_rate": 10.0,
+    "held_out": 0.3,
+    "window": 200,
+}
+
+
+def test_events_of_a_column_and_of_a_side_table_are_the_same(tmp_path: Path) -> None:
+    of_column = load("recordings", bumps_of(tmp_path / "column"), **EVENTS)
+    folder = bumps_of(tmp_path / "side", column=False)
+    of_table = load("recordings", folder, **EVENTS, events="events.csv")
+    for data in (of_column, of_table):
+        assert data.events is not None
+        assert data.network["classes"] == ("none", "down", "up")
+        assert data.network["events"].refractory == 30
+        assert len(data.events.validation) == len(data.events.test) == 1
+    assert of_column.events is not None
+    assert of_table.events is not None
+    one, other = of_column.events.test[0], of_table.events.test[0]
+    assert one.name == other.name
+    assert one.starts.tolist() == other.starts.tolist()
+    assert one.ends.tolist() == other.ends.tolist()
+    assert one.labels.tolist() == other.labels.tolist()
+    assert "events.csv" in of_table.recordings
+
+
+def test_events_of_ones_own_are_learned(tmp_path: Path) -> None:
+    task = tasks.find("recordings")
+    recipe = task.recipe.changed({"epochs": 4, "hidden_size": 16, "batch_size": 16, "target_rate": 0.5})
+    experiment = Experiment(task, recipe, folder=bumps_of(tmp_path / "data"), options=EVENTS)
+    results = fit(experiment, tmp_path / "run", progress_bar=False)
+    assert results["metric"] == "f1"
+    assert results["f1"] > 0.8
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["parts"]["held out"]["recordings"] == 1
+    assert [row["name"] for row in report["outputs"]] == ["down", "up"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (
+            {"held_out": 0.1},
+            "expected two groups of held-out recordings, one to choose the alarm threshold by",
+        ),
+        ({"delay": -1.0}, "delay: expected seconds, 0 or more, got -1.0"),
+        ({"events": "no.csv"}, "events: expected a side table at .*, found none"),
+        ({"background": "rest"}, "expected samples of the background 'rest' in 'kind'"),
+    ],
+)
+def test_events_that_do_not_fit_are_named(tmp_path: Path, options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        load("recordings", bumps_of(tmp_path), **{**EVENTS, **options})

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from skiprnn.training import Experiment, Learner, build
+from skiprnn.training.run_folder import RunFolder
+from support.events import event_task
 from support.training import train, weights
 
 
@@ -25,3 +29,20 @@ def test_only_the_gate_moves_faster_with_its_own_learning_rate(tmp_path: Path) -
     slow, gate = weights(tmp_path / "slow"), weights(tmp_path / "gate")
     moved = {name for name in slow if not torch.allclose(slow[name], gate[name], atol=1e-5)}
     assert moved == {"rnn.gate.weight", "rnn.gate.bias"}
+
+
+def test_a_batch_that_continues_goes_on_from_the_state_before(tmp_path: Path) -> None:
+    """No gradient flows back into the batch before."""
+    task = event_task(carried=2)
+    experiment = Experiment(task, task.recipe)
+    data = experiment.load()
+    network = build(experiment, data)
+    learner = Learner(network, experiment, data, RunFolder(tmp_path))
+    first, second, third = list(data.epoch(np.random.default_rng(0)))[:3]
+    learner(first)
+    carried = learner(second)
+    carried.logits.sum().backward()
+    state = network(first.x).state.detach()
+    assert torch.equal(carried.logits, network(second.x, state=state).logits)
+    assert network.rnn.h0.grad is None
+    assert torch.equal(learner(third).logits, network(third.x).logits)

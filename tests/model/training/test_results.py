@@ -60,6 +60,22 @@ def test_folds_share_a_row_and_a_gate_that_is_always_open_is_named() -> None:
     assert row.endswith("|  | 5 |")
 
 
+def test_alarms_have_columns_of_their_own() -> None:
+    """… where a run has some; a delay of no detected event is none."""
+    alarms = {
+        "metric": "f1",
+        "f1": 0.9,
+        "false_alarms_per_hour": 12.0,
+        "sensitivity": 0.8,
+        "delay_seconds": None,
+    }
+    other = alarms | {"seed": 1, "false_alarms_per_hour": 14.0, "delay_seconds": 0.5}
+    head, _, row, plain = table([RUN | alarms, RUN | other, RUN]).splitlines()
+    assert head.endswith("| runs | sensitivity | false alarms per hour | delay seconds |")
+    assert row.endswith("| 2 | 0.8 ± 0 | 13 ± 1.41 | 0.5 |")
+    assert plain.endswith("| 1 |  |  |  |")
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
