@@ -198,6 +198,13 @@ def test_a_file_of_more_than_may_be_held_is_named(
     assert len(pd.read_csv(tmp_path / "s.csv")) == len(recordings) - 1
 
 
+def test_a_file_that_unpacks_to_more_than_may_be_held_is_named(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.json.gz").write_bytes(gzip.compress(b" " * 10_000_000))
+    result = run(model, tmp_path / "data", "-o", tmp_path / "s.csv", "--max-sequence-bytes", "100000")
+    assert "a.json.gz: body: expected 100000 bytes at most" in result.stderr
+
+
 def test_a_table_in_which_no_file_fits_ends_with_the_reason(model: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     lines = [json.dumps({"id": f"{v}", "v": v, "x": [[0, 0, 0]]}) for v in (1, "a")]

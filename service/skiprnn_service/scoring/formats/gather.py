@@ -154,6 +154,6 @@ def unique(examples: Iterable[Example]) -> Iterator[Example]:
     for number, example in enumerate(examples):
         if seen.setdefault(str(example.id), number) != number:
             raise ShapeError(
-                f"id: expected each id once, as text, got {example.id!r:.100} again in sequence {number}"
+                f"id: expected each id once, got {example.id!r:.100} again in sequence {number} (as text)"
             )
         yield example

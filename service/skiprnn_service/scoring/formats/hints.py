@@ -13,6 +13,7 @@ _IDS = re.compile(
 _TIMES = re.compile(
     r"(.*_)?(time|timestamp|datetime|date|seconds|millis|ms|ts|t|time_?(s|ms|us|ns))", re.ASCII
 )
+MOST_COLUMNS = 3  # that are looked at: each is a pass over the file, and a sentence in a header of the answer
 _MOST_VALUES = 100_000  # that are told apart
 
 

@@ -242,7 +242,7 @@ def _warnings(pa: Any, names: list[str], columns: Columns, scan: Scan) -> list[s
     found = [] if columns.time else [hints.about_times(name) for name in hints.like_times(left)[:1]]
     if columns.id is not None:
         return found
-    for name in hints.like_ids(left):
+    for name in hints.like_ids(left)[: hints.MOST_COLUMNS]:
         try:
             batches = (_grouped(pa, batch.column(0), name) for batch in _slices(scan([name]), _ROWS))
             found += hints.about_ids(name, ((batch.ids, len(batch.code)) for batch in batches))
@@ -283,9 +283,9 @@ def _nested_ids(pa: Any, column: Any) -> list[Any]:
 
 
 def _check_ids(pa: Any, column: Any, name: str) -> None:
-    """Ids are numbers, text or times; a long one would be written into every answer."""
+    """Ids are numbers, text, times or durations; a long one would be written into every answer."""
     types, values = pa.types, column.dictionary if pa.types.is_dictionary(column.type) else column
-    if types.is_nested(values.type) or types.is_dictionary(values.type):
+    if types.is_nested(values.type) or types.is_dictionary(values.type) or types.is_interval(values.type):
         raise ShapeError(f"{name}: expected numbers or text, got {column.type!s:.100}")
     if types.is_primitive(values.type) or types.is_decimal(values.type) or types.is_null(values.type):
         return
@@ -390,10 +390,11 @@ def _decoded(pa: Any, column: Any) -> Any:
 def _plain(pa: Any, column: Any, name: str) -> NDArray[Any]:
     """Values that are carried through [n]: of numpy's type, or of Python's where some are null."""
     types, column = pa.types, _decoded(pa, column)
-    if types.is_nested(column.type):
+    if types.is_nested(column.type) or types.is_interval(column.type):
         raise ShapeError(f"carry: expected numbers, text or times in {name!r:.100}, got {column.type!s:.100}")
     _check_ids(pa, column, name)
-    if column.null_count and not (types.is_timestamp(column.type) or types.is_floating(column.type)):
+    known = (types.is_timestamp, types.is_duration, types.is_floating)  # whose missing values numpy has too
+    if column.null_count and not any(is_type(column.type) for is_type in known):
         found = np.empty(len(column), object)
         found[:] = column.to_pylist()
         return found
