@@ -1,6 +1,6 @@
 """Make a recording that looks like a smartwatch's: three exercises, one after another, 40 s at 50 Hz.
 
-    python examples/make_exercise.py exercise.csv
+    python examples/make_exercise.py exercise.csv            # --labels adds a column: which exercise it is
 
 Columns: acceleration ax, ay, az in g, gravity included, and rate of turn gx, gy, gz in rad/s, of a watch on the wrist.
 
@@ -11,6 +11,7 @@ size vary from cycle to cycle, muscles tremble, sensors have noise, and the wris
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,6 +97,12 @@ def recording(seed: int = 0) -> Signal:
     return signal + HISS * rng.normal(size=signal.shape) + TREMOR * _tremor(len(signal), rng)
 
 
+def labels() -> list[str]:
+    """Of every sample of a recording: the exercise; nothing at rest."""
+    moving, resting = round(EXERCISE_SECONDS * SAMPLE_RATE), round(REST_SECONDS * SAMPLE_RATE)
+    return [name for exercise in EXERCISES for name in [exercise.name] * moving + [""] * resting][:-resting]
+
+
 def perform(exercise: Exercise, rng: Generator) -> Signal:
     """EXERCISE_SECONDS of an exercise, without noise, [T, 6]."""
     samples = round(EXERCISE_SECONDS * SAMPLE_RATE)
@@ -130,18 +137,24 @@ def _wander(cycles: Signal, rng: Generator) -> Signal:
     return np.interp(cycles, knots, rng.normal(size=len(knots)))
 
 
-def write_csv(path: Path, signal: NDArray[Any]) -> None:
-    """A header line, then a line for each sample."""
-    np.savetxt(path, signal, fmt="%.3f", delimiter=",", header=COLUMNS, comments="")
+def write_csv(path: Path, signal: NDArray[Any], names: Sequence[str] = ()) -> None:
+    """A header line, then a line for each sample; its name in the last column, if there are names."""
+    lines = [",".join(f"{value:.3f}" for value in sample) for sample in signal]
+    header = COLUMNS
+    if names:
+        header += ",label"
+        lines = [f"{line},{name}" for line, name in zip(lines, names, strict=True)]
+    path.write_text("".join(f"{line}\n" for line in [header, *lines]), encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make a recording that looks like a smartwatch's.")
     parser.add_argument("out", type=Path, help="the CSV file to write")
     parser.add_argument("--seed", type=int, default=0, help="another person (default 0)")
+    parser.add_argument("--labels", action="store_true", help="add a column: which exercise it is")
     arguments = parser.parse_args()
     signal = recording(arguments.seed)
-    write_csv(arguments.out, signal)
+    write_csv(arguments.out, signal, labels() if arguments.labels else ())
     print(f"{arguments.out}: {len(signal)} samples, {len(signal) / SAMPLE_RATE:g} s")
 
 

@@ -40,7 +40,7 @@ def seeds() -> dict[str, list[bytes]]:
     tables = [nested, long, bodies.nested(x, fixed=True), long.set_column(0, "sequence", _encoded(long))]
     return {
         "json": [b'{"sequences": [[[1, 2.5, -3e8], [0, 0, 1]], [[4, 5, 6]]], "threshold": 0.7}'],
-        "ndjson": [bodies.as_ndjson(x)],
+        "ndjson": [bodies.as_ndjson(x), b'{"x0": 1, "x1": null, "x2": 3.5, "sequence": "a"}\n' * 3],
         "npy": [bodies.as_npy(x[0]), bodies.as_npy(np.ones((2, 4, 3)))],
         "npz": [bodies.as_padded_npz(x), bodies.as_joined_npz(x), bodies.as_npz(a=x[0], b=x[1])],
         "arrow": [
@@ -51,6 +51,7 @@ def seeds() -> dict[str, list[bytes]]:
             bodies.as_parquet(table, compression=how) for table in tables for how in ("snappy", "zstd")
         ],
         "csv": [bodies.as_csv(long), b"\n".join(b"%d,2,3.5e-1" % i for i in range(9))],
+        "tsv": [bodies.as_csv(long).replace(b",", b"\t")],
     }
 
 

@@ -33,6 +33,13 @@ def export(
         Path | None,
         typer.Option(help="Bundle whose graph another tool changed: check it, write it with a new digest."),
     ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV or Parquet file of real samples: lay it beside the bundle, for the dashboard to play.",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Write a trained network as one ONNX file, once it is equal to torch within rounding.
@@ -40,15 +47,16 @@ def export(
     Example: skiprnn export runs/watch --out models/watch.onnx
     """
     if run is not None and reseal is None:
-        _export(run, out, samples, json=json)
-    elif reseal is not None and run is None:
+        _export(run, out, samples, recording, json=json)
+    elif reseal is not None and run is None and recording is None:
         _reseal(reseal, out, json=json)
     else:
-        fail("expected the folder of a training run, or --reseal FILE")
+        fail("expected the folder of a training run, or --reseal FILE without --recording")
 
 
-def _export(run: Path, out: Path, samples: Path | None, *, json: bool) -> None:
+def _export(run: Path, out: Path, samples: Path | None, recording: Path | None, *, json: bool) -> None:
     from skiprnn.network import SkipNetwork
+    from skiprnn_cli.recording import read, write
     from skiprnn_export.sequences import read_sequences
     from skiprnn_export.step import ExportError, features_of
     from skiprnn_export.step import export as write_bundle
@@ -56,15 +64,18 @@ def _export(run: Path, out: Path, samples: Path | None, *, json: bool) -> None:
     try:
         features = features_of(SkipNetwork.load(run).config)
         sequences = None if samples is None else read_sequences(samples, features)
+        text = read(recording, run) if recording else None
         report = write_bundle(run, out, samples=sequences)
+        beside = write(text, out) if text else None
     except ExportError as error:
         fail(error, code=1)
     except (OSError, ValueError) as error:
         fail(error)
     if json:
-        typer.echo(jsonlib.dumps(_figures(report, out)))
+        typer.echo(jsonlib.dumps(_figures(report, out) | {"recording": beside and str(beside)}))
     else:
-        print_facts(f"{out}: equal to torch", _facts(report))
+        played = {"recording": str(beside or "none; --recording FILE adds one for the dashboard to play")}
+        print_facts(f"{out}: equal to torch", _facts(report) | played)
 
 
 def _reseal(changed: Path, out: Path, *, json: bool) -> None:

@@ -54,6 +54,7 @@ _METHODS = ("GET", "HEAD", "POST")
 _EXPOSED = (
     request_ids.HEADER,
     infer.LENGTH_HEADER,
+    score.WARNINGS_HEADER,
     "Retry-After",
     "WWW-Authenticate",
 )  # to pages of other origins

@@ -17,6 +17,7 @@
     │   ├── ForbiddenError         the principal may not do this
     │   ├── QuotaError             the principal has reached a quota
     │   ├── UnknownModelError      no such model, or no such version of it
+    │   ├── UnknownRecordingError  a model without a recording
     │   ├── UnknownPathError       no such websocket
     │   ├── UpgradeRequiredError   a plain request where a websocket handshake is expected
     │   └── HostError              a Host that is not a name of the server
@@ -169,6 +170,13 @@ class UnknownModelError(ClientError):
     """No model of this name and version is served."""
 
     code = "unknown_model"
+    status = 404
+
+
+class UnknownRecordingError(ClientError):
+    """The model has no recording beside its bundle."""
+
+    code = "not_found"
     status = 404
 
 

@@ -115,6 +115,25 @@ def test_it_takes_a_run_or_a_bundle(arguments: tuple[str, ...]) -> None:
     assert "expected the folder of a training run, or --reseal FILE" in result.stderr
 
 
+def test_a_recording_is_laid_beside_the_bundle_if_asked_for(run_folder: Path, tmp_path: Path) -> None:
+    assert "none; --recording FILE" in run(run_folder, "--out", tmp_path / "m.onnx").stdout
+    source, beside = tmp_path / "real.csv", tmp_path / "m.recording.csv"
+    assert not beside.exists()
+    source.write_text("x0,x1,x2\n1,2,3\n4,5,6\n")  # as the bundle names them
+    result = run(run_folder, "--out", tmp_path / "m.onnx", "--recording", source)
+    assert beside.name in result.stdout
+    assert len(beside.read_text().splitlines()) == 3
+
+
+def test_a_recording_that_does_not_fit_leaves_no_file(run_folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "other.csv"
+    source.write_text("a,b\n1,2\n3,4\n")
+    result = run(run_folder, "--out", tmp_path / "m.onnx", "--recording", source)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "other.csv: expected the columns" in result.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["other.csv"]
+
+
 def test_real_sequences_come_from_the_users_files(run_folder: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "mine.npy", np.ones((5, 20, 3), np.float32))
     result = run(run_folder, "--out", tmp_path / "m.onnx", "--samples", tmp_path / "mine.npy")

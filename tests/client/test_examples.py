@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from support.fake_server import fake_server
 
 ROOT = Path(__file__).parents[2]
+LABELLED = ROOT / "service/skiprnn_service/bundles/watch.recording.csv"
 EXERCISE = ROOT / "service/skiprnn_service/page/exercise.csv"
 
 
@@ -24,6 +25,15 @@ def test_the_shipped_exercise_is_what_the_script_makes(tmp_path: Path) -> None:
     assert made.splitlines()[0] == shipped.splitlines()[0] == "ax,ay,az,gx,gy,gz"
     # sin and cos may differ in the last digit from one machine to another
     assert np.allclose(_samples(made), _samples(shipped), atol=0.002)
+
+
+def test_the_recording_of_the_shipped_watch_is_the_exercise_with_its_labels(tmp_path: Path) -> None:
+    run("make_exercise.py", tmp_path / "made.csv", "--labels")
+    made, shipped = ((tmp_path / "made.csv").read_text(), LABELLED.read_text())
+    samples, labels = zip(*(line.rsplit(",", 1) for line in shipped.splitlines()), strict=True)
+    assert "\n".join(samples) == EXERCISE.read_text().rstrip()
+    assert [line.rsplit(",", 1)[1] for line in made.splitlines()] == list(labels)
+    assert {*labels[1:]} == {"forward elevation", "upright row", "pendulum", ""}
 
 
 def _samples(text: str) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """The dashboard's reader of CSV, in Node: columns and numbers as in training, in streams and in scoring."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,7 +22,9 @@ const tried = (work) => { try { return work(); } catch (error) { return { error:
 let text = "";
 for await (const part of process.stdin) text += part;
 const { match: matched, header, numbers, files } = JSON.parse(text);
+const several = (text, independent) => parseCsv(text, [{ name: "x", unit: "" }], ["hot", "wet"], independent).labels;
 console.log(JSON.stringify({
+  several: [true, false].map((independent) => several("hot,x,wet\\n0,9,1\\n1,9,1\\n0,9,0\\n,9,1", independent)),
   match: matched.map(({ names, features }) => tried(() => {
     const chosen = match(names, features);
     return { chosen, left_out: chosen ? leftOut(names, chosen) : [] };
@@ -29,8 +32,8 @@ console.log(JSON.stringify({
   header: header.map(({ cells, features }) => isHeader(cells, features)),
   numbers: Object.keys(numbers).map((text) => [text, parseNumber(text)]),
   files: files.map(({ text, features }) => tried(() => {
-    const { rows, channels, columnsLeftOut } = parseCsv(text, features);
-    return { rows: rows(0), channels, columnsLeftOut };
+    const { rows, channels, columnsLeftOut, labels } = parseCsv(text, features);
+    return { rows: rows(0), channels, columnsLeftOut, labels };
   })),
 }));
 """
@@ -39,7 +42,17 @@ FILES: list[tuple[str, list[str], Any]] = [
     ("ay [g],ax [g]\n1,2\n", ["ax [g]", "ay [g]"], {"rows": [[2, 1]], "channels": ["ax [g]", "ay [g]"]}),
     (" ay, ax\n1,2\n", ["ax [g]", "ay [g]"], {"rows": [[2, 1]]}),
     ("p;q\n1;2\n", ["ax", "ay"], {"rows": [[1, 2]], "channels": ["p", "q"], "columnsLeftOut": []}),
-    ("ax,label\n1,a\n2,b\n", ["ax"], {"rows": [[1], [2]], "columnsLeftOut": ["label"]}),
+    (
+        "ax,who,label\n1,m,a\n2,m,\n",
+        ["ax"],
+        {"rows": [[1], [2]], "columnsLeftOut": ["who"], "labels": ["a", ""]},
+    ),
+    ("ax;ay\n1,5;-2,25e1\n3;4\n", ["ax", "ay"], {"rows": [[1.5, -22.5], [3, 4]], "labels": None}),
+    ("ax;ay\n1.5;2\n", ["ax", "ay"], {"rows": [[1.5, 2]]}),
+    ("ax;ay\n1.5;2,5\n", ["ax", "ay"], {"error": "Line 2, column 2: expected a number, got “2,5”."}),
+    ("ax;ay\n1,500;2,250\n", ["ax", "ay"], {"error": "Line 2, column 1: expected a number, got “1,500”."}),
+    ("ax\tay\n1,5\t2\n", ["ax", "ay"], {"rows": [[1.5, 2]]}),
+    ("ax;ay;note\n1;2;a, b\n3;4;c, d, e\n", ["ax", "ay"], {"rows": [[1, 2], [3, 4]]}),
     ('"ax, left","say ""ay"""\n1,"2"\n', ['say "ay"', "ax, left"], {"rows": [[2, 1]]}),
     ("\ufeffay,ax\n1,2\n", ["ax", "ay"], {"rows": [[2, 1]]}),
     ("t,ay\n1,2\n", ["ax", "ay"], {"error": "Line 1: expected a column for every feature"}),
@@ -67,9 +80,11 @@ def with_features(case: dict[str, Any]) -> dict[str, Any]:
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the page's modules make of all cases. Node takes a file for a module by its name."""
     folder = tmp_path_factory.mktemp("page")
-    for name in ("channels", "sources"):
+    for name in ("api", "channels", "dialect", "sources"):
         text = (PAGE / f"{name}.js").read_text(encoding="utf-8")
-        (folder / f"{name}.mjs").write_text(text.replace("./channels.js", "./channels.mjs"), encoding="utf-8")
+        (folder / f"{name}.mjs").write_text(
+            re.sub(r'(from "\./\w+)\.js"', r'\1.mjs"', text), encoding="utf-8"
+        )
     (folder / "run.mjs").write_text(SCRIPT, encoding="utf-8")
     cases = {name: [with_features(case) for case in CASES[name]] for name in ("match", "header")}
     files = [with_features({"text": text, "features": features}) for text, features, _ in FILES]
@@ -105,3 +120,9 @@ def test_a_number_is_one_as_everywhere(answers: dict[str, Any]) -> None:
 @pytest.mark.parametrize("index", range(len(FILES)), ids=lambda index: repr(FILES[index][0]))
 def test_a_file_is_read_by_the_rule(answers: dict[str, Any], index: int) -> None:
     assert_is(answers["files"][index], FILES[index][2])
+
+
+def test_several_columns_of_labels_are_one_truth(answers: dict[str, Any]) -> None:
+    independent, values = answers["several"]
+    assert independent == ["wet", "hot;wet", "none", ""]
+    assert values == ["0;1", "1;1", "0;0", ""]

@@ -28,6 +28,7 @@ def test_a_wheel_has_the_page_and_the_one_browser_client(wheel: zipfile.ZipFile)
     for source, place in [(PAGE, "skiprnn_service/page"), (CLIENT, "skiprnn_service/page/client")]:
         for file in source.glob("*.*"):
             assert wheel.read(f"{place}/{file.name}") == file.read_bytes()
+    assert "skiprnn_service/bundles/watch.recording.csv" in wheel.namelist()
 
 
 def test_every_module_that_one_imports_is_served(server: Running) -> None:

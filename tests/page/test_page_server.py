@@ -197,6 +197,19 @@ def test_a_visitor_says_who_they_are_and_sees_what_they_may(
         visiting(browser, f"{running.http}/", forgive=BROKEN) as (page, _),
     ):
         expect(page.locator("#health")).to_have_text("key needed")
+        expect(page.locator("#key-said")).to_be_hidden()
+        page.fill("#key", "not-a-key")
+        page.keyboard.press("Enter")
+        expect(page.locator("#key-said")).to_have_text("The server does not know this key.")
+        expect(page.locator("#health")).to_have_text("key rejected")
+        not_shown = "The models are not shown: The server does not know this key."
+        expect(page.locator("#status")).to_have_text(not_shown)
+        page.check("[value=csv]")  # there is no model yet to choose it for
+        page.fill("#threshold", "0.8")
+        page.fill("#key", api_keys.add(keys, "bob", ("score",)).text)
+        page.keyboard.press("Enter")
+        lacks = "This key may not do that: it lacks the scope “stream”."
+        expect(page.locator("#key-said")).to_have_text(lacks)
         page.fill("#key", key)
         page.keyboard.press("Enter")
         expect(page.locator("#health")).to_have_text("up")
@@ -204,4 +217,5 @@ def test_a_visitor_says_who_they_are_and_sees_what_they_may(
         page.select_option("#speed", "Infinity")
         page.click("#go")
         expect(page.locator("#status")).to_contain_text("updates on")
+        expect(page.locator("#every-sub")).to_contain_text("it lacks the scope “score”.")
         expect(page.locator("#streams")).to_be_hidden()

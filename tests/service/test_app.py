@@ -168,6 +168,24 @@ def test_scoring_takes_a_threshold_and_a_version(http: httpx.Client, folder: Pat
     assert [update["t"] for update in answer["scores"][0]["updates"]] == expected.t.tolist()
 
 
+@pytest.mark.parametrize("samples", [60, 3000], ids=["on a thread", "in a process"])
+def test_scoring_can_update_at_every_sample(http: httpx.Client, bundle: Bundle, samples: int) -> None:
+    body = {"sequences": [random_sequence(bundle, samples).tolist()]}
+    (one,) = http.post("/v1/models/watch/score?gate=every_sample", json=body).json()["scores"]
+    assert [update["t"] for update in one["updates"]] == list(range(samples))
+    assert one["y"] != score(http, **body).json()["scores"][0]["y"]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [("gate=open", "query.gate: Input should be 'every_sample'"), ("gate=every_sample&threshold=0.9", "0.9")],
+)
+def test_a_gate_that_cannot_be_is_rejected(http: httpx.Client, query: str, said: str) -> None:
+    answer = http.post(f"/v1/models/watch/score?{query}", json={"sequences": [[[1.0, 2.0, 3.0]]]})
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -65,13 +65,13 @@ class Watched:
 def visiting(
     browser: Browser, home: str, *, forgive: Sequence[str] = (), **context: Any
 ) -> Iterator[tuple[Page, Watched]]:
-    """The page at `home`, loaded: it shows its models, or asks for a key.
+    """The page at `home`, loaded: it shows its models, or asks for a key. It does not play by itself.
 
     Args:
         forgive: complaints that contain one of these are none.
-        context: of the browser's context: viewport, color_scheme, …
+        context: of the browser's context: viewport, color_scheme, …; `reduced_motion="no-preference"` lets it play.
     """
-    with browser.new_context(**context) as visit:
+    with browser.new_context(**({"reduced_motion": "reduce"} | context)) as visit:
         page = visit.new_page()
         page.set_default_timeout(40_000)
         watched = Watched(page, home, forgive)

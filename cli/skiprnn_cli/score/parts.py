@@ -3,22 +3,20 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from skiprnn_service.scoring.formats.base import OutputSpec, Scored
-from skiprnn_service.scoring.formats.registry import writer
-from skiprnn_service.scoring.score import Score
+from skiprnn_service.scoring.formats.base import Score
 
 _PLAN = "plan.json"
 
 
 class Parts:
-    """A folder of parts, beside the file that they will be joined in.
+    """A folder of parts, beside the file that the scores will be written to.
 
     Args:
         out: that file.
@@ -43,27 +41,23 @@ class Parts:
         """Whether this part is done."""
         return self._path(number).is_file()
 
-    def write(self, number: int, scored: list[Scored], spec: OutputSpec) -> None:
+    def write(self, number: int, scores: Sequence[Score]) -> None:
         """Write a part: after this it survives a crash."""
         with atomic(self._path(number)) as file:
-            part = writer("npz", file, spec)
-            part.write(scored)
-            part.close()
+            np.savez(
+                file,
+                counts=np.array([(score.samples, len(score.t), score.wake) for score in scores]),
+                t=np.concatenate([score.t for score in scores]),
+                y=np.concatenate([score.y for score in scores]),
+            )
 
-    def read(self, number: int) -> list[Scored]:
-        """The part as it was written; where it has only final outputs, as one update each at no known index."""
+    def read(self, number: int) -> list[Score]:
+        """The part as it was written."""
         with np.load(self._path(number), allow_pickle=False) as part:
-            counts, y, t = part["update_count"], part["y"], None
-            ends = counts.cumsum()[:-1]
-            if "t" in part:
-                t, y = np.split(part["t"], ends), np.split(part["update_y"], ends)
-            rows = zip(part["id"].tolist(), part["samples"].tolist(), counts.tolist(), strict=True)
-            return [
-                Scored(id, Score(samples, t[i], y[i], samples))
-                if t is not None
-                else Scored(id, Score(samples, np.empty(count, np.int64), y[i : i + 1], samples))
-                for i, (id, samples, count) in enumerate(rows)
-            ]
+            samples, updates, wake = part["counts"].T
+            ends = updates.cumsum()[:-1]
+            t, y = np.split(part["t"], ends), np.split(part["y"], ends)
+            return [Score(*fields) for fields in zip(samples.tolist(), t, y, wake.tolist(), strict=True)]
 
     def remove(self) -> None:
         """Remove all parts."""

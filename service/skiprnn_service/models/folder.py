@@ -3,6 +3,7 @@
     DIR/NAME.onnx                     version 1 of NAME
     DIR/NAME/VERSION.onnx             a version of NAME
     DIR/NAME/VERSION/model.onnx       the same, in Triton's layout
+    …/X.recording.csv                 beside X.onnx: samples for the dashboard to play
 
 Hidden files are ignored: an export in progress is one. Whatever has the name of a bundle is listed, also what is no
 file, so that the reason why it is not served can be given. Names are the file system's: they may hold control
@@ -23,6 +24,9 @@ LAYOUTS = "NAME.onnx, NAME/VERSION.onnx or NAME/VERSION/model.onnx"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # goes into URLs as it is
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
+RECORDING = ".recording.csv"  # in place of .onnx
+MOST_RECORDING_BYTES = 1 << 20  # each is held in memory
+
 _TRITON_FILE = "model.onnx"
 _MOST_BYTES = 2**31 - 1  # of a protobuf message
 _KINDS = {
@@ -74,19 +78,19 @@ def stamps(folder: Path) -> dict[Path, Stamp]:
     return found
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, *, most: int = _MOST_BYTES) -> bytes:
     """The bytes of a regular file. It never waits, as opening a FIFO would.
 
     Raises:
-        ModelError: it is something else, or too large for a bundle.
+        ModelError: it is something else, or larger than `most` bytes.
         OSError: it cannot be read.
     """
     known = path.stat()
     kind = stat.S_IFMT(known.st_mode)
     if kind != stat.S_IFREG:
         raise ModelError(f"expected a file, got {_KINDS.get(kind, 'something else')}")
-    if known.st_size > _MOST_BYTES:
-        raise ModelError(f"expected a file of {_MOST_BYTES} bytes at most, got {known.st_size}")
+    if known.st_size > most:
+        raise ModelError(f"expected a file of {most} bytes at most, got {known.st_size}")
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         return file.read(known.st_size + 1)
 

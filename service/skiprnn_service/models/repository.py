@@ -34,13 +34,17 @@ _Key = tuple[str, str]  # name, version
 
 
 class LoadedModel(NamedTuple):
-    """One version of a model, ready to serve. `engine` is for streams, `runner.fork()` for scoring."""
+    """One version of a model, ready to serve. `engine` is for streams, `runner.fork()` for scoring.
+
+    `recording`: CSV that came with it, for the dashboard to play; None: none did.
+    """
 
     name: str
     version: str
     bundle: Bundle
     runner: StepRunner
     engine: Engine
+    recording: bytes | None = None
 
 
 class ModelRepository:
@@ -293,7 +297,19 @@ class ModelRepository:
             _log.warning(
                 "model %r: a result depends on its batch on this machine: %s", file.name, runner.batching
             )
-        return LoadedModel(file.name, file.version, bundle, runner, engine)
+        return LoadedModel(file.name, file.version, bundle, runner, engine, self._recording(file.path))
+
+    def _recording(self, bundle: Path) -> bytes | None:
+        """What lies beside a bundle for the dashboard. The model is served without it, too."""
+        path = bundle.with_suffix(folder.RECORDING)
+        try:
+            self._check_link(path)
+            return folder.read_file(path, most=folder.MOST_RECORDING_BYTES)
+        except FileNotFoundError:
+            return None
+        except (ModelError, OSError) as error:
+            _log.warning("recording not served: %s: %s", self._shown(path), escaped(str(error)))
+            return None
 
     def _check_link(self, path: Path) -> None:
         """A link may lead to another file of the folder, as Kubernetes mounts them, and no further."""

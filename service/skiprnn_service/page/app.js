@@ -1,6 +1,6 @@
 /** The page: models, playground, counters. */
 
-import { get, HttpError, useKey } from "./api.js";
+import { get, HttpError, key, keyProblem, useKey } from "./api.js";
 import { Playground } from "./playground.js";
 import { showModels, watchServer } from "./panels.js";
 import { bindTheme } from "./theme.js";
@@ -12,6 +12,7 @@ const at = (id) => document.getElementById(id);
 const playground = new Playground();
 
 bindTheme(at("theme"), () => playground.recolor());
+foldOptions();
 at("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   useKey(at("key").value);
@@ -19,14 +20,28 @@ at("key-form").addEventListener("submit", (event) => {
 });
 
 let wasUp = true;
-watchServer((state) => {
-  at("health").textContent = HEALTH[state];
+let isUp;
+const up = new Promise((resolve) => (isUp = resolve));
+watchServer((state, error) => {
+  at("health").textContent = state === "denied" && key() ? "key rejected" : HEALTH[state];
   at("health").dataset.state = state;
   at("key-form").hidden = state !== "denied";
+  if (state === "denied" && key()) say(at("key-said"), keyProblem(error));
   if (state === "up" && !wasUp) load(); // another server may serve other models
+  if (state === "up") isUp();
   wasUp = state === "up";
 });
-await load();
+await Promise.all([load(), up]);
+await seen();
+if (!matchMedia("(prefers-reduced-motion: reduce)").matches) playground.playByItself();
+
+/** Choices that are seldom made are folded where the window is narrow: the picture comes first. */
+function foldOptions() {
+  const wide = matchMedia("(min-width: 901px)");
+  const fold = () => (at("options").open = wide.matches);
+  wide.addEventListener("change", fold);
+  fold();
+}
 
 async function load() {
   for (;;) {
@@ -37,10 +52,20 @@ async function load() {
       return;
     } catch (error) {
       if (error instanceof HttpError) {
-        at("status").textContent = `The models are not shown: ${error.message}`;
+        at("status").textContent = `The models are not shown: ${keyProblem(error) || error.message}`;
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
+}
+
+/** Once the page is looked at. */
+async function seen() {
+  while (document.hidden) await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+}
+
+/** Readers of the screen say a text again whenever it is set. */
+function say(place, text) {
+  if (place.textContent !== text) place.textContent = text;
 }

@@ -4,15 +4,15 @@ const PAD = 32; // the drawing's own pixels a side, as in the data that the digi
 const PEN = 5.2; // of these
 const INK_HEIGHT = 26; // what a digit is scaled to, pen width not counted
 
-/** How each digit may be written: strokes of [x, y, x, y, …] in a square of 100. */
+/** How each digit may be written, so that the shipped networks get it right: strokes of [x, y, x, y, …] in a square of 100. */
 const HANDWRITING = [
   [[50, 8, 30, 14, 22, 38, 22, 62, 32, 88, 52, 93, 70, 84, 77, 60, 76, 36, 68, 14, 50, 8]],
-  [[53, 8, 51, 50, 47, 92]],
-  [[24, 26, 36, 9, 58, 8, 70, 24, 62, 48, 40, 72, 22, 92, 48, 88, 78, 92]],
+  [[45, 6, 43, 4, 35, 56, 52, 96]],
+  [[31, 39, 16, 17, 59, 8, 72, 11, 52, 48, 46, 61, 33, 89, 57, 79, 86, 81]],
   [[25, 14, 48, 7, 68, 16, 66, 36, 44, 47, 68, 56, 72, 76, 54, 92, 24, 86]],
   [[46, 8, 24, 60, 50, 62, 80, 58], [64, 36, 56, 93]],
   [[74, 10, 34, 11, 28, 46, 52, 40, 72, 56, 70, 82, 48, 93, 24, 86]],
-  [[62, 8, 38, 30, 26, 62, 34, 88, 56, 92, 70, 76, 60, 58, 40, 60, 30, 74]],
+  [[33, 15, 40, 44, 26, 70, 32, 96, 54, 79, 70, 76, 70, 52, 51, 58, 42, 78]],
   [[22, 12, 48, 10, 76, 11, 58, 50, 44, 92], [36, 52, 70, 50]],
   [[66, 22, 48, 8, 32, 20, 42, 44, 64, 64, 64, 84, 48, 93, 32, 82, 40, 62, 64, 40, 66, 22]],
   [[68, 30, 52, 8, 32, 18, 32, 40, 52, 46, 68, 28, 68, 60, 62, 92]],
@@ -21,6 +21,7 @@ const HANDWRITING = [
 export class DigitPad {
   #strokes = [];
   #drawing = false;
+  #written = null; // the digit that a key wrote; null: the strokes are the visitor's own
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -39,14 +40,21 @@ export class DigitPad {
     return !this.#strokes.length;
   }
 
+  /** The digit that a key wrote; null where the visitor drew. */
+  get written() {
+    return this.#written;
+  }
+
   clear() {
     this.#strokes = [];
+    this.#written = null;
     this.changed();
   }
 
   /** Draw a digit as somebody might have. */
   write(digit) {
     this.#strokes = HANDWRITING[digit].map((flat) => smooth(points(flat)));
+    this.#written = digit;
     this.changed();
   }
 
@@ -84,6 +92,7 @@ export class DigitPad {
   #begin(event) {
     this.canvas.setPointerCapture(event.pointerId);
     this.#drawing = true;
+    if (this.#written !== null) this.clear(); // the first stroke on a sample is the first of another digit
     this.#strokes.push([this.#place(event)]);
     this.changed();
   }

@@ -1,6 +1,8 @@
 /** The page below the playground: models with their facts, counters, streams. */
 
 import { get, HttpError } from "./api.js";
+import { isRegression, outputNames, withUnit } from "./outputs.js";
+import { updateCost } from "./savings.js";
 
 const POLL_MS = 1000;
 const STREAMS_EVERY = 2; // polls
@@ -11,14 +13,6 @@ export function element(name, attributes = {}, ...children) {
   for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
   made.append(...children);
   return made;
-}
-
-/** Multiply-accumulates of an update step's gates, as the paper counts them. */
-export function updateCost({ cell, layers, hidden, features }) {
-  const gates = cell === "gru" ? 3 : 4;
-  let cost = hidden;
-  for (let layer = 0; layer < layers; layer++) cost += gates * hidden * (hidden + (layer ? hidden : features.length));
-  return cost;
 }
 
 /** 1,234 → "1,234"; 12,345,678 → "12.3 M". */
@@ -56,7 +50,7 @@ function facts(model) {
     ["Task", model.task.replaceAll("_", " ")],
     ["Input", `${listed(names)}${model.sample_rate ? ` at ${model.sample_rate} Hz` : ""}`],
     ["Output", outputsOf(model)],
-    ["Gate", `threshold ${model.threshold}, at most ${model.max_skip.toLocaleString("en")} skips`],
+    ["Gate", `${model.gate ? `${model.gate}; ` : ""}threshold ${model.threshold}, at most ${model.max_skip.toLocaleString("en")} skips`],
     ["Update", `${short(updateCost(model))} multiply-accumulates`],
   ];
   const { metric, update_rate: rate } = model.training;
@@ -64,20 +58,12 @@ function facts(model) {
   return [...said, ["Digest", `${model.sha256.slice(0, 12)}…`]];
 }
 
-/** Name and unit of a channel or a target, as a header has them. */
-function withUnit({ name, unit }) {
-  return unit ? `${name} [${unit}]` : name;
-}
-
-/** Names of the outputs: classes, targets with their units, or what `numbered` makes of their places. */
-export function outputNames({ classes, targets, outputs }, numbered) {
-  if (classes.length) return classes;
-  return targets.length ? targets.map(withUnit) : Array.from({ length: outputs }, (_, index) => numbered(index));
-}
-
 function outputsOf(model) {
-  if (!model.classes.length && !model.targets.length) return `${model.outputs} value${model.outputs === 1 ? "" : "s"}`;
-  return listed(outputNames(model)) + (model.multi_label ? ", any of them at once" : "");
+  if (!model.classes.length && !model.targets?.length) {
+    const noun = isRegression(model) ? "value" : "probability";
+    return model.outputs === 1 ? `1 ${noun}` : `${model.outputs} ${noun === "value" ? "values" : "probabilities"}`;
+  }
+  return listed(outputNames(model)) + (model.multi_label ? "; any number of them at once" : "");
 }
 
 function listed(names) {
@@ -88,7 +74,7 @@ function rounded(value) {
   return typeof value === "number" ? String(Number(value.toPrecision(3))) : String(value);
 }
 
-/** Poll the counters while the page is looked at. `told(state)`: "up", "draining", "down" or "denied". */
+/** Poll the counters while the page is looked at. `told(state, error)`: "up", "draining", "down" or "denied". */
 export async function watchServer(told) {
   let last = null;
   for (let poll = 0; ; poll++) {
@@ -107,7 +93,8 @@ async function look(last, told) {
     showCounters(now, last);
     return now;
   } catch (error) {
-    told(error instanceof HttpError && [401, 403].includes(error.status) ? "denied" : "down");
+    const denied = error instanceof HttpError && [401, 403].includes(error.status);
+    told(denied ? "denied" : "down", error);
     return null;
   }
 }

@@ -8,6 +8,7 @@
 
 import { StreamLost } from "./client/errors.js";
 import { stream, streamFrom } from "./client/stream.js";
+import { frameBytes } from "./savings.js";
 
 /** What happened to a sample. */
 export const UNKNOWN = 0;
@@ -70,6 +71,7 @@ export class Player {
     this.updates = []; // {t, y}
     this.sent = 0;
     this.messages = 0;
+    this.bytes = 0; // of their frames
     this.ready = null; // what the server said first
     this.error = null;
     this.running = false;
@@ -186,6 +188,7 @@ export class Player {
     if (t < this.#known && this.updates.length && t <= this.updates.at(-1).t) return;
     this.sent += n;
     this.messages++;
+    this.bytes += frameBytes(n, this.source.rows(t + n)[t].length);
   }
 
   #pass(until, mark) {

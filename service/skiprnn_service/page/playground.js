@@ -1,16 +1,19 @@
 /** The playground: choose a model and a source, stream, and see what the network makes of it. */
 
-import { get, HttpError, key, streamUrl } from "./api.js";
+import { get, HttpError, key, keyProblem, modelPath, streamUrl } from "./api.js";
+import { everySample } from "./comparison.js";
 import { DigitPad } from "./digit.js";
-import { element, outputNames, percent, short, updateCost } from "./panels.js";
+import { answerOf, changesOf, outputNames } from "./outputs.js";
+import { element, percent } from "./panels.js";
 import { Player, READ, UNKNOWN } from "./player.js";
+import { Results } from "./results.js";
 import { Scope } from "./scope.js";
-import { adding, counted, deviceMotion, fetchCsv, parseCsv, recorded } from "./sources.js";
+import { adding, counted, deviceMotion, fetchRecording, readFile, recorded, takesMotion } from "./sources.js";
 
-const RECORDING = "page/exercise.csv";
 const DRAWING_SHARE = 5; // a slow machine draws no more than a fifth of the time, and streams in the rest
 const RATE = 16; // samples a second, for models that do not say
 const SAY_AFTER_MS = 2000; // between two descriptions of the picture for those who cannot see it
+const NOTHING_TO_PLAY = "No recording came with this model: choose a CSV file, or connect a sensor.";
 
 const at = (id) => document.getElementById(id);
 
@@ -24,25 +27,31 @@ function pixelsOf({ name, training, features }) {
 
 /** Whether a source fits a model: true, or why not. */
 const FITS = {
-  recording: ({ features }) => features.length === 6 || `has 6 channels, the model takes ${features.length}`,
-  motion: ({ features }) => features.length === 6 || `gives 6 channels, the model takes ${features.length}`,
+  recording: ({ recording }) => recording || "none came with this model",
+  motion: (model) => takesMotion(model) || "for models of ax, ay, az in g and gx, gy, gz in rad/s",
   digit: (model) => pixelsOf(model) !== null || "for models of digits",
-  adding: ({ features, task, outputs }) =>
-    (features.length === 2 && outputs === 1 && task.endsWith("regression")) || "for models that add",
+  adding: ({ name, training, features, outputs }) =>
+    (/adding/.test(`${training.task ?? ""} ${name}`) && features.length === 2 && outputs === 1) || "for models that add",
   csv: () => true,
 };
 
 export class Playground {
   #models = [];
   #model = null;
+  #run = null; // what is being played: a token, so that what a run leaves behind is not taken for the next
+  #over = Promise.resolve(); // when the latest stream has ended
   #player = null;
   #source = null;
-  #busy = false;
+  #file = null; // the chosen CSV file, as a promise of a source
+  #every = {}; // the same network, updated at every sample
+  #tracks = []; // of the picture, beside what the network says
   #until = null; // what the visitor looks back at
+  #touched = false; // the visitor has chosen something
   #described = 0;
 
   constructor() {
     this.scope = new Scope(at("scope"), at("overview"));
+    this.results = new Results((index) => this.scope.tint(index).bar);
     this.pad = new DigitPad(at("pad"), () => this.#drawn());
     this.hints = new Map([...document.querySelectorAll(".choice small")].map((small) => [small, small.textContent]));
     at("digit-keys").append(...Array.from({ length: 10 }, (_, digit) => this.#digitKey(digit)));
@@ -55,7 +64,7 @@ export class Playground {
     const chosen = at("model").value;
     at("model").replaceChildren(...models.map((model, index) => element("option", { value: String(index) }, optionName(model, models))));
     const same = models.findIndex(({ name, version }) => name === this.#model?.name && version === this.#model?.version);
-    const first = Math.max(models.findIndex((model) => FITS.recording(model) === true), 0);
+    const first = Math.max(models.findIndex(({ recording }) => recording), 0);
     at("model").value = String(same >= 0 ? same : first);
     at("go").disabled = !models.length;
     if (!models.length) this.#say("This server has no models.");
@@ -64,25 +73,34 @@ export class Playground {
 
   /** Take a model, and a source that fits it. */
   choose(model) {
+    this.#touched = true;
     at("model").value = String(this.#models.indexOf(model));
     this.#chosen();
     at("playground").scrollIntoView();
     at("go").focus({ preventScroll: true });
   }
 
+  /** Play the recording that came with a model, unless the visitor was faster. */
+  playByItself() {
+    if (!this.#touched && !this.#run && this.#model?.recording && this.#kind === "recording") this.#play();
+  }
+
   /** The theme changed. */
   recolor() {
     this.scope.recolor();
-    this.#tintClasses();
+    this.results.recolor();
     this.#drawPad();
     this.#frame();
   }
 
   #bind() {
+    at("controls").addEventListener("input", () => (this.#touched = true));
     at("model").addEventListener("change", () => this.#chosen());
-    at("controls").addEventListener("change", () => this.#layout());
+    for (const radio of document.querySelectorAll("input[name=source]")) radio.addEventListener("change", () => this.#sourceChosen());
+    at("csv").addEventListener("change", () => this.#fileChosen());
     at("controls").addEventListener("submit", (event) => {
       event.preventDefault();
+      this.#touched = true;
       if (this.#player?.running) this.#player.stop();
       else this.#play();
     });
@@ -109,12 +127,13 @@ export class Playground {
     return (this.#model.sample_rate ?? RATE) * (this.#kind === "motion" ? 1 : speed);
   }
 
+  /** Another model: whatever was shown was of the one before. */
   #chosen() {
-    this.#player?.stop();
     this.#model = this.#models[Number(at("model").value)];
-    const { cell, hidden, layers, features } = this.#model;
+    const { cell, hidden, layers, features, gate } = this.#model;
     at("threshold").value = String(this.#model.threshold);
-    at("model-hint").textContent = `${layers > 1 ? `${layers} × ` : ""}${cell.toUpperCase()} of ${hidden} units, ${counted(features.length, "feature")}`;
+    const network = `${layers > 1 ? `${layers} × ` : ""}${cell.toUpperCase()} of ${hidden} units, ${counted(features.length, "feature")}`;
+    at("model-hint").textContent = gate ? `${network}; gate: ${gate}` : network;
     const radios = [...document.querySelectorAll("input[name=source]")];
     for (const radio of radios) {
       const fits = FITS[radio.value](this.#model);
@@ -123,9 +142,36 @@ export class Playground {
       small.textContent = fits === true ? this.hints.get(small) : fits;
     }
     const checked = radios.find((radio) => radio.checked && !radio.disabled);
-    (checked ?? radios.find((radio) => !radio.disabled)).checked = true;
+    const fitting = radios.find((radio) => !radio.disabled);
+    (fitting.value !== "csv" && checked?.value === "csv" && !at("csv").files.length ? fitting : (checked ?? fitting)).checked = true;
+    this.#sourceChosen();
+  }
+
+  #sourceChosen() {
+    if (!this.#model) return;
+    this.#abandon();
     this.#layout();
-    this.#reset();
+    this.#say(this.#kind === "csv" && !this.#model.recording ? NOTHING_TO_PLAY : "Ready.");
+    if (this.#kind !== "csv") return;
+    at("options").open = true; // where it is folded: there the file is chosen
+    this.#fileChosen();
+  }
+
+  /** Read a file as soon as it is chosen: what is wrong with it is said now. */
+  async #fileChosen() {
+    const [file] = at("csv").files;
+    if (!this.#model) return;
+    this.#abandon();
+    const source = (this.#file = file ? readFile(file, this.#model) : null);
+    at("csv").removeAttribute("aria-invalid");
+    try {
+      const read = await source;
+      if (read && source === this.#file) this.#say(`${file.name}: ${counted(read.length, "sample")}.${leftOutSaid(read)}${read.labels ? " The column of labels is the truth." : ""}`);
+    } catch (error) {
+      if (source !== this.#file) return;
+      at("csv").setAttribute("aria-invalid", "true");
+      this.#say(error.message, "bad");
+    }
   }
 
   #layout() {
@@ -142,53 +188,71 @@ export class Playground {
   #showThreshold() {
     const threshold = Number(at("threshold").value);
     at("threshold-said").textContent = threshold.toFixed(2);
-    const known = this.#model.training.thresholds?.toSorted((a, b) => Math.abs(a.threshold - threshold) - Math.abs(b.threshold - threshold))[0];
+    const known = this.#model?.training.thresholds?.toSorted((a, b) => Math.abs(a.threshold - threshold) - Math.abs(b.threshold - threshold))[0];
     at("threshold-hint").textContent = known ? `update rate about ${percent(known.update_rate, 1, 0)}` : "higher: fewer updates";
   }
 
+  /** Stop what plays, and forget it. */
+  #abandon() {
+    this.#player?.stop();
+    this.#run = null;
+    this.#button("Start");
+    this.#reset();
+  }
+
   #reset() {
-    this.#player = null;
-    this.#bigAnswer("?", "no answer yet");
+    this.#player = this.#until = null;
+    [this.#every, this.#tracks] = [{}, []];
     this.scope.begin(this.#model, null);
-    this.#showClasses();
+    this.results.clear(this.#model);
+    [at("look").max, at("look").value, at("look").disabled, at("save").disabled] = ["0", "0", true, true];
+    at("look").removeAttribute("aria-valuetext");
+    at("scope").setAttribute("aria-label", `Signal of ${counted(this.#model.features.length, "channel")}. Nothing was streamed yet.`);
     this.#frame();
   }
 
   async #open() {
-    const { features } = this.#model;
     switch (this.#kind) {
       case "recording":
-        return fetchCsv(RECORDING, features);
+        return fetchRecording(this.#model);
       case "digit": {
         if (this.pad.empty) throw new Error("Draw a digit first.");
         const { side, levels } = pixelsOf(this.#model);
-        return recorded(this.pad.pixels(side, levels).map((value) => [value]), ["ink"]);
+        const pixels = this.pad.pixels(side, levels).map((value) => [value]);
+        const { written } = this.pad;
+        return recorded(pixels, ["ink"], written === null ? {} : { answer: String(written), whence: "the key that wrote it" });
       }
       case "motion":
         return deviceMotion();
       case "adding":
         return adding();
-      default: {
-        const [file] = at("csv").files;
-        if (!file) throw new Error("Choose a CSV file first.");
-        return parseCsv(await textOf(file), features);
-      }
+      default:
+        if (!this.#file) throw new Error("Choose a CSV file first.");
+        return this.#file;
     }
   }
 
   async #play() {
-    if (this.#busy) return;
-    this.#busy = true;
+    if (this.#run) return;
+    const run = (this.#run = {});
     this.#say("Connecting.");
+    await this.#over;
+    this.#over = this.#stream(run);
+    await this.#over;
+    if (run !== this.#run) return;
+    this.#run = null;
+    this.#button("Again");
+  }
+
+  async #stream(run) {
+    let source = null;
     try {
-      this.#source = await this.#open();
-      await this.#run();
+      source = await this.#open();
+      if (run === this.#run) await this.#follow(source);
     } catch (error) {
-      this.#say(error.message, "bad");
+      if (run === this.#run) this.#say(error.message, "bad");
     } finally {
-      this.#source?.stop?.();
-      this.#busy = false;
-      this.#button("Again");
+      source?.stop?.();
     }
   }
 
@@ -199,10 +263,12 @@ export class Playground {
     return url;
   }
 
-  async #run() {
-    this.#until = null;
-    this.scope.begin(this.#model, this.#source.channels);
-    const player = (this.#player = new Player(this.#source, {
+  /** Stream a source to its end, or until it is stopped. */
+  async #follow(source) {
+    this.#reset();
+    this.#source = source;
+    this.scope.begin(this.#model, source.channels);
+    const player = (this.#player = new Player(source, {
       url: this.#url(),
       apiKey: key(),
       rate: this.#rate(),
@@ -210,33 +276,48 @@ export class Playground {
       heard: (state) => this.#heard(state),
     }));
     this.#button("Stop");
+    if (Number.isFinite(source.length)) this.#compare(player, source.length);
     const over = player.play();
-    this.#follow(player);
+    this.#draw(player);
     await over;
     if (player !== this.#player) return;
+    if (!Number.isFinite(source.length)) this.#compare(player, player.samples);
     this.#frame();
     this.#describe(true);
     if (player.error) this.#say(await this.#reason(player), "bad");
     else this.#say(this.#summary(player));
   }
 
+  /** Run the same network with an update at every sample, beside the stream. */
+  async #compare(player, length) {
+    this.#tracks = [{ name: "network", said: player.updates }];
+    const { labels, rows } = player.source;
+    const truth = labels ? [{ name: "truth", said: changesOf(this.#model, labels) }] : [];
+    this.#tracks.push(...truth);
+    if (!at("compare").checked) this.#every = { problem: "not compared" };
+    if (!at("compare").checked || !length) return;
+    const every = await everySample(this.#model, rows(length).slice(0, length));
+    if (player !== this.#player) return;
+    this.#every = every;
+    if (every.updates) this.#tracks.splice(1, 0, { name: "without skipping", said: every.updates });
+    this.#frame();
+  }
+
   /** A browser does not tell a page why a handshake was rejected: ask again in a way that answers. */
   async #reason({ error, ready }) {
     if (ready) return `The stream broke: ${error.message}`;
-    const { name, version } = this.#model;
     try {
-      await get(`v1/models/${encodeURIComponent(name)}?version=${encodeURIComponent(version)}`);
+      await get("v1/counters"); // needs the scope of a stream
+      await get(modelPath(this.#model));
       return "The server rejected the stream; it may be full.";
     } catch (said) {
-      return said instanceof HttpError ? `The server rejected the stream: ${said.message}` : "The server does not answer.";
+      if (!(said instanceof HttpError)) return "The server does not answer.";
+      return keyProblem(said) || `The server rejected the stream: ${said.message}`;
     }
   }
 
   #summary({ updates, samples, source }) {
-    const without = source.columnsLeftOut?.length ? ` Columns left out: ${source.columnsLeftOut.join(", ")}.` : "";
-    const sum = `${counted(updates.length, "update")} on ${counted(samples, "sample")} (${percent(updates.length, samples)}).${without}`;
-    if (source.answer === undefined || !updates.length) return sum;
-    return `${sum} The sum is ${source.answer.toFixed(3)}; the network’s output is ${updates.at(-1).y[0].toFixed(3)}.`;
+    return `${counted(updates.length, "update")} on ${counted(samples, "sample")} (${percent(updates.length, samples)}).${leftOutSaid(source)}`;
   }
 
   #heard(state) {
@@ -250,33 +331,31 @@ export class Playground {
     }
   }
 
-  #follow(player) {
-    let next = 0;
+  #draw(player) {
+    let [next, said] = [0, false];
     const frame = (now) => {
       if (player !== this.#player) return;
-      if (this.#busy) requestAnimationFrame(frame);
+      if (this.#run) requestAnimationFrame(frame);
       if (now < next) return;
       const start = performance.now();
       this.#frame();
       next = now + DRAWING_SHARE * (performance.now() - start);
       this.#describe(false);
-      if (player.running && !this.said && player.updates.length) {
+      if (player.running && !said && player.updates.length) {
         this.#say("Live.");
-        this.said = true;
+        said = true;
       }
     };
-    this.said = false;
     requestAnimationFrame(frame);
   }
 
   #frame() {
     if (!this.#model) return;
     const player = this.#player;
-    this.scope.draw(player, this.#until);
+    this.scope.draw(player, this.#until, this.#tracks);
     this.#showPixels();
     if (!player) return;
-    this.#showAnswer(player);
-    this.#showCosts(player);
+    this.results.show(player, this.#until, this.#every);
     const look = at("look");
     look.max = String(player.head);
     look.disabled = !player.head;
@@ -300,73 +379,13 @@ export class Playground {
     at("status").dataset.tone = tone;
   }
 
-  // -- the answer
-
-  #showClasses() {
-    const names = outputNames(this.#model, (index) => `value ${index + 1}`);
-    const bar = () => (this.#model.classes.length ? [element("span", { class: "bar", "aria-hidden": "true" }, element("i"))] : []);
-    at("classes").replaceChildren(...names.map((name) => element("li", {}, element("span", {}, name), ...bar(), element("output", {}, "–"))));
-    this.#tintClasses();
-  }
-
-  #tintClasses() {
-    [...at("classes").children].forEach((item, index) => item.style.setProperty("--tint", this.scope.tint(index).bar));
-  }
-
-  #showAnswer(player) {
-    const said = player.updates;
-    const head = this.#until ?? player.head;
-    const { y } = said.findLast(({ t }) => t < head) ?? {};
-    if (!y) return;
-    this.#bigAnswer(...this.#answer(y));
-    const holding = saidBy(this.#model, y);
-    [...at("classes").children].forEach((item, index) => {
-      item.classList.toggle("best", holding.includes(index));
-      item.lastChild.textContent = this.#model.classes.length ? y[index].toFixed(2) : valueText(y[index]);
-      item.style.setProperty("--level", y[index].toFixed(4));
-    });
-  }
-
-  /** The answer in words, and how sure of it the network is. */
-  #answer(y) {
-    const { classes, multi_label: several } = this.#model;
-    if (!classes.length) return [valueText(y[0]), outputNames(this.#model, () => "")[0]];
-    const said = saidBy(this.#model, y);
-    if (several) return [said.map((index) => classes[index]).join(" + ") || "none", "of the labels, at 50 % or more"];
-    return [classes[said[0]], `${percent(y[said[0]], 1, 0)} sure`];
-  }
-
-  #bigAnswer(name, how) {
-    const [big, small] = at("answer").children;
-    big.textContent = name;
-    small.textContent = how;
-  }
-
-  #showCosts({ samples, updates, sent, messages, latency, head }) {
-    const read = updates.filter(({ t }) => t < head).length;
-    const cost = updateCost(this.#model);
-    const bytes = 4 * this.#model.features.length;
-    at("share").querySelector("i").style.width = `${samples ? (100 * read) / samples : 0}%`;
-    at("share").setAttribute("aria-label", `${read} updates on ${samples} samples`);
-    const tiles = {
-      read: [percent(read, samples), `${read.toLocaleString("en")} of ${samples.toLocaleString("en")} samples`],
-      saved: [percent(samples - read, samples), `${short((samples - read) * cost)} of ${short(samples * cost)} multiply-accumulates`],
-      sent: [percent(Math.min(sent, samples), samples), `${short(sent * bytes)} B of samples, ${counted(messages, "message")}`],
-      latency: latency ? [`${latency.median.toFixed(1)} ms`, `median; 99 % under ${latency.p99.toFixed(1)} ms`] : ["–", ""],
-    };
-    for (const [name, [value, sub]] of Object.entries(tiles)) {
-      at(`tile-${name}`).textContent = value;
-      at(`tile-${name}-sub`).textContent = sub;
-    }
-  }
-
   /** Say in words what the picture shows. */
   #describe(now) {
     const player = this.#player;
     if (!player || (!now && performance.now() - this.#described < SAY_AFTER_MS)) return;
     this.#described = performance.now();
     const { y } = player.updates.at(-1) ?? {};
-    const answer = y ? ` ${this.#model.classes.length && !this.#model.multi_label ? "Most probable: " : ""}${this.#answer(y)[0]}.` : "";
+    const answer = y ? ` The network says: ${answerOf(this.#model, y).text}.` : "";
     at("scope").setAttribute("aria-label", `Signal of ${counted(this.#model.features.length, "channel")}. ${this.#summary(player)}${answer}`);
   }
 
@@ -382,6 +401,7 @@ export class Playground {
   // -- the digit
 
   #drawn() {
+    this.#touched = true;
     if (this.#player && !this.#player.running) this.#reset();
     this.#drawPad();
     this.#showPixels();
@@ -414,25 +434,9 @@ export class Playground {
   }
 }
 
-/** Indices of the classes that hold: the most probable one, or, of independent labels, those at 50 % or more. */
-function saidBy({ classes, multi_label: several }, y) {
-  if (!classes.length) return [];
-  return several ? [...y.keys()].filter((index) => y[index] >= 0.5) : [y.indexOf(Math.max(...y))];
-}
-
-/** A value of a regression, at most four digits after the point. */
-function valueText(value) {
-  return Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
-}
-
-/** Throws an Error where a file is not text in UTF-8. */
-async function textOf(file) {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw new Error(`${file.name}: expected CSV in UTF-8, found another encoding or no text.`);
-  }
+/** The columns of a file that are neither features nor labels. */
+function leftOutSaid({ columnsLeftOut }) {
+  return columnsLeftOut.length ? ` Columns left out: ${columnsLeftOut.join(", ")}.` : "";
 }
 
 function quoted(name) {

@@ -1,5 +1,6 @@
 /** The picture of a stream: signal, what was read and what was skipped, and what the network said, on one axis of time. */
 
+import { isRegression } from "./outputs.js";
 import { LEFT_OUT, READ, SKIPPED } from "./player.js";
 
 const MOST_SHOWN = 400; // samples
@@ -9,7 +10,9 @@ const MOST_LANES = 4;
 const MOST_TRACES = 3; // in a lane
 const DOT_SPACING_PX = 8; // between updates, on average, where dots can be told apart
 const RASTER_PX = 30;
-const SAID_PX = 26;
+const CAPTION_PX = 13; // above a track
+const TRACK_PX = 18; // of what was said, or of the truth
+const TRACK_GAP_PX = 4;
 const AXIS_PX = 20;
 const GAP_PX = 10;
 const LABEL_PX = 18; // above the curves of a lane
@@ -67,17 +70,24 @@ export class Scope {
     this.model = model;
     this.lanes = lanesOf(model, channels);
     this.#ranges = this.lanes.map(() => null);
+    this.tracks = [];
   }
 
   /**
    * Draw.
    * @param {Player|null} player
    * @param {number|null} until the last sample to show; null: the latest
+   * @param {{name: string, said: {t: number, y: ?number[], label: ?string}[]}[]} tracks below the signal: what was said
+   *   from sample t on, by the network and by others
    */
-  draw(player, until) {
+  draw(player, until, tracks = []) {
+    this.tracks = tracks;
     const { context, width, height } = prepared(this.canvas);
     this.#frame(context, width, height);
-    if (!player) return;
+    if (!player) {
+      prepared(this.overview);
+      return;
+    }
     const view = new View(width, player.head, player.source.length, until);
     const signalPx = this.#signalPx(height);
     const laneHeight = (signalPx - GAP_PX * (this.lanes.length - 1)) / this.lanes.length;
@@ -87,13 +97,15 @@ export class Scope {
       this.#lane(context, view, player, lane, index, top, laneHeight);
     });
     this.#raster(context, view, player, signalPx + GAP_PX);
+    this.canvas.dataset.rasterTop = signalPx + GAP_PX;
     this.#said(context, view, player, signalPx + RASTER_PX + 2 * GAP_PX);
     this.#axis(context, view, height - AXIS_PX);
     this.#whole(player, view);
   }
 
   #signalPx(height) {
-    return height - RASTER_PX - SAID_PX - AXIS_PX - 2 * GAP_PX - 4;
+    const tracks = Math.max(this.tracks.length, 1) * (CAPTION_PX + TRACK_PX + TRACK_GAP_PX);
+    return height - RASTER_PX - tracks - AXIS_PX - 2 * GAP_PX;
   }
 
   #frame(context, width, height) {
@@ -205,45 +217,52 @@ export class Scope {
     context.setLineDash([]);
   }
 
-  /** What the network said: the most probable class as a band, labels and values as step lines. */
+  /** What was said, track by track: a class as a band, labels and values as step lines, the truth in words. */
   #said(context, view, player, top) {
     const end = Math.min(view.end, player.head);
-    const said = player.updates;
-    const from = Math.max(said.findLastIndex(({ t }) => t <= view.first), 0);
-    const shown = [];
-    for (let i = from; i < said.length && said[i].t < end; i++) {
-      const until = Math.min(said[i + 1]?.t ?? end, end);
-      shown.push({ from: Math.max(said[i].t, view.first), until, y: said[i].y });
-    }
-    if (this.model.classes.length && !this.model.multi_label) this.#band(context, view, shown, top);
-    else this.#steps(context, view, shown, top);
+    const shown = this.tracks.map(({ name, said }) => ({ name, parts: partsIn(said, view, end) }));
+    const values = shown.flatMap(({ parts }) => parts.flatMap(({ y }) => (y ? [y] : [])));
+    shown.forEach(({ name, parts }, index) => {
+      const y = top + index * (CAPTION_PX + TRACK_PX + TRACK_GAP_PX);
+      this.#caption(context, name, y);
+      const lines = (isRegression(this.model) || this.model.multi_label) && parts.some((part) => part.y);
+      if (lines) this.#steps(context, view, parts, values, y + CAPTION_PX);
+      else this.#band(context, view, parts, y + CAPTION_PX);
+    });
   }
 
-  #band(context, view, shown, top) {
+  #caption(context, name, top) {
+    context.font = `11px ${getComputedStyle(this.canvas).fontFamily}`;
+    context.textBaseline = "top";
+    context.fillStyle = this.#colors.muted;
+    context.fillText(name, 0, top);
+  }
+
+  #band(context, view, parts, top) {
     context.font = `600 11px ${getComputedStyle(this.canvas).fontFamily}`;
     context.textBaseline = "middle";
-    for (const { from, until, best } of runs(shown)) {
+    for (const { from, until, index, name } of runs(parts, this.model)) {
       const [x, width] = [view.x(from), view.x(until) - view.x(from)];
-      const color = this.tint(best);
+      const color = index < 0 ? { band: this.#colors.rule, text: this.#colors.ink } : this.tint(index);
       context.fillStyle = color.band;
-      context.fillRect(x, top, Math.max(width - 1, 0.5), SAID_PX);
-      const name = this.model.classes[best];
+      context.fillRect(x, top, Math.max(width - 1, 0.5), TRACK_PX);
       if (context.measureText(name).width + 12 > width) continue;
       context.fillStyle = color.text;
-      context.fillText(name, x + 6, top + SAID_PX / 2 + 1);
+      context.fillText(name, x + 6, top + TRACK_PX / 2 + 1);
     }
   }
 
-  /** A line an output: probabilities of labels from 0 to 1, each value of a regression over its own range. */
-  #steps(context, view, shown, top) {
+  /** A line an output: probabilities from 0 to 1, each value of a regression over its range in all tracks. */
+  #steps(context, view, parts, all, top) {
     for (let k = 0; k < Math.min(this.model.outputs, HUES.length); k++) {
-      const values = shown.map(({ y }) => y[k]);
-      const [low, high] = this.model.multi_label ? [0, 1] : [Math.min(...values), Math.max(...values)];
-      const y = (value) => top + SAID_PX - 2 - ((value - low) / (high - low || 1)) * (SAID_PX - 4);
+      const values = all.flatMap((y) => (Number.isFinite(y[k]) ? [y[k]] : []));
+      const [low, high] = isRegression(this.model) ? [Math.min(...values), Math.max(...values)] : [0, 1];
+      const y = (value) => top + TRACK_PX - 2 - ((value - low) / (high - low || 1)) * (TRACK_PX - 4);
       context.strokeStyle = this.model.outputs === 1 ? this.#colors.ink : this.tint(k).bar;
       context.lineWidth = 1.5;
       context.beginPath();
-      for (const { from, until, y: said } of shown) {
+      for (const { from, until, y: said } of parts) {
+        if (said?.[k] === undefined) continue;
         context.lineTo(view.x(from), y(said[k]));
         context.lineTo(view.x(until), y(said[k]));
       }
@@ -291,15 +310,26 @@ export class Scope {
   }
 }
 
-/** Neighbours of the same class, joined. */
-function runs(shown) {
-  const joined = [];
-  for (const { from, until, y } of shown) {
-    const best = y.indexOf(Math.max(...y));
-    if (joined.at(-1)?.best === best) joined.at(-1).until = until;
-    else joined.push({ from, until, best });
+/** What was said within the view, from each sample until the next. */
+function partsIn(said, view, end) {
+  const parts = [];
+  for (let i = Math.max(said.findLastIndex(({ t }) => t <= view.first), 0); i < said.length && said[i].t < end; i++) {
+    const until = Math.min(said[i + 1]?.t ?? end, end);
+    parts.push({ ...said[i], from: Math.max(said[i].t, view.first), until });
   }
-  return joined;
+  return parts;
+}
+
+/** Neighbours of the same class or label, joined; no label is no run. */
+function runs(parts, { classes }) {
+  const joined = [];
+  for (const { from, until, y, label } of parts) {
+    const index = y ? y.indexOf(Math.max(...y)) : classes.indexOf(label);
+    const name = y ? (classes[index] ?? `class ${index}`) : label;
+    if (joined.at(-1)?.name === name) joined.at(-1).until = until;
+    else joined.push({ from, until, index, name });
+  }
+  return joined.filter(({ name }) => name);
 }
 
 /** A canvas of its place's size, in CSS pixels, cleared. */

@@ -4,41 +4,66 @@
  *   channels    names of the features
  *   columnsLeftOut   of a file, names of those that are no features
  *   rows(n)     the first n samples at least, each a list of numbers
+ *   labels      the truth of each sample, "" where it is not known; null: of none
+ *   answer      the truth of the whole; undefined: not known
+ *   whence      how it is known, in words
  */
 
+import { getText, modelPath } from "./api.js";
 import { isHeader, leftOut, match, parseNumber } from "./channels.js";
+import { hasDecimalCommas, rowsOf } from "./dialect.js";
 
 const STANDARD_GRAVITY = 9.80665; // m/s² in a g
 const DEGREE = Math.PI / 180;
 const FIRST_EVENT_MS = 2000;
+const MOTION = ["ax", "ay", "az", "gx", "gy", "gz"].map((name, index) => ({ name, unit: index < 3 ? "g" : "rad/s" }));
+const LABEL = "label"; // the column of the truth, where training had no other
+const NO_LABEL = "none"; // of several that may hold at once
 
-/** A source of samples that are all there. `columnsLeftOut`: of a file, those that are no features. */
-export function recorded(rows, channels, columnsLeftOut = []) {
-  return { length: rows.length, channels, columnsLeftOut, rows: () => rows };
+/** A source of samples that are all there. */
+export function recorded(rows, channels, { columnsLeftOut = [], labels = null, answer, whence = "" } = {}) {
+  return { length: rows.length, channels, columnsLeftOut, labels, answer, whence, rows: () => rows };
 }
 
 /**
  * Numbers separated by commas, semicolons or tabs, a sample a line. A first line that names the features says where they
- * stand (channels.js). Throws an Error that names line and column.
+ * stand (channels.js), and which column has the labels. Throws an Error that names line and column.
  */
-export function parseCsv(text, features) {
-  const rows = rowsOf(text.replace(/^\uFEFF/, ""));
+export function parseCsv(text, features, labels = [LABEL], several = false) {
+  const rows = rowsOf(text);
   const first = rows[0] ?? { cells: [], line: 1 };
   const names = isHeader(first.cells, features) ? first.cells : null;
   const chosen = names && placed(() => match(names, features), first.line);
   const width = chosen ? { columns: names.length, as: "the first line has names" } : { columns: features.length, as: "the model has features" };
   if (names) checkWidth(first, width);
   const columns = chosen ?? [...features.keys()];
-  const samples = rows.slice(names ? 1 : 0).map((row) => sampleOfRow(row, columns, width));
+  const table = rows.slice(names ? 1 : 0);
+  for (const row of table) checkWidth(row, width);
+  const comma = hasDecimalCommas(table.map(({ cells }) => columns.map((column) => cells[column])));
+  const samples = table.map((row) => sampleOfRow(row, columns, comma));
   if (!samples.length) throw new Error("Expected a sample a line, found none.");
-  return recorded(samples, names && columns.map((column) => names[column].trim()), chosen ? leftOut(names, chosen) : []);
+  return recorded(samples, names && columns.map((column) => names[column].trim()), chosen ? beside(names, chosen, table, labels, several) : {});
 }
 
-function sampleOfRow(row, columns, width) {
-  checkWidth(row, width);
+/** What a table has beside the features: labels, and columns that are left out. */
+function beside(names, chosen, table, labels, several) {
+  const columns = labels.map((label) => names.findIndex((name, index) => name.trim() === label && !chosen.includes(index)));
+  if (columns.includes(-1)) return { columnsLeftOut: leftOut(names, chosen) };
+  const truth = table.map(({ cells }) => truthOf(columns.map((column) => cells[column]), labels, several));
+  return { columnsLeftOut: leftOut(names, [...chosen, ...columns]), labels: truth };
+}
+
+/** What the columns of labels say: one as it stands, several values as `a;b`, labels of 0 and 1 by the names that hold. */
+function truthOf(cells, labels, several) {
+  if (cells.length === 1 || cells.includes("")) return cells.length === 1 ? cells[0] : "";
+  return several ? labels.filter((_, index) => Number(cells[index])).join(";") || NO_LABEL : cells.join(";");
+}
+
+function sampleOfRow(row, columns, comma) {
   return columns.map((column) => {
-    const number = parseNumber(row.cells[column]);
-    if (number === null) throw new Error(`Line ${row.line}, column ${column + 1}: expected a number, got “${row.cells[column]}”.`);
+    const cell = row.cells[column];
+    const number = parseNumber(comma ? cell.replace(",", ".") : cell);
+    if (number === null) throw new Error(`Line ${row.line}, column ${column + 1}: expected a number, got “${cell}”.`);
     return number;
   });
 }
@@ -56,35 +81,29 @@ function placed(work, line) {
   }
 }
 
-/** Lines that are not blank, each with its number, as cells. */
-function rowsOf(text) {
-  const lines = text.split(/\r\n|\n|\r/);
-  const separator = [",", ";", "\t"].find((mark) => lines.find((line) => line.trim())?.includes(mark)) ?? ",";
-  return lines.map((line, index) => ({ line: index + 1, cells: cellsOf(line, separator) })).filter((_, index) => lines[index].trim());
+/** The columns of a model's recordings that have the truth. */
+function labelsOf({ training }) {
+  return (training.options?.label || LABEL).split(",").map((name) => name.trim());
 }
 
-/** A quoted cell may hold the separator, and a quote that is doubled. */
-function cellsOf(line, separator) {
-  if (!line.includes('"')) return line.split(separator).map((cell) => cell.trim());
-  const cells = [""];
-  let quoted = false;
-  for (let at = 0; at < line.length; at++) {
-    const doubled = quoted && line.startsWith('""', at);
-    if (line[at] === separator && !quoted) cells.push("");
-    else if (line[at] !== '"' || doubled) cells[cells.length - 1] += line[at];
-    else quoted = !quoted;
-    if (doubled) at++;
+/** The recording that came with a model. */
+export async function fetchRecording(model) {
+  return parseCsv(await getText(modelPath(model, "/recording")), model.features);
+}
+
+/** A file that the visitor chose. */
+export async function readFile(file, model) {
+  return parseCsv(await textOf(file), model.features, labelsOf(model), model.multi_label);
+}
+
+/** Throws an Error where a file is not text in UTF-8. */
+async function textOf(file) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new Error(`${file.name}: expected CSV in UTF-8, found another encoding or no text.`);
   }
-  return cells.map((cell) => cell.trim());
-}
-
-/** The shipped recording, or any other CSV of this server. */
-export async function fetchCsv(url, features) {
-  const response = await fetch(url).catch(() => {
-    throw new Error("The server does not answer.");
-  });
-  if (!response.ok) throw new Error(`${url}: ${response.status}`);
-  return parseCsv(await response.text(), features);
 }
 
 /** The adding task: numbers, two of them marked; the answer is their sum. */
@@ -93,7 +112,12 @@ export function adding(length = 50) {
   const second = Math.floor(length / 2 + (Math.random() * length) / 2);
   const rows = Array.from({ length }, (_, t) => [Math.random() - 0.5, t === first || t === second ? 1 : 0]);
   const answer = rows[first][0] + rows[second][0];
-  return { ...recorded(rows, ["number", "marked"]), answer };
+  return recorded(rows, ["number", "marked"], { answer, whence: "the sum of the two marked numbers" });
+}
+
+/** Whether the features of a model are those that a device's motion gives: by their names, or by their units. */
+export function takesMotion({ features }) {
+  return ["name", "unit"].some((key) => features.length === MOTION.length && features.every((feature, index) => feature[key] === MOTION[index][key]));
 }
 
 /**
@@ -119,7 +143,9 @@ export async function deviceMotion() {
   }
   return {
     length: Infinity,
-    channels: ["ax", "ay", "az", "gx", "gy", "gz"],
+    channels: MOTION.map(({ name }) => name),
+    columnsLeftOut: [],
+    labels: null,
     stop,
     rows(n) {
       while (rows.length < n) rows.push(latest);

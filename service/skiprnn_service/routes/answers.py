@@ -23,7 +23,7 @@ class Channel(TypedDict):
 
 
 class Model(TypedDict):
-    """A model that is served."""
+    """A model that is served; `recording`: samples to try it on came with it."""
 
     name: str
     version: str
@@ -41,6 +41,7 @@ class Model(TypedDict):
     sample_rate: float | None
     training: dict[str, Any]
     sha256: str
+    recording: bool
     batching: str
     live_streams: int
 
@@ -69,15 +70,22 @@ class Update(TypedDict):
 
 class _Score(TypedDict):
     id: int | str
-    samples: int
-    update_count: int
     y: list[float]
 
 
 class Score(_Score, total=False):
-    """The scores of one sequence; `updates` unless the request has `updates=false`."""
+    """The scores of one sequence, or of a row as `per` says; beside these fields one number an output, by its name.
 
+    `label` where the outputs are classes, `updates` unless the request has `updates=false`.
+    """
+
+    label: str
+    samples: int
+    update_count: int
     updates: list[Update]
+    row: int
+    t: int
+    updated: bool
 
 
 class Scores(TypedDict):

@@ -1,14 +1,16 @@
-"""Data of the dashboard besides the models: counters, and for an admin the table of streams."""
+"""Data of the dashboard besides the models: recordings, counters, and for an admin the table of streams."""
 
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from skiprnn_service.engine.stream import Snapshot
-from skiprnn_service.errors import StoreError
+from skiprnn_service.errors import StoreError, UnknownRecordingError
 from skiprnn_service.routes import answers
+from skiprnn_service.routes.parameters import Version
 from skiprnn_service.state import ServerState
 from skiprnn_service.streams.session import StreamSession
 
@@ -25,8 +27,23 @@ CLIENT = next(
     _HERE / "page" / "client",
 )
 
+_CSV = {"text/csv": {"schema": {"type": "string"}}}
+
 MOST_STREAMS = 200  # rows of the table
 _ID_SHOWN = 8  # characters: a client that knows the id of a stream can take it over
+
+
+@router.get("/v1/models/{model}/recording", response_class=Response, responses={200: {"content": _CSV}})
+async def recording(request: Request, model: str, version: Version = None) -> Response:
+    """Samples that came with a model, a row each, to try it on; a column `label` has the truth, if it is known."""
+    server: ServerState = request.app.state.server
+    server.auth.principal(request, "stream")
+    served = server.models.get(model, version)
+    if served.recording is None:
+        raise UnknownRecordingError(
+            f"model {served.name!r}, version {served.version}: no recording came with it"
+        )
+    return Response(served.recording, media_type="text/csv")
 
 
 @router.get("/v1/counters")

@@ -87,6 +87,7 @@ def facts(model: LoadedModel) -> answers.Model:
             "name": model.name,
             "version": model.version,
             "sha256": model.bundle.sha256,
+            "recording": model.recording is not None,
             "batching": model.runner.batching,
             "live_streams": model.engine.live,
         }

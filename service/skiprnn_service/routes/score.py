@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import tempfile
 from asyncio import to_thread
 from collections.abc import AsyncIterator
@@ -14,8 +15,9 @@ from starlette.types import Receive, Scope, Send
 
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import answers, negotiation, request_body
-from skiprnn_service.routes.parameters import Version
+from skiprnn_service.routes.parameters import Column, Columns, Gate, Version
 from skiprnn_service.scoring.disk_space import enough_disk_space
+from skiprnn_service.scoring.formats.base import Per
 from skiprnn_service.scoring.formats.registry import FORMATS, needs_pyarrow
 from skiprnn_service.scoring.formats.tables import require_pyarrow
 from skiprnn_service.scoring.job import Job, run
@@ -24,6 +26,7 @@ from skiprnn_service.scoring.spool import Share
 from skiprnn_service.settings import Settings
 from skiprnn_service.state import ServerState
 
+WARNINGS_HEADER = "Skiprnn-Warnings"
 SMALL = 1 << 20  # bytes of a body, and of an answer, that are held in memory
 
 _ON_THREAD = (
@@ -35,6 +38,7 @@ router = APIRouter()
 
 
 _SEQUENCE = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+_NAMED = {"type": "object", "required": ["x"], "properties": {"x": _SEQUENCE}}  # and id, and carried fields
 _BODY = {
     "required": True,
     "content": {
@@ -43,7 +47,7 @@ _BODY = {
                 "type": "object",
                 "required": ["sequences"],
                 "properties": {
-                    "sequences": {"type": "array", "minItems": 1, "items": _SEQUENCE},
+                    "sequences": {"type": "array", "minItems": 1, "items": {"anyOf": [_SEQUENCE, _NAMED]}},
                     "threshold": {"type": "number", "minimum": 0.5, "maximum": 1},
                 },
                 "additionalProperties": False,
@@ -62,7 +66,14 @@ _BODY = {
 @router.post(
     "/v1/models/{model}/score",
     openapi_extra={"requestBody": _BODY},
-    responses={200: {"model": answers.Scores}},
+    responses={
+        200: {
+            "model": answers.Scores,
+            "headers": {
+                WARNINGS_HEADER: {"description": "JSON: array of sentences", "schema": {"type": "string"}}
+            },
+        }
+    },
 )
 async def score_sequences(
     request: Request,
@@ -70,19 +81,34 @@ async def score_sequences(
     version: Version = None,
     threshold: float | None = None,
     updates: bool = True,
+    gate: Gate = None,
+    per: Per = "sequence",
+    sequence: Column = None,
+    time: Column = None,
+    carry: Columns = (),
 ) -> Response:
     """Score whole sequences, each to the same bits that a live stream of it gives.
 
     Body: sequences, in the format of Content-Type; by default JSON, `{"sequences": [[[F numbers], …], …]}`.
     Answer, in the format that Accept prefers: for every sequence its number of samples, its final output, and its
-    updates with their outputs unless `updates=false`.
+    updates with their outputs unless `updates=false`; or, as `per` says, a row an update or a sample.
+    `sequence`, `time` and `carry` name columns of the body. Skiprnn-Warnings holds an array of sentences in JSON, where
+    a column is left out that looks as if it should not be.
+    With `gate=every_sample` the network updates at every sample.
     """
     server: ServerState = request.app.state.server
     server.auth.principal(request, "score")
     served = server.models.get(model, version)
     if threshold is not None:
         await to_thread(served.engine.check_threshold, threshold)
-    job = _job(request, served, threshold, updates, server.settings)
+    job = msgspec.structs.replace(
+        _job(request, served, threshold, updates, server.settings),
+        every_sample=gate is not None,
+        per=per,
+        sequence=sequence,
+        time=time,
+        carry=tuple(name.strip() for some in carry for name in some.split(",") if name.strip()),
+    )
     if needs_pyarrow(job.input_format, job.output_format):
         require_pyarrow()
     with enough_disk_space(), contextlib.ExitStack() as until_sent:
@@ -92,13 +118,15 @@ async def score_sequences(
         )
         with contextlib.ExitStack() as until_scored:
             body = await _received(request, job.input_format, server, until_scored)
-            await request_body.while_connected(request, _score(job, served, body, answer, server))
+            warnings = await request_body.while_connected(request, _score(job, served, body, answer, server))
         size = await to_thread(_rewind, answer.file)
         answer.share.shrink(size)
         media_type = FORMATS[job.output_format].types[0]
+        headers = {WARNINGS_HEADER: json.dumps(warnings)} if warnings else {}
         if size <= SMALL:
-            return Response(await to_thread(answer.file.read), media_type=media_type)
-        return _FileResponse(answer.file, size, media_type, sent=until_sent.pop_all())
+            return Response(await to_thread(answer.file.read), media_type=media_type, headers=headers)
+        headers["Content-Length"] = str(size)
+        return _FileResponse(answer.file, media_type, headers, sent=until_sent.pop_all())
 
 
 def _job(
@@ -163,21 +191,24 @@ async def _received(
     return _Body(file, scoring.large)
 
 
-async def _score(job: Job, served: LoadedModel, body: _Body, answer: _Answer, server: ServerState) -> None:
-    """Score on a thread what cannot hurt the server, all else in a process."""
+async def _score(
+    job: Job, served: LoadedModel, body: _Body, answer: _Answer, server: ServerState
+) -> tuple[str, ...]:
+    """Score on a thread what cannot hurt the server, all else in a process; returns what to warn of."""
     source, sink, lane = body.file, answer.file, body.lane
     async with lane.turn():
         free = SMALL + answer.share.grow_up_to(job.max_output_bytes)
         job = msgspec.structs.replace(job, spool_bytes=free)
         if not isinstance(source, io.BytesIO):
-            await lane.in_process(job, served.runner, source, sink)
-        elif _on_thread(job, source):
+            return await lane.in_process(job, served.runner, source, sink)
+        if _on_thread(job, source):
             stop = Stop(server.settings.scoring_cpu_seconds)
-            await lane.run(lambda: run(job, served.runner.fork(), source, sink, check=stop), stop=stop)
-        else:
-            with tempfile.TemporaryFile() as file:
-                await to_thread(_fill, file, source.getbuffer())
-                await lane.in_process(job, served.runner, file, sink)
+            runner = served.runner
+            done = await lane.run(lambda: run(job, runner.fork(), source, sink, check=stop), stop=stop)
+            return done.warnings
+        with tempfile.TemporaryFile() as file:
+            await to_thread(_fill, file, source.getbuffer())
+            return await lane.in_process(job, served.runner, file, sink)
 
 
 def _on_thread(job: Job, source: io.BytesIO) -> bool:
@@ -204,8 +235,10 @@ class _FileResponse(StreamingResponse):
         sent: closed afterwards, and with it the file.
     """
 
-    def __init__(self, file: IO[bytes], size: int, media_type: str, *, sent: contextlib.ExitStack) -> None:
-        super().__init__(self._chunks(), media_type=media_type, headers={"Content-Length": str(size)})
+    def __init__(
+        self, file: IO[bytes], media_type: str, headers: dict[str, str], *, sent: contextlib.ExitStack
+    ) -> None:
+        super().__init__(self._chunks(), media_type=media_type, headers=headers)
         self._file, self._sent = file, sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from skiprnn_export import BundleInfo
 from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import MessageError
-from skiprnn_service.scoring.formats.base import Example, InputSpec, OutputSpec, Scored
+from skiprnn_service.scoring.formats.base import Example, Input, InputSpec, OutputSpec, Per, Score, Scored
 from skiprnn_service.scoring.formats.registry import read, writer
 from skiprnn_service.scoring.score import score
 
@@ -27,6 +27,9 @@ class Job(msgspec.Struct, frozen=True):
         max_bytes: limit of one sequence.
         max_output_bytes: limit of the output.
         spool_bytes: of the output, that are free on the disk now; None: no limit.
+        every_sample: update at every sample, whatever the gate says.
+        per: what a row of the output stands for.
+        sequence, time, carry: columns of the input, as `InputSpec`.
     """
 
     model: str
@@ -38,6 +41,11 @@ class Job(msgspec.Struct, frozen=True):
     max_bytes: int
     max_output_bytes: int
     spool_bytes: int | None = None
+    every_sample: bool = False
+    per: Per = "sequence"
+    sequence: str | None = None
+    time: str | None = None
+    carry: tuple[str, ...] = ()
 
 
 class Totals(NamedTuple):
@@ -56,6 +64,13 @@ class Totals(NamedTuple):
         )
 
 
+class Outcome(NamedTuple):
+    """What was scored, and what to warn of."""
+
+    totals: Totals
+    warnings: tuple[str, ...]
+
+
 def run(
     job: Job,
     runner: StepRunner,
@@ -64,7 +79,7 @@ def run(
     *,
     on_chunk: Callable[[Totals], None] = lambda _: None,
     check: Callable[[], None] = lambda: None,
-) -> Totals:
+) -> "Outcome":
     """Score all sequences in `source`. Blocking.
 
     Args:
@@ -78,26 +93,47 @@ def run(
         NonFiniteError, ThresholdError, InferenceError: as `score`.
     """
     info, totals = runner.bundle.info, Totals()
-    inputs = read(job.input_format, source, input_spec(info, job.max_bytes))
-    output = OutputSpec(
-        job.model, job.version, output_names(info), job.updates, job.max_output_bytes, job.spool_bytes
-    )
-    out = writer(job.output_format, sink, output)
+    spec = InputSpec(info.features, job.max_bytes, job.sequence, job.time, job.carry)
+    inputs = read(job.input_format, source, spec)
+    out = writer(job.output_format, sink, _output_spec(job, info, inputs))
     threshold = inputs.threshold if job.threshold is None else job.threshold
     for chunk in chunks(inputs.examples):
-        scored = score_chunk(runner, chunk, threshold=threshold, first=totals.sequences, check=check)
+        scored = score_chunk(
+            runner,
+            chunk,
+            threshold=threshold,
+            every_sample=job.every_sample,
+            first=totals.sequences,
+            check=check,
+        )
         out.write(scored)
         totals = totals.plus(scored)
         on_chunk(totals)
     if not totals.sequences:
         raise MessageError("expected one sequence at least, got none")
     out.close()
-    return totals
+    return Outcome(totals, inputs.warnings)
 
 
-def input_spec(info: BundleInfo, max_bytes: int) -> InputSpec:
-    """What a reader must know of a network."""
-    return InputSpec(info.features, max_bytes)
+def _output_spec(job: Job, info: BundleInfo, inputs: Input) -> OutputSpec:
+    return output_spec(info, job.updates, job.per, inputs)._replace(
+        model=job.model, version=job.version, max_bytes=job.max_output_bytes, spool_bytes=job.spool_bytes
+    )
+
+
+def output_spec(info: BundleInfo, updates: bool, per: Per, inputs: Input) -> OutputSpec:
+    """What a writer must know of a network and of what it scores: the one place that says what an output is."""
+    return OutputSpec(
+        info.name,
+        "1",
+        output_names(info),
+        updates and per == "sequence",
+        classes=bool(info.classes),
+        multi_label=info.multi_label,
+        per=per,
+        carried=inputs.carried,
+        types=inputs.types,
+    )
 
 
 def output_names(info: BundleInfo) -> tuple[str, ...]:
@@ -111,12 +147,21 @@ def score_chunk(
     *,
     threshold: float | None,
     first: int,
+    every_sample: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> list[Scored]:
     """Score sequences together; `first` is the number of the first one, for error messages."""
     sequences = [example.x for example in chunk]
-    scores = score(runner, sequences, threshold=threshold, first=first, check=check)
-    return [Scored(example.id, one) for example, one in zip(chunk, scores, strict=True)]
+    scores = score(
+        runner, sequences, threshold=threshold, every_sample=every_sample, first=first, check=check
+    )
+    return [scored_as(example, one) for example, one in zip(chunk, scores, strict=True)]
+
+
+def scored_as(example: Example, score: Score) -> Scored:
+    """A score with what comes back beside it."""
+    id = "" if example.id is None else example.id  # `read` leaves none without
+    return Scored(id, score, example.row, example.carried)
 
 
 def chunks(

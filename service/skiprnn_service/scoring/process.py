@@ -4,7 +4,7 @@ This is the server's end; `worker.py` is the process. They talk over a socket:
 
     → a line of JSON, and with it the files: sequences, scores, and the model if it is another than before
     ← a line when it has taken the job
-    ← a line of JSON: {}, or {"class": …, "message": …, "model": digest of the one that it has}
+    ← a line of JSON: {"warnings": [sentence, …]}, or {"class": …, "message": …, "model": digest of the one that it has}
 
 A job that brings the process down costs its own request alone: the next one gets a new process.
 """
@@ -60,8 +60,8 @@ class ScoreProcess:
         self._received = b""  # by the socket, not yet taken
         self._model = ""  # digest of the one that the process has
 
-    async def run(self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]) -> None:
-        """Score `source` into `sink`. Cancelling it ends the process.
+    async def run(self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]) -> tuple[str, ...]:
+        """Score `source` into `sink`; returns what to warn of. Cancelling it ends the process.
 
         Args:
             runner: of the model; the process makes its own of the same bytes.
@@ -81,10 +81,11 @@ class ScoreProcess:
             raise
         if not reply:
             raise await self._error_of_death()
-        if reply != b"{}":
-            fields = msgspec.json.decode(reply, type=dict[str, str])
-            self._model = fields["model"]
-            raise getattr(errors, fields["class"])(fields["message"])
+        said = msgspec.json.decode(reply, type=dict[str, str | list[str]])
+        if "class" not in said:
+            return tuple(said["warnings"])
+        self._model = str(said["model"])
+        raise getattr(errors, str(said["class"]))(said["message"])
 
     def close(self) -> None:
         """End the process, whatever it does."""

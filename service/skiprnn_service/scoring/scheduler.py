@@ -98,11 +98,13 @@ class Lane:
                 stop.set()
             raise
 
-    async def in_process(self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]) -> None:
+    async def in_process(
+        self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]
+    ) -> tuple[str, ...]:
         """`ScoreProcess.run`; cancelling it ends the job."""
         process = self._processes.pop()  # there is one for each turn
         try:
-            await process.run(job, runner, source, sink)
+            return await process.run(job, runner, source, sink)
         finally:
             self._processes.append(process)
 

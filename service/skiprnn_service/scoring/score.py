@@ -10,11 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skiprnn_export import SkipTable, skip_table
+from skiprnn_export import skip_table
 from skiprnn_service.engine.arena import FIRST, INITIAL
 from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import NonFiniteError, ShapeError, ThresholdError
 from skiprnn_service.scoring.formats.base import Score as Score
+
+_Skips = Callable[[NDArray[np.float32]], NDArray[np.int64]]  # Δũ [B] → samples to skip [B]
 
 
 def score(
@@ -22,6 +24,7 @@ def score(
     sequences: Sequence[ArrayLike],
     *,
     threshold: float | None = None,
+    every_sample: bool = False,
     first: int = 0,
     check: Callable[[], None] = lambda: None,
 ) -> list[Score]:
@@ -30,22 +33,23 @@ def score(
     Args:
         sequences: each [T_i, F], T_i ≥ 1, raw units; taken as float32.
         threshold: of the gate, in [0.5, 1]; None is the bundle's.
+        every_sample: update at every sample, whatever the gate says: what skipping is compared with.
         first: number of the first sequence, for error messages.
         check: called before each update step; ends the work by what it raises.
 
     Raises:
         ShapeError: a sequence is empty or has another shape; the message says which.
         NonFiniteError: NaN or infinity in an update, or a sample so large that it makes NaN.
-        ThresholdError: threshold is out of range.
+        ThresholdError: threshold is out of range, or there is one where every sample updates.
         InferenceError: the update step raised.
     """
-    table = _table(runner, threshold)
+    skips = _skips(runner, threshold, every_sample=every_sample)
     if not len(sequences):
         return []
     samples = [_samples(i, values, runner.x.shape[1]) for i, values in enumerate(sequences, first)]
     lengths = np.array([len(values) for values in samples])
     starts = lengths.cumsum() - lengths
-    return _score(runner, table, np.concatenate(samples), starts, lengths, first=first, check=check)
+    return _score(runner, skips, np.concatenate(samples), starts, lengths, first=first, check=check)
 
 
 def score_padded(
@@ -62,7 +66,7 @@ def score_padded(
         x: [N, T, F], raw units.
         lengths: [N], samples of each sequence, 1 to T; later samples are ignored. None: all are T long.
     """
-    table, features = _table(runner, threshold), runner.x.shape[1]
+    skips, features = _skips(runner, threshold), runner.x.shape[1]
     if x.ndim != 3 or x.shape[2] != features or not x.shape[0] or not x.shape[1]:
         raise ShapeError(f"x: expected [N, T, {features}] with N ≥ 1 and T ≥ 1, got shape {list(x.shape)}")
     N, T, _ = x.shape
@@ -72,12 +76,12 @@ def score_padded(
     # Aligned, or every `take` would copy all of it: tensors begin anywhere in a request's body.
     flat = np.require(x, np.float32, ["C_CONTIGUOUS", "ALIGNED"]).reshape(N * T, features)
     lengths = lengths.reshape(N).astype(np.int64)
-    return _score(runner, table, flat, np.arange(N) * T, lengths, check=check)
+    return _score(runner, skips, flat, np.arange(N) * T, lengths, check=check)
 
 
 def _score(
     runner: StepRunner,
-    table: SkipTable,
+    skips: _Skips,
     flat: NDArray[np.float32],
     starts: NDArray[np.int64],
     lengths: NDArray[np.int64],
@@ -104,7 +108,7 @@ def _score(
         _step(runner, now + first, wake[now])
         rounds.append(_Round(now, wake[now], runner.y[:n].copy()))
         source[now] = own[now]
-        wake[now] += 1 + table(runner.update_prob[:n])
+        wake[now] += 1 + skips(runner.update_prob[:n])
         active = np.concatenate([now[wake[now] < lengths[now]], later])
     return _collect(rounds, lengths, wake)
 
@@ -117,12 +121,20 @@ class _Round(NamedTuple):
     y: NDArray[np.float32]  # [B, K]
 
 
-def _table(runner: StepRunner, threshold: float | None) -> SkipTable:
+def _skips(runner: StepRunner, threshold: float | None, *, every_sample: bool = False) -> _Skips:
     info = runner.bundle.info
+    if every_sample:
+        if threshold is not None:
+            raise ThresholdError(f"threshold: expected none where every sample updates, got {threshold}")
+        return _no_skips
     try:
         return skip_table(info.threshold if threshold is None else threshold, info.max_skip)
     except ValueError as error:
         raise ThresholdError(str(error)) from error
+
+
+def _no_skips(update_prob: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.zeros(update_prob.shape, np.int64)
 
 
 def _samples(i: int, values: ArrayLike, features: int) -> NDArray[np.float32]:

@@ -64,7 +64,7 @@ def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
 
 def _reply(request: bytes, files: list[int], runners: dict[str, StepRunner]) -> tuple[bytes, bool]:
     """What a job is answered with, and whether the memory was too short for it."""
-    short = False
+    short, warnings = False, tuple[str, ...]()
     try:
         with enough_disk_space(), contextlib.ExitStack() as opened:
             modes = ("rb", "wb", "rb")[: len(files)]
@@ -72,19 +72,22 @@ def _reply(request: bytes, files: list[int], runners: dict[str, StepRunner]) -> 
                 opened.enter_context(os.fdopen(file, mode, _BUFFER))
                 for file, mode in zip(files, modes, strict=True)
             ]
-            _score(request, source, sink, model, runners)
+            warnings = _score(request, source, sink, model, runners)
             error: SkipRnnServiceError | None = None
     except MemoryError:
         short, error = True, TooLargeError(_TOO_LITTLE_MEMORY)
     except Exception as raised:
         error = raised if isinstance(raised, SkipRnnServiceError) else InferenceError(f"scoring: {raised!r}")
     if error is None:
-        return b"{}", False
+        return msgspec.json.encode({"warnings": warnings}), False
     said = {"class": type(error).__name__, "message": str(error), "model": next(iter(runners), "")}
     return msgspec.json.encode(said), short
 
 
-def _score(request: bytes, source: Any, sink: Any, model: list[Any], runners: dict[str, StepRunner]) -> None:
+def _score(
+    request: bytes, source: Any, sink: Any, model: list[Any], runners: dict[str, StepRunner]
+) -> tuple[str, ...]:
+    """Returns what to warn of."""
     program = msgspec.json.decode(request)
     job = msgspec.convert(program["job"], Job)
     _limit(msgspec.convert(program["limits"], Limits))
@@ -94,7 +97,7 @@ def _score(request: bytes, source: Any, sink: Any, model: list[Any], runners: di
         runner = runners[bundle.sha256] = StepRunner(bundle, max_batch=program["max_batch"])
         if not program["exact"]:
             runner.self_test()  # pads, as it does in the server
-    run(job, runners[program["model"]], source, sink)
+    return run(job, runners[program["model"]], source, sink).warnings
 
 
 def _limit(limits: Limits) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.ipc
@@ -19,6 +20,7 @@ from skiprnn_cli.score import score
 from skiprnn_export import Bundle, open_session, read, unroll
 from skiprnn_service.scoring import job as score_job
 from support.bundles import random_sequence, write_random_bundle
+from support.score_tables import table_by_subject
 
 Samples = NDArray[np.float32]
 
@@ -89,6 +91,10 @@ READERS: dict[str, Callable[[Path], tuple[list[Any], Any]]] = {
     ".csv": lambda path: (
         lambda t: (t["id"].to_pylist(), np.stack([t["c0"].to_numpy(), t["c1"].to_numpy()], 1))
     )(pa.csv.read_csv(path)),
+    ".csv.gz": lambda path: (lambda t: (t["id"].tolist(), t[["c0", "c1"]].to_numpy()))(pd.read_csv(path)),
+    ".tsv": lambda path: (lambda t: (t["id"].tolist(), t[["c0", "c1"]].to_numpy()))(
+        pd.read_csv(path, sep="\t")
+    ),
     ".npz": lambda path: (np.load(path)["id"].tolist(), np.load(path)["y"]),
     ".ndjson": lambda path: (
         [json.loads(line)["id"] for line in path.read_text().splitlines()],
@@ -202,3 +208,84 @@ def test_missing_files_and_models_end_with_the_reason(model: Path, data: Path, t
         result = run(*arguments, "-o", tmp_path / "a.npy")
         assert (result.exit_code, result.stdout) == (2, "")
         assert "error: " in result.stderr
+
+
+# -- columns by name
+
+
+@pytest.fixture
+def table(tmp_path: Path, sequences: list[Samples]) -> Path:
+    """Its rows are mixed: by time, of all subjects at once."""
+    subjects = {f"{i:03}": x for i, x in enumerate(sequences)}
+    table_by_subject(subjects).sort_by("seconds").to_pandas().to_csv(tmp_path / "all.csv.gz", index=False)
+    return tmp_path / "all.csv.gz"
+
+
+def test_a_table_of_many_subjects_is_one_sequence_with_a_warning(model: Path, table: Path) -> None:
+    result = run(model, table, "-o", table.with_name("a.csv"))
+    assert result.exit_code == 0
+    assert "warning: the column 'subject' repeats 12 values" in result.stderr
+    assert "--sequence subject scores each apart" in result.stderr
+    assert len(pd.read_csv(table.with_name("a.csv"))) == 1
+
+
+@pytest.mark.parametrize("per", ["sequence", "update", "sample"])
+def test_rows_join_to_those_of_the_table(
+    model: Path, table: Path, bundle: Bundle, sequences: list[Samples], per: str
+) -> None:
+    out = table.with_name("scores.tsv")
+    columns = ("--sequence", "subject", "--time", "seconds", "--carry", "note,x0")
+    result = run(model, table, "-o", out, "--per", per, *columns)
+    assert (result.exit_code, result.stderr) == (0, "")
+    text = {"id": str, "subject": str}
+    scores, rows = pd.read_csv(out, sep="\t", dtype=text), pd.read_csv(table, dtype=text)
+    joined = scores.merge(rows, left_on=["id", "seconds"], right_on=["subject", "seconds"], validate="1:1")
+    wanted = [unroll(bundle, x) for x in sequences]
+    count = {"sequence": 12, "update": sum(len(one.t) for one in wanted), "sample": len(rows)}
+    assert len(joined) == len(scores) == count[per]
+    assert joined["note_x"].tolist() == joined["note_y"].tolist()
+    np.testing.assert_array_equal(joined["x0_x"], joined["x0_y"])
+    last = scores.groupby("id").tail(1).sort_values("id")[["c0", "c1"]].to_numpy(np.float32)
+    np.testing.assert_array_equal(last, final(bundle, sequences))
+
+
+def test_parts_serve_other_rows_of_the_same_scores(
+    model: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (model, table, "--sequence", "subject", "--per", "sample", "-o")
+    out, whole = table.with_name("scores.csv"), table.with_name("whole.csv")
+    assert run(*arguments, whole).exit_code == 0
+    with monkeypatch.context() as patch:
+        in_small_chunks(patch, stop_at=6)
+        assert run(model, table, "--sequence", "subject", "-o", out).exit_code == 130
+    with monkeypatch.context() as patch:
+        scored = in_small_chunks(patch)
+        assert run(*arguments, out).exit_code == 0
+    assert scored == [6, 8, 10]
+    assert out.read_text() == whole.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--per", "row"), "--per: expected one of sequence, update, sample, got 'row'"),
+        (("--per", "update", "--updates"), "leave it out with --per update"),
+        (("--format", "csv"), "--format is for a folder of scores"),
+        (("--sequence", "who"), "sequence: expected a column 'who', got ['subject'"),
+        (("--time", "seconds"), "seconds: expected each time once in a sequence, got '0.0' in rows 1 and 2"),
+        (("--carry", "note,who"), "carry: expected a column 'who'"),
+    ],
+)
+def test_options_that_do_not_fit_end_with_the_reason(
+    model: Path, table: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    result = run(model, table, "-o", table.with_name("a.csv"), *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert not table.with_name("a.csv").exists()
+
+
+def test_updates_in_csv_are_warned_of(model: Path, data: Path) -> None:
+    result = run(model, data, "-o", data.with_name("a.csv"), "--updates")
+    assert result.exit_code == 0
+    assert "--per update writes a row for each" in result.stderr

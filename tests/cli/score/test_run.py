@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skiprnn_cli.score.run import Run
+from skiprnn_cli.score.run import Options, Run
 from skiprnn_export import unroll
 from skiprnn_service.errors import ContentTypeError
 from skiprnn_service.scoring.job import Totals
@@ -21,8 +21,7 @@ def sequences(tmp_path: Path) -> Path:
 
 
 def prepared(data: Path, *, anew: bool = False, **options: Any) -> Run:
-    settings = {"updates": False, "threshold": None, "max_bytes": 1 << 20} | options
-    run = Run(data.with_name("m.onnx"), data, data.with_name("out.npy"), **settings)
+    run = Run(data.with_name("m.onnx"), data, data.with_name("out.npy"), Options(**options))
     run.prepare(1, 16, anew=anew)
     return run
 
@@ -42,7 +41,8 @@ def test_it_counts_sequences_samples_and_updates(sequences: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "resumed"), [({}, True), ({"anew": True}, False), ({"threshold": 0.9}, False)]
+    ("options", "resumed"),
+    [({}, True), ({"anew": True}, False), ({"threshold": 0.9}, False), ({"per": "sample"}, True)],
 )
 def test_a_stopped_run_is_resumed_by_the_same_run_alone(
     sequences: Path, options: dict[str, Any], resumed: bool
@@ -57,18 +57,11 @@ def test_a_stopped_run_is_resumed_by_the_same_run_alone(
 
 def test_a_folder_that_is_not_there_is_an_error_before_any_work(sequences: Path) -> None:
     out = sequences.parent / "none" / "out.npy"
-    run = Run(sequences.with_name("m.onnx"), sequences, out, updates=False, threshold=None, max_bytes=1)
+    run = Run(sequences.with_name("m.onnx"), sequences, out, Options())
     with pytest.raises(FileNotFoundError, match="--out: expected a folder at"):
         run.prepare(1, 16, anew=False)
 
 
 def test_a_format_that_is_not_known_is_an_error(sequences: Path) -> None:
     with pytest.raises(ContentTypeError, match=r"out\.txt: expected a name that ends in one of"):
-        Run(
-            sequences.with_name("m.onnx"),
-            sequences,
-            Path("out.txt"),
-            updates=False,
-            threshold=None,
-            max_bytes=1,
-        )
+        Run(sequences.with_name("m.onnx"), sequences, Path("out.txt"), Options())

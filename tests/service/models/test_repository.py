@@ -4,6 +4,7 @@ import asyncio
 import gc
 import hashlib
 import logging
+import os
 import weakref
 from functools import partial
 from pathlib import Path
@@ -108,6 +109,34 @@ def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
     folder = loaded(tmp_path)
     assert not folder.models
     assert not folder.failures
+
+
+@pytest.mark.parametrize("place", ["watch.onnx", "watch/1.onnx", "watch/1/model.onnx"])
+def test_a_recording_beside_a_bundle_comes_with_it(tmp_path: Path, place: str) -> None:
+    bundle = tmp_path / place
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    write_random_bundle(bundle)
+    bundle.with_suffix(".recording.csv").write_bytes(b"x0\n1\n")
+    assert loaded(tmp_path).get("watch").recording == b"x0\n1\n"
+
+
+@pytest.mark.parametrize("kind", ["too large", "a FIFO", "a link out of the folder"])
+def test_a_model_is_served_without_a_recording_that_cannot_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    write_random_bundle(models / "watch.onnx")
+    path = models / "watch.recording.csv"
+    if kind == "too large":
+        path.write_bytes(bytes((1 << 20) + 1))
+    elif kind == "a FIFO":
+        os.mkfifo(path)
+    else:
+        (tmp_path / "secret").write_text("x0\n")
+        path.symlink_to(tmp_path / "secret")
+    assert loaded(models).get("watch").recording is None
+    assert "recording not served: watch.recording.csv: expected a file" in caplog.text
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:

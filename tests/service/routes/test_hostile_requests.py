@@ -37,7 +37,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def server(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("served")
     (folder / "watch.onnx").write_bytes(bundle.model)
-    write_random_bundle(folder / "slow.onnx", hidden=512, gate_bias=30)
+    write_random_bundle(folder / "slow.onnx", hidden=1024, gate_bias=30)
     limits = {"scoring_memory_bytes": 512 * MIB, "scoring_cpu_seconds": 1}
     with ServerProcess(folder, scoring_priority="normal", **limits) as running:
         yield running

@@ -23,6 +23,8 @@ import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from skiprnn_client import connect_sync
 from skiprnn_export import Bundle, Unrolled, open_session, read, unroll
@@ -43,6 +45,7 @@ from support.score_bodies import (
     long,
     nested,
 )
+from support.score_tables import BODIES, READERS, mixed, table_by_subject
 from support.servers import Running, serving
 
 ARROW, PARQUET, NDJSON = (FORMATS[kind].types[0] for kind in ("arrow", "parquet", "ndjson"))
@@ -200,7 +203,7 @@ def test_numpy_csv_and_lines_hold_the_same(
     np.testing.assert_array_equal(npz["t"], np.concatenate([one.t for one in expected]))
     np.testing.assert_array_equal(npz["update_y"], np.concatenate([one.y for one in expected]))
     rows = list(csv.DictReader(io.StringIO(post(server, body, "ndjson", "csv").text)))
-    assert list(rows[0]) == ["id", "samples", "update_count", "c0", "c1"]
+    assert list(rows[0]) == ["id", "samples", "update_count", "label", "c0", "c1", "y"]
     np.testing.assert_array_equal(np.array([[row["c0"], row["c1"]] for row in rows], np.float32), y)
     lines = [
         json.loads(line)
@@ -220,6 +223,88 @@ def test_accept_is_weighed(server: Running, sequences: list[Samples]) -> None:
         assert post(server, body, "ndjson", accept).headers["content-type"].startswith(kind)
     answer = post(server, body, "ndjson", "text/html")
     assert (answer.status_code, "Accept: expected some of" in answer.json()["error"]) == (406, True)
+
+
+# -- columns by name
+
+
+@pytest.fixture(scope="module")
+def subjects(sequences: list[Samples]) -> dict[str, Samples]:
+    return {f"{i:03}": x for i, x in enumerate(sequences)}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+@pytest.mark.parametrize("accept", READERS)
+def test_mixed_rows_are_scored_by_sequence_and_come_back_joined(
+    server: Running, subjects: dict[str, Samples], expected: list[Unrolled], kind: str, accept: str
+) -> None:
+    table = table_by_subject(subjects, np.random.default_rng(0).permutation(sum(map(len, subjects.values()))))
+    query = "?sequence=subject&time=seconds&carry=note&per=sample"
+    answer = post(server, BODIES[kind](table), kind, accept, query)
+    assert answer.status_code == 200, answer.text
+    assert scoring_route.WARNINGS_HEADER not in answer.headers
+    rows, sent = READERS[accept](answer.content), table.to_pandas()
+    assert rows["row"].tolist() == list(range(len(sent)))
+    assert rows["note"].tolist() == sent["note"].tolist()
+    np.testing.assert_array_equal(rows["seconds"].astype(float), sent["seconds"])
+    for (id, mine), x, wanted in zip(rows.groupby("id"), subjects.values(), expected, strict=True):
+        mine = mine.sort_values("t")
+        assert (id in subjects, len(mine)) == (True, len(x))
+        assert mine.loc[mine["updated"].astype(bool), "t"].tolist() == wanted.t.tolist()
+        held = wanted.y[wanted.t.searchsorted(np.arange(len(x)), "right") - 1]
+        np.testing.assert_array_equal(mine[["c0", "c1"]].to_numpy(np.float32), held)
+        assert mine["label"].tolist() == [f"c{k}" for k in held.argmax(1)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(sorted(BODIES)))
+def test_mixing_rows_of_sequences_changes_no_bit(
+    server: Running, subjects: dict[str, Samples], expected: list[Unrolled], seed: int, kind: str
+) -> None:
+    table = table_by_subject(subjects, mixed([len(x) for x in subjects.values()], seed))
+    scores = post(server, BODIES[kind](table), kind, query="?sequence=subject").json()["scores"]
+    found = {one["id"]: one["updates"] for one in scores}
+    for id, wanted in zip(subjects, expected, strict=True):
+        assert [update["t"] for update in found[id]] == wanted.t.tolist()
+        assert [update["y"] for update in found[id]] == wanted.y.tolist()
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_left_out_column_of_ids_is_told_of_in_a_header(
+    server: Running, subjects: dict[str, Samples], kind: str
+) -> None:
+    answer = post(server, BODIES[kind](table_by_subject(subjects)), kind, "npy")
+    said = json.loads(answer.headers[scoring_route.WARNINGS_HEADER])
+    assert any("sequence=subject" in one for one in said)
+    assert any("time=seconds" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("?sequence=nope", "sequence: expected a column 'nope', got ['subject'"),
+        ("?time=note", "note: expected a time in every row"),
+        ("?time=seconds", "seconds: expected each time once in a sequence, got '0' in rows 1 and 41 of "),
+        ("?carry=subject,nope", "carry: expected a column 'nope'"),
+        ("?per=row", "per"),
+    ],
+)
+def test_what_names_no_column_is_rejected(
+    server: Running, subjects: dict[str, Samples], query: str, said: str
+) -> None:
+    answer = post(server, BODIES["csv"](table_by_subject(subjects)), "csv", query=query)
+    assert (answer.status_code, said in answer.json()["error"]) == (400, True), answer.text
+
+
+def test_whole_sequences_carry_a_value_each(server: Running, sequences: list[Samples]) -> None:
+    lines = [{"who": f"{i:03}", "site": f"at {i}", "x": x.tolist()} for i, x in enumerate(sequences)]
+    query = "?sequence=who&carry=site&updates=false"
+    body = "\n".join(map(json.dumps, lines)).encode()
+    table = pa.table({name: [line[name] for line in lines] for name in ("who", "site", "x")})
+    for sent in (body, json.dumps({"sequences": lines}).encode(), as_parquet(table)):
+        kind = {b"P": "parquet", b"{": "json"}[sent[:1]] if sent is not body else "ndjson"
+        scores = post(server, sent, kind, query=query).json()["scores"]
+        assert [(one["id"], one["site"]) for one in scores] == [(f"{i:03}", f"at {i}") for i in range(4)]
 
 
 # -- large bodies: a process of their own

@@ -39,7 +39,7 @@ def test_a_job_counts_what_it_scored_after_every_chunk(
     monkeypatch.setattr(jobs.chunks, "__kwdefaults__", {"max_bytes": 10**6, "max_sequences": 2})
     sequences = [random_sequence(bundle, n, seed=n) for n in (5, 9, 2)]
     expected, sink, seen = [unroll(bundle, x) for x in sequences], io.BytesIO(), list[Totals]()
-    totals = run(job(), StepRunner(bundle), io.BytesIO(as_ndjson(sequences)), sink, on_chunk=seen.append)
+    totals, _ = run(job(), StepRunner(bundle), io.BytesIO(as_ndjson(sequences)), sink, on_chunk=seen.append)
     assert totals == Totals(3, 16, sum(len(one.t) for one in expected))
     assert [one.sequences for one in seen] == [2, 3]
     sink.seek(0)

@@ -78,3 +78,24 @@ def test_does_not_look_at_samples_that_are_skipped(bundle: Bundle, runner: StepR
 def test_refuses_a_threshold_out_of_range(runner: StepRunner) -> None:
     with pytest.raises(ThresholdError, match=r"got 1.5"):
         score(runner, [], threshold=1.5)
+
+
+@settings(max_examples=25)
+@given(lengths=st.lists(st.integers(1, 60), min_size=1, max_size=8), max_batch=st.sampled_from([1, 5, 64]))
+def test_with_every_sample_an_update_it_is_the_step_run_over_all_of_them(
+    bundle: Bundle, runner: StepRunner, lengths: list[int], max_batch: int
+) -> None:
+    sequences = [random_sequence(bundle, length, seed=i) for i, length in enumerate(lengths)]
+    shared, plain = StepRunner(bundle, max_batch=max_batch, shares=runner), open_session(bundle.model)
+    for scored, x in zip(score(shared, sequences, every_sample=True), sequences, strict=True):
+        state, expected = bundle.info.initial_state[np.newaxis], []
+        for sample in x:
+            state, y = plain.run(["new_state", "y"], {"x": sample[np.newaxis], "state": state})
+            expected.append(y[0])
+        np.testing.assert_array_equal(scored.t, np.arange(len(x)))
+        np.testing.assert_array_equal(scored.y, np.array(expected), strict=True)
+
+
+def test_a_threshold_has_no_meaning_where_every_sample_updates(runner: StepRunner) -> None:
+    with pytest.raises(ThresholdError, match=r"expected none where every sample updates, got 0.9"):
+        score(runner, [], threshold=0.9, every_sample=True)

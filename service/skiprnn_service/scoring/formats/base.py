@@ -1,8 +1,9 @@
 """What all file formats share: the types of their readers and writers, and the sink that writers write to."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any, BinaryIO, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import IO, Any, BinaryIO, Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -16,30 +17,70 @@ encode = msgspec.json.Encoder().encode
 MAX_ID_BYTES = 1024  # of the id of a sequence, which is held beside it and written into the answer
 
 
-class Example(NamedTuple):
-    """A sequence to score, and its id; its number where it has none."""
+Per = Literal["sequence", "update", "sample"]  # what a row of an output stands for
 
-    id: int | str
-    x: NDArray[np.float32]  # [T, F]
+
+class Example(NamedTuple):
+    """A sequence to score.
+
+    Attributes:
+        id: its own; None: it has none, and `registry.read` numbers it.
+        x: [T, F].
+        row: [T], which rows of the file its samples are; None: those that follow the sequence before it.
+        carried: for each column that is carried through its values [T], or [1]: one for the whole sequence.
+    """
+
+    id: int | str | None
+    x: NDArray[np.float32]
+    row: NDArray[np.int64] | None = None
+    carried: tuple[NDArray[Any], ...] = ()
 
 
 class Input(NamedTuple):
-    """The sequences of a file, and the threshold that came with them."""
+    """What is in a file.
+
+    Attributes:
+        examples: its sequences.
+        threshold: that came with them.
+        carried: names of the columns that are carried through.
+        types: their pyarrow types, where the file has such.
+        warnings: sentences about columns that were left out, though they look as if they should not be.
+    """
 
     examples: Iterator[Example]
     threshold: float | None = None
+    carried: tuple[str, ...] = ()
+    types: Mapping[str, Any] = MappingProxyType({})
+    warnings: tuple[str, ...] = ()
 
 
 class InputSpec(NamedTuple):
-    """What a reader must know: the F features, and how many bytes of samples it may hold at a time."""
+    """What a reader must know.
+
+    Attributes:
+        features: the F of the network.
+        max_bytes: of samples that it may hold at a time.
+        sequence: column that tells the sequences apart; None: `sequence` of rows that are samples, `id` of others.
+        time: column that orders the samples of a sequence; None: they stand in order.
+        carry: columns that come back beside the scores.
+    """
 
     features: tuple[Feature, ...]
     max_bytes: int
+    sequence: str | None = None
+    time: str | None = None
+    carry: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the features."""
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Names of the columns that come back: that of the times first."""
+        time = () if self.time is None else (self.time,)
+        return tuple(dict.fromkeys((*time, *self.carry)))
 
 
 class Score(NamedTuple):
@@ -52,28 +93,76 @@ class Score(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """The id of a sequence, and its score."""
+    """A sequence's score, and what of its `Example` comes back beside it."""
 
     id: int | str
     score: Score
+    row: NDArray[np.int64] | None = None
+    carried: tuple[NDArray[Any], ...] = ()
 
 
 class OutputSpec(NamedTuple):
-    """What a writer must know: the model, the names of its K outputs, whether all updates are written, the limits."""
+    """What a writer must know.
+
+    Attributes:
+        model, version: of the network.
+        outputs: names of its K outputs.
+        updates: whether a row of a sequence holds all its updates.
+        max_bytes: limit of the output.
+        spool_bytes: that are free on the disk; None: no limit.
+        classes: the outputs are classes, of which a label names the most probable one.
+        multi_label: they are independent; a label names all that are at 0.5 or above.
+        per: what a row stands for.
+        carried, types: as `Input`.
+    """
 
     model: str
     version: str
     outputs: tuple[str, ...]
     updates: bool
     max_bytes: int = sys.maxsize
-    spool_bytes: int | None = None  # that are free on the disk; None: no limit
+    spool_bytes: int | None = None
+    classes: bool = True
+    multi_label: bool = False
+    per: Per = "sequence"
+    carried: tuple[str, ...] = ()
+    types: Mapping[str, Any] = MappingProxyType({})
+
+
+class Rows(NamedTuple):
+    """Rows of an output (`rows.py` makes them).
+
+    Attributes:
+        columns: name → a value a row.
+        y: [n, K].
+        updates: t [M] and y [M, K] of the updates of each row, if they are written.
+    """
+
+    columns: dict[str, Sequence[Any] | NDArray[Any]]
+    y: NDArray[np.float32]
+    updates: Sequence[Score] | None = None
+
+    def lists(self) -> dict[str, Sequence[Any]]:
+        """The columns as values of Python, times as ISO text, and y last."""
+        return {name: as_list(values) for name, values in self.columns.items()} | {"y": self.y.tolist()}
+
+
+def as_list(values: Sequence[Any] | NDArray[Any]) -> Sequence[Any]:
+    """Values of Python; times as ISO text, a missing one as None."""
+    if not isinstance(values, np.ndarray):
+        return values
+    if values.dtype.kind != "M":
+        found: list[Any] = values.tolist()
+        return found
+    texts = np.datetime_as_string(values).tolist()
+    return [None if text == "NaT" else text for text in texts]
 
 
 class Writer(Protocol):
-    """Writes scores to a sink. Both methods raise TooLargeError beyond `OutputSpec.max_bytes`."""
+    """Writes rows to a sink. Both methods raise TooLargeError beyond `OutputSpec.max_bytes`."""
 
-    def write(self, scored: Sequence[Scored]) -> None:
-        """Write one score or more, after those that were written."""
+    def write(self, rows: Rows) -> None:
+        """Write one row or more, after those that were written."""
 
     def close(self) -> None:
         """Write the end. The sink stays open."""
@@ -88,6 +177,7 @@ class Format(NamedTuple):
         suffixes: of file names.
         read, write: the reader and the writer.
         in_memory: the reader holds the whole file in memory.
+        columns: the file may have columns by name, which may name a sequence or a time, or be carried through.
         text: small bodies are read by Python code that nothing in them can bring down; all others by libraries in
             C++, or to sizes that the body states, in a process of their own.
     """
@@ -99,6 +189,7 @@ class Format(NamedTuple):
     write: Callable[["Sink", OutputSpec], Writer]
     in_memory: bool = False
     text: bool = False
+    columns: bool = False
 
 
 class Sink:

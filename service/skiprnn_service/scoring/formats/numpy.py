@@ -1,15 +1,15 @@
 """NPY and NPZ.
 
-    npy    [N, T, F], or [T, F]: one sequence                                → y [N, K] alone
-    npz    x [N, T, F] and lengths [N]; or x [ΣT, F] and lengths;            → id, samples, update_count [N], y [N, K];
-           or a sequence [T, F] an array, named by it                          t [M], update_y [M, K] of all updates
+    npy    [N, T, F], or [T, F]: one sequence                        → y [n, K] alone
+    npz    x [N, T, F] and lengths [N]; or x [ΣT, F] and lengths;    → the columns of `rows.py` [n] and y [n, K];
+           or a sequence [T, F] an array, named by it                  t [M], update_y [M, K] of all updates
 
-Both writers hold the scores until `close`, within the limit of the output.
+Both writers hold the rows until `close`, within the limit of the output.
 """
 
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,8 +21,7 @@ from skiprnn_service.scoring.formats.base import (
     Example,
     InputSpec,
     OutputSpec,
-    Score,
-    Scored,
+    Rows,
     Sink,
 )
 
@@ -31,8 +30,8 @@ _COMPRESSION = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what numpy writes
 
 def read_npy(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
     """One sequence after another."""
-    for number, x in enumerate(_arrays(file, spec, "npy")):
-        yield Example(number, x)
+    for x in _arrays(file, spec, "npy"):
+        yield Example(None, x)
 
 
 def _arrays(file: BinaryIO, spec: InputSpec, where: str) -> Iterator[NDArray[np.float32]]:
@@ -97,7 +96,7 @@ def _named(archive: zipfile.ZipFile, names: list[str], spec: InputSpec) -> Itera
         with archive.open(name + ".npy") as member:
             arrays = list(_arrays(member, spec, name))  # type: ignore[arg-type]  # it has what is used of BinaryIO
         for number, x in enumerate(arrays):
-            yield Example(name if len(arrays) == 1 else f"{name}/{number}" if len(names) > 1 else number, x)
+            yield Example(name if len(arrays) == 1 else f"{name}/{number}" if len(names) > 1 else None, x)
 
 
 def _ragged(archive: zipfile.ZipFile, spec: InputSpec) -> Iterator[Example]:
@@ -117,8 +116,8 @@ def _ragged(archive: zipfile.ZipFile, spec: InputSpec) -> Iterator[Example]:
         arrays = np.split(arrays[0], lengths.cumsum()[:-1])
     elif len(arrays) != len(lengths) or lengths.min() < 1 or lengths.max() > longest:
         raise ShapeError(f"lengths: expected {len(arrays)} whole numbers from 1 to {longest}")
-    for number, (x, length) in enumerate(zip(arrays, lengths.tolist(), strict=True)):
-        yield Example(number, x[:length])
+    for x, length in zip(arrays, lengths.tolist(), strict=True):
+        yield Example(None, x[:length])
 
 
 def _lengths(archive: zipfile.ZipFile, spec: InputSpec) -> NDArray[Any]:
@@ -134,56 +133,49 @@ def _lengths(archive: zipfile.ZipFile, spec: InputSpec) -> NDArray[Any]:
 
 
 class NpyWriter:
-    """y [N, K]."""
+    """y [n, K]."""
 
     def __init__(self, sink: Sink, _: OutputSpec) -> None:
-        self._sink = sink
+        self._sink, self._held = sink, 0
         self._y: list[NDArray[np.float32]] = []
 
-    def write(self, scored: Sequence[Scored]) -> None:
-        self._y.extend(one.score.y[-1].copy() for one in scored)
-        self._sink.reserve(len(self._y) * self._y[0].nbytes)
+    def write(self, rows: Rows) -> None:
+        self._y.append(rows.y)
+        self._held += rows.y.nbytes
+        self._sink.reserve(self._held)
 
     def close(self) -> None:
-        np.lib.format.write_array(self._sink, np.stack(self._y), allow_pickle=False)
+        np.lib.format.write_array(self._sink, np.concatenate(self._y), allow_pickle=False)
 
 
 class NpzWriter:
     """Arrays by name, not compressed."""
 
-    def __init__(self, sink: Sink, spec: OutputSpec) -> None:
-        self._sink, self._spec, self._held = sink, spec, 0
-        self._ids: list[int | str] = []
-        self._counts: list[tuple[int, int]] = []  # samples, updates
-        self._y: list[NDArray[np.float32]] = []
-        self._updates: list[Score] = []
+    def __init__(self, sink: Sink, _: OutputSpec) -> None:
+        self._sink, self._held = sink, 0
+        self._columns: dict[str, list[Any]] = {}
 
-    def write(self, scored: Sequence[Scored]) -> None:
-        for id, score in scored:
-            self._ids.append(id)
-            self._counts.append((score.samples, len(score.t)))
-            self._y.append(score.y[-1].copy())  # a view would keep all updates
-            self._held += self._y[-1].nbytes
-            if self._spec.updates:
-                self._updates.append(score)
-                self._held += score.t.nbytes + score.y.nbytes
+    def write(self, rows: Rows) -> None:
+        arrays = {name: values for name, values in rows.columns.items() if name != "y"} | {"y": rows.y}
+        if rows.updates is not None:
+            arrays["t"] = np.concatenate([score.t for score in rows.updates])
+            arrays["update_y"] = np.concatenate([score.y for score in rows.updates])
+        for name, values in arrays.items():
+            self._columns.setdefault(name, []).append(values)
+            self._held += values.nbytes if isinstance(values, np.ndarray) else 0
         self._sink.reserve(self._held)
 
     def close(self) -> None:
         with zipfile.ZipFile(self._sink, "w") as archive:
-            for name, array in self._arrays().items():
+            for name, parts in self._columns.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
+                    np.lib.format.write_array(member, _joined(parts), allow_pickle=False)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        samples, counts = np.array(self._counts).T
-        arrays = {
-            "id": np.array(self._ids),
-            "samples": samples,
-            "update_count": counts,
-            "y": np.stack(self._y),
-        }
-        if self._spec.updates:
-            arrays["t"] = np.concatenate([score.t for score in self._updates])
-            arrays["update_y"] = np.concatenate([score.y for score in self._updates])
-        return arrays
+
+def _joined(parts: list[Any]) -> NDArray[Any]:
+    """One array of a column's parts; values of Python become numbers or text, a missing one empty text."""
+    if all(isinstance(part, np.ndarray) and part.dtype != object for part in parts):
+        return np.concatenate(parts)
+    values = ["" if value is None else value for part in parts for value in part]
+    kinds = {type(value) for value in values}
+    return np.array(values if len(kinds) == 1 and kinds <= {int, float, bool} else [*map(str, values)])

@@ -4,7 +4,7 @@ Input, one of
     nested    a row a sequence: x is a list of lists of F numbers (or of numbers, where F = 1); id
     long      a row a sample: a column a feature (skiprnn_export.channels); rows with equal `sequence` are one sequence
 
-Output: a row a sequence with the columns id, samples, update_count, y, and lists t and update_y of its updates.
+Output: the columns of `rows.py`, y a list of K numbers, and lists t and update_y of all updates of a sequence.
 
 A few hundred bytes can state billions of values. So only the columns that are needed are read, every batch is validated
 before it is used, and it is used in slices whose sizes are known before anything is copied.
@@ -12,24 +12,27 @@ before it is used, and it is used in slices whose sizes are known before anythin
 
 import importlib
 import importlib.util
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skiprnn_export.channels import match
+from skiprnn_export.channels import match, without_mark
 from skiprnn_service.errors import ContentTypeError, MessageError, ShapeError, TooLargeError
+from skiprnn_service.scoring.formats import hints
 from skiprnn_service.scoring.formats.base import (
     MAX_ID_BYTES,
     Example,
+    Input,
     InputSpec,
     OutputSpec,
-    Scored,
+    Rows,
     Sink,
     encode,
 )
+from skiprnn_service.scoring.formats.gather import Batch, Grouped, gather, last_rows
+from skiprnn_service.scoring.formats.times import Times
 
 SEQUENCE, ID, X = "sequence", "id", "x"  # names of columns
 MAX_COLUMNS = 10_000  # each costs kilobytes before its first value
@@ -39,7 +42,7 @@ _NESTED_ROWS = 2048  # sequences of a slice
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"  # skiprnn.numerals, for columns
 _MISSING = ("", "nan", "NaN", "-nan", "-NaN", "NA", "N/A", "n/a", "#N/A", "null", "NULL")
 
-Rows = tuple[NDArray[Any] | None, NDArray[np.float32]]  # ids [n], if there are any; samples [n, F]
+Scan = Callable[[Sequence[str]], Iterable[Any]]  # record batches of some columns, from the first row on
 
 
 def require_pyarrow() -> None:
@@ -69,57 +72,70 @@ class Columns(NamedTuple):
     Attributes:
         values: x alone, or those of the features, in their order.
         id: of the sequence's id; None: there is none.
+        time: of the times; None: there is none.
+        carried: those that come back.
     """
 
     nested: bool
     values: list[str]
     id: str | None
+    time: str | None
+    carried: list[str]
 
     @property
     def names(self) -> list[str]:
-        return self.values if self.id is None else [*self.values, self.id]
+        named = [name for name in (self.id, self.time) if name is not None]
+        return list(dict.fromkeys([*self.values, *named, *self.carried]))
 
 
-def read_arrow(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
+def read_arrow(file: BinaryIO, spec: InputSpec) -> Input:
     """An Arrow IPC stream."""
     pa = pyarrow("ipc", "compute")
     schema = pa.ipc.open_stream(file).schema
-    columns = _columns(pa, schema, spec)
-    file.seek(0)
-    reader = pa.ipc.open_stream(file, options=_ipc_options(pa, schema, columns))
-    return _examples(pa, reader, columns, spec)
+
+    def scan(names: Sequence[str]) -> Iterable[Any]:
+        file.seek(0)
+        reader: Iterable[Any] = pa.ipc.open_stream(file, options=_ipc_options(pa, schema, names))
+        return reader
+
+    return read_table(pa, schema, scan, spec)
 
 
-def read_arrow_file(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
+def read_arrow_file(file: BinaryIO, spec: InputSpec) -> Input:
     """An Arrow IPC file, also called Feather (version 2)."""
     pa = pyarrow("ipc", "compute")
     schema = pa.ipc.open_file(file).schema
-    columns = _columns(pa, schema, spec)
-    reader = pa.ipc.open_file(file, options=_ipc_options(pa, schema, columns))
-    batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
-    return _examples(pa, batches, columns, spec)
+
+    def scan(names: Sequence[str]) -> Iterable[Any]:
+        reader = pa.ipc.open_file(file, options=_ipc_options(pa, schema, names))
+        return (reader.get_batch(number) for number in range(reader.num_record_batches))
+
+    return read_table(pa, schema, scan, spec)
 
 
-def _ipc_options(pa: Any, schema: Any, columns: Columns) -> Any:
-    included = [schema.names.index(name) for name in columns.names]
+def _ipc_options(pa: Any, schema: Any, names: Sequence[str]) -> Any:
+    included = [schema.names.index(name) for name in names]
     return pa.ipc.IpcReadOptions(included_fields=included, use_threads=False)
 
 
-def read_parquet(file: BinaryIO, spec: InputSpec) -> Iterator[Example]:
+def read_parquet(file: BinaryIO, spec: InputSpec) -> Input:
     """Row group by row group. One that would take more than `max_bytes` is rejected before it is read."""
     pa = pyarrow("parquet", "compute")
     parquet = pa.parquet.ParquetFile(file)
-    columns = _columns(pa, parquet.schema_arrow, spec)
-    _check_row_groups(parquet.metadata, columns, spec)
-    rows = 64 if columns.nested else _ROWS
-    batches = parquet.iter_batches(batch_size=rows, columns=columns.names, use_threads=False)
-    return _examples(pa, batches, columns, spec)
+
+    def scan(names: Sequence[str]) -> Iterable[Any]:
+        _check_row_groups(parquet.metadata, names, spec)
+        rows = 64 if X in names and _is_list(pa, parquet.schema_arrow.field(X).type) else _ROWS
+        batches: Iterable[Any] = parquet.iter_batches(batch_size=rows, columns=list(names), use_threads=False)
+        return batches
+
+    return read_table(pa, parquet.schema_arrow, scan, spec)
 
 
-def _check_row_groups(metadata: Any, columns: Columns, spec: InputSpec) -> None:
+def _check_row_groups(metadata: Any, names: Sequence[str], spec: InputSpec) -> None:
     """A few kilobytes of Parquet can hold billions of equal values, or one of a gigabyte: look before decoding."""
     paths = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
-    needed = [i for i, path in enumerate(paths) if {path, path.partition(".")[0]} & {*columns.names}]
+    needed = [i for i, path in enumerate(paths) if {path, path.partition(".")[0]} & {*names}]
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         chunks = [group.column(i) for i in needed]
@@ -131,20 +147,69 @@ def _check_row_groups(metadata: Any, columns: Columns, spec: InputSpec) -> None:
             )
 
 
-def _columns(pa: Any, schema: Any, spec: InputSpec) -> Columns:
-    """Which columns of a schema are read."""
+def read_table(
+    pa: Any, schema: Any, scan: Scan, spec: InputSpec, by_position: Iterable[int] | None = None
+) -> Input:
+    """The sequences of a table.
+
+    Args:
+        scan: reads some of its columns.
+        by_position: columns that may be features where none is named; None: those of numbers.
+    """
     names = check_names(schema.names, spec)
     if X in names and _is_list(pa, schema.field(X).type):
-        return Columns(True, [X], ID if ID in names else None)
+        columns = _nested_columns(names, spec)
+        slices = _slices(scan(columns.names), _NESTED_ROWS)
+        return _input(schema, columns, _nested(pa, slices, columns, spec), [])
     numeric = [
         i
         for i, field in enumerate(schema)
         if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     ]
-    chosen = [names[i] for i in feature_columns(names, numeric, spec)]
+    columns = choose_columns(names, numeric if by_position is None else by_position, spec)
+    return _input(schema, columns, _long(pa, scan, columns, spec), _warnings(pa, names, columns, scan))
+
+
+def _input(schema: Any, columns: Columns, examples: Iterator[Example], warnings: list[str]) -> Input:
+    types = [schema.field(name).type for name in columns.carried]
+    types = [getattr(type, "value_type", type) for type in types]  # of a dictionary
+    found = dict(zip(columns.carried, types, strict=True))
+    return Input(examples, carried=tuple(columns.carried), types=found, warnings=tuple(warnings))
+
+
+def _nested_columns(names: list[str], spec: InputSpec) -> Columns:
+    """Of a table with a row a sequence."""
+    if spec.time is not None:
+        raise ShapeError(
+            f"time: expected rows that are samples, got a list column {X}: a row is a sequence here"
+        )
+    id = _named(names, spec.sequence, "sequence") if spec.sequence else ID if ID in names else None
+    return Columns(True, [X], id, None, [_named(names, name, "carry") for name in spec.carried])
+
+
+def choose_columns(names: list[str], by_position: Iterable[int], spec: InputSpec) -> Columns:
+    """Of a table with a row a sample: where no column names a feature, those `by_position` that are no others."""
+    id = (
+        _named(names, spec.sequence, "sequence") if spec.sequence else SEQUENCE if SEQUENCE in names else None
+    )
+    time = None if spec.time is None else _named(names, spec.time, "time")
+    carried = [_named(names, name, "time" if name == spec.time else "carry") for name in spec.carried]
+    others = {id, time, *carried}
+    chosen = [
+        names[i] for i in _feature_columns(names, [i for i in by_position if names[i] not in others], spec)
+    ]
     if len({*chosen}) < len(chosen):
         raise ShapeError(f"columns: expected each name once, got {chosen!s:.300}")
-    return Columns(False, chosen, SEQUENCE if SEQUENCE in names else None)
+    return Columns(False, chosen, id, time, carried)
+
+
+def _named(names: list[str], name: str, option: str) -> str:
+    """The column of this name, with or without blanks around it. Raises ShapeError."""
+    found = [column for column in names if name in (column, column.strip(), without_mark(column))]
+    if len(found) != 1:
+        got = f"{names!s:.300}" if not found else f"{len(found)} of them"
+        raise ShapeError(f"{option}: expected a column {name!r:.100}, got {got}")
+    return found[0]
 
 
 def check_names(names: list[str], spec: InputSpec) -> list[str]:
@@ -157,25 +222,35 @@ def check_names(names: list[str], spec: InputSpec) -> list[str]:
     return names
 
 
-def feature_columns(names: list[str], by_position: Iterable[int], spec: InputSpec) -> list[int]:
-    """Indices of the columns of the features, by name. Where no column names one: `by_position` but `sequence`."""
+def _feature_columns(names: list[str], by_position: Iterable[int], spec: InputSpec) -> list[int]:
+    """Indices of the columns of the features, by name. Where no column names one: `by_position`."""
     try:
         found = match(names, spec.features)
     except ValueError as error:
         raise ShapeError(f"columns: {error!s:.600}") from None
     if found is None:
-        found = [i for i in by_position if names[i] != SEQUENCE]
+        found = list(by_position)
         if len(found) != len(spec.features):
             expected = f"a list column {X}, or columns {list(spec.names)}"
             raise ShapeError(f"columns: expected {expected}, got {names!s:.300}")
     return found
 
 
-def _examples(pa: Any, batches: Iterable[Any], columns: Columns, spec: InputSpec) -> Iterator[Example]:
-    slices = _slices(batches, _NESTED_ROWS if columns.nested else _ROWS)
-    if columns.nested:
-        return _nested(pa, slices, columns.id, spec)
-    return collected(_rows(pa, slices, columns), spec)
+def _warnings(pa: Any, names: list[str], columns: Columns, scan: Scan) -> list[str]:
+    """Of columns that are left out. They may be damaged: then nothing is said of them."""
+    left = [name for name in names if name not in columns.names and names.count(name) == 1]
+    found = [] if columns.time else [hints.about_times(name) for name in hints.like_times(left)[:1]]
+    if columns.id is not None:
+        return found
+    for name in hints.like_ids(left):
+        try:
+            batches = (_grouped(pa, batch.column(0), name) for batch in _slices(scan([name]), _ROWS))
+            found += hints.about_ids(name, ((batch.ids, len(batch.code)) for batch in batches))
+        except MemoryError:
+            raise
+        except Exception:
+            continue
+    return found
 
 
 def _slices(batches: Iterable[Any], rows: int) -> Iterator[Any]:
@@ -189,13 +264,15 @@ def _slices(batches: Iterable[Any], rows: int) -> Iterator[Any]:
 # -- a row a sequence
 
 
-def _nested(pa: Any, slices: Iterable[Any], id_column: str | None, spec: InputSpec) -> Iterator[Example]:
+def _nested(pa: Any, slices: Iterable[Any], columns: Columns, spec: InputSpec) -> Iterator[Example]:
     number = 0
     for batch in slices:
         values, lengths = _flat(pa, batch.column(X), spec, number)
-        ids = [None] * len(batch) if id_column is None else _nested_ids(pa, batch.column(id_column))
-        for x, id in zip(np.split(values, lengths.cumsum()[:-1]), ids, strict=True):
-            yield Example(number if id is None else id, x)
+        ids = [None] * len(batch) if columns.id is None else _nested_ids(pa, batch.column(columns.id))
+        carried = [_plain(pa, batch.column(name), name) for name in columns.carried]
+        for i, (x, id) in enumerate(zip(np.split(values, lengths.cumsum()[:-1]), ids, strict=True)):
+            own = tuple(column[i : i + 1] for column in carried)
+            yield Example(id, x, None, own)
             number += 1
 
 
@@ -252,48 +329,86 @@ def _is_list(pa: Any, type: Any) -> bool:
 # -- a row a sample
 
 
-def _rows(pa: Any, slices: Iterable[Any], columns: Columns) -> Iterator[Rows]:
-    first = 0  # row of the slice
-    for batch in slices:
+def _long(pa: Any, scan: Scan, columns: Columns, spec: InputSpec) -> Iterator[Example]:
+    last = None
+    if columns.id is not None:
+        batches = _slices(scan([columns.id]), _ROWS)
+        last = last_rows(_grouped(pa, batch.column(0), columns.id) for batch in batches)
+    yield from gather(_batches(pa, scan, columns), last, spec)
+
+
+def _batches(pa: Any, scan: Scan, columns: Columns) -> Iterator[Batch]:
+    first, times = 0, Times()  # first: row of the slice
+    for batch in _slices(scan(columns.names), _ROWS):
         values = [_numbers(pa, batch.column(name), name, first=first) for name in columns.values]
-        ids = None if columns.id is None else row_ids(pa, batch.column(columns.id))
-        yield ids, np.column_stack(values)
+        grouped = None if columns.id is None else _grouped(pa, batch.column(columns.id), columns.id)
+        carried = tuple(_plain(pa, batch.column(name), name) for name in columns.carried)
+        time = None
+        if columns.time is not None:
+            time = time_keys(
+                times, _time_values(pa, batch.column(columns.time)), grouped, columns.time, first
+            )
+        yield Batch(grouped, np.column_stack(values), time, carried)
         first += len(batch)
 
 
-def row_ids(pa: Any, column: Any) -> NDArray[Any]:
-    """The values of `sequence`, none of them null."""
+def _grouped(pa: Any, column: Any, name: str) -> Grouped:
+    """Which of the distinct values of a column each row has; none of them is null."""
     if column.null_count:
-        raise ShapeError(f"{SEQUENCE}: expected a name or number in every row, got null")
-    _check_ids(pa, column, SEQUENCE)
+        raise ShapeError(f"{name}: expected a name or number in every row, got null")
+    _check_ids(pa, column, name)
+    encoded = pa.compute.dictionary_encode(_decoded(pa, column))
+    code = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.intp)
+    return Grouped(_id_values(pa, encoded.dictionary), code)
+
+
+def _id_values(pa: Any, column: Any) -> list[int | str]:
+    """Whole numbers as such, all else as text."""
+    column = _decoded(pa, column)
+    if pa.types.is_temporal(column.type):
+        column = column.cast(pa.string())
+    return [id if type(id) is int else str(id) for id in column.to_pylist()]
+
+
+def _decoded(pa: Any, column: Any) -> Any:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _plain(pa: Any, column: Any, name: str) -> NDArray[Any]:
+    """Values that are carried through [n]: of numpy's type, or of Python's where some are null."""
+    types, column = pa.types, _decoded(pa, column)
+    if types.is_nested(column.type):
+        raise ShapeError(f"carry: expected numbers, text or times in {name!r:.100}, got {column.type!s:.100}")
+    _check_ids(pa, column, name)
+    if column.null_count and not (types.is_timestamp(column.type) or types.is_floating(column.type)):
+        found = np.empty(len(column), object)
+        found[:] = column.to_pylist()
+        return found
     return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
-def collected(rows: Iterable[Rows], spec: InputSpec) -> Iterator[Example]:
-    """Sequences of rows: they are collected until another sequence begins."""
-    chunks: list[NDArray[np.float32]] = []
-    current: Any = None
-    number = held = 0
-    for ids, values in rows:
-        changes = [] if ids is None else (np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist()
-        for begin, end in itertools.pairwise([0, *changes, len(values)]):
-            id = None if ids is None else ids[begin]
-            if chunks and id != current:
-                yield Example(_id(current, number), np.concatenate(chunks))
-                chunks, held, number = [], 0, number + 1
-            current = id
-            chunks.append(values[begin:end])
-            held += chunks[-1].nbytes
-            if held > spec.max_bytes:
-                raise TooLargeError(f"sequence {number}: expected {spec.max_bytes} bytes at most")
-    if chunks:
-        yield Example(_id(current, number), np.concatenate(chunks))
+def _time_values(pa: Any, column: Any) -> list[Any]:
+    """Times as whole numbers of their unit, which all rows share; numbers and text as they are."""
+    column = _decoded(pa, column)
+    if pa.types.is_temporal(column.type):
+        column = column.view(pa.int64() if column.type.bit_width == 64 else pa.int32())
+    values: list[Any] = column.to_pylist()
+    return values
 
 
-def _id(value: Any, number: int) -> int | str:
-    if value is None:
-        return number
-    return int(value) if isinstance(value, int | np.integer) else str(value)
+def time_keys(
+    times: Times, values: Sequence[Any], grouped: Grouped | None, name: str, first: int
+) -> NDArray[Any]:
+    """What orders rows of these times. Raises ShapeError: one is missing, or is no time."""
+    keys = times.keys(values)
+    if None in keys:
+        row = keys.index(None)
+        id: int | str = 0 if grouped is None else grouped.ids[grouped.code[row]]
+        raise ShapeError(
+            f"{name:.100}: expected a time in every row, a number or as ISO 8601 writes it, all of one kind; "
+            f"got {values[row]!r:.100} in row {first + row + 1}, of sequence {id!r:.100}"
+        )
+    return np.array(keys)
 
 
 def _numbers(pa: Any, column: Any, name: str, *, first: int = 0) -> NDArray[np.float32]:
@@ -328,7 +443,7 @@ def parsed(pa: Any, column: Any, name: str, *, first: int = 0) -> NDArray[np.flo
 
 
 class _TableWriter:
-    """A row a sequence, a record batch a call."""
+    """A record batch a call."""
 
     def __init__(self, sink: Sink, spec: OutputSpec) -> None:
         self._pa, self._spec = pyarrow("ipc", "parquet"), spec
@@ -336,13 +451,17 @@ class _TableWriter:
         self._file: Any = None
         self._schema: Any = None
 
-    def write(self, scored: Sequence[Scored]) -> None:
-        batch = self._batch(scored)
+    def write(self, rows: Rows) -> None:
+        batch = self._batch(rows)
         if self._file is None:
             self._schema = batch.schema
             self._file = self._open(batch.schema)
-        if batch.schema != self._schema:
-            raise MessageError("id: expected all numbers or all text, got both")
+        for before, now in zip(self._schema, batch.schema, strict=True):
+            if before != now:
+                raise MessageError(
+                    f"{now.name:.100}: expected one type for a table, got {before.type} and {now.type}: "
+                    "write all values as numbers or all as text, or take JSON or CSV"
+                )
         self._file.write_batch(batch)
 
     def close(self) -> None:
@@ -351,27 +470,33 @@ class _TableWriter:
     def _open(self, schema: Any) -> Any:
         raise NotImplementedError
 
-    def _batch(self, scored: Sequence[Scored]) -> Any:
-        pa, scores = self._pa, [one.score for one in scored]
-        ids = [one.id for one in scored]
-        columns = {
-            "id": pa.array(ids if all(isinstance(id, int) for id in ids) else [str(id) for id in ids]),
-            "samples": pa.array([score.samples for score in scores], pa.int64()),
-            "update_count": pa.array([len(score.t) for score in scores], pa.int64()),
-            "y": self._outputs([score.y[-1:] for score in scores]),
-        }
-        if self._spec.updates:
-            ends = np.cumsum([0, *(len(score.t) for score in scores)], dtype=np.int32)
-            t = pa.array(np.concatenate([score.t for score in scores]))
+    def _batch(self, rows: Rows) -> Any:
+        pa = self._pa
+        columns = {name: self._column(name, values) for name, values in rows.columns.items()}
+        columns["y"] = self._outputs(rows.y)
+        if rows.updates is not None:
+            ends = np.cumsum([0, *(len(score.t) for score in rows.updates)], dtype=np.int32)
+            t = pa.array(np.concatenate([score.t for score in rows.updates]))
             columns["t"] = pa.ListArray.from_arrays(ends, t)
-            columns["update_y"] = pa.ListArray.from_arrays(ends, self._outputs([score.y for score in scores]))
-        batch = pa.RecordBatch.from_pydict(columns)
-        return batch.replace_schema_metadata(self._metadata())
+            y = self._outputs(np.concatenate([score.y for score in rows.updates]))
+            columns["update_y"] = pa.ListArray.from_arrays(ends, y)
+        return pa.RecordBatch.from_pydict(columns).replace_schema_metadata(self._metadata())
 
-    def _outputs(self, y: Sequence[NDArray[np.float32]]) -> Any:
+    def _column(self, name: str, values: Any) -> Any:
+        """Of the type that the input had, where it is known; of ids that are not all numbers: text."""
+        pa = self._pa
+        if name == "id":
+            return pa.array(
+                values if all(isinstance(id, int) for id in values) else [str(id) for id in values]
+            )
+        try:
+            return pa.array(values, self._spec.types.get(name), from_pandas=False)
+        except pa.ArrowException as error:
+            raise MessageError(f"{name:.100}: expected one type for a table: {error!s:.300}") from None
+
+    def _outputs(self, y: NDArray[np.float32]) -> Any:
         """[·, K] as a column of lists of K."""
-        flat = np.concatenate(y)
-        return self._pa.FixedSizeListArray.from_arrays(self._pa.array(flat.ravel()), flat.shape[1])
+        return self._pa.FixedSizeListArray.from_arrays(self._pa.array(y.ravel()), y.shape[1])
 
     def _metadata(self) -> dict[str, bytes]:
         spec, outputs = self._spec, encode(self._spec.outputs)

@@ -1,0 +1,182 @@
+"""Rows of an output: the columns and their names, and that rows of samples, updates and sequences join."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skiprnn_export import Feature
+from skiprnn_service.errors import MessageError, ShapeError, TooLargeError
+from skiprnn_service.scoring.formats.base import InputSpec, OutputSpec, Scored
+from skiprnn_service.scoring.formats.registry import read, writer
+from skiprnn_service.scoring.formats.rows import RESERVED, carried_columns, labels, output_columns
+from skiprnn_service.scoring.score import Score
+from support.score_tables import BODIES, READERS, mixed
+
+SPEC = OutputSpec("m", "1", ("low", "high"), updates=False)
+
+
+def written(kind: str, scored: list[Scored], chunk: int = 2, **changes: Any) -> pd.DataFrame:
+    sink = io.BytesIO()
+    out = writer(kind, sink, SPEC._replace(**changes))
+    for begin in range(0, len(scored), chunk):
+        out.write(scored[begin : begin + chunk])
+    out.close()
+    return READERS[kind](sink.getvalue())
+
+
+def random_scores(lengths: list[int], seed: int, *, rows: bool) -> list[Scored]:
+    """Of sequences whose rows are mixed in the file, with the number of each row carried through."""
+    rng, order = np.random.default_rng(seed), mixed(lengths, seed)
+    owner = np.repeat(np.arange(len(lengths)), lengths)[order]
+    scored = []
+    for i, length in enumerate(lengths):
+        t = np.flatnonzero(rng.random(length) < 0.4)
+        t = t if len(t) and t[0] == 0 else np.array([0, *t])
+        row = np.flatnonzero(owner == i) if rows else None
+        score = Score(length, t, rng.random((len(t), 2), np.float32), length)
+        scored.append(Scored(f"s{i}", score, row, (np.arange(length) if row is None else row,)))
+    return sorted(scored, key=lambda one: 0 if one.row is None else int(one.row[0]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=7),
+    seed=st.integers(0, 2**32 - 1),
+    rows=st.booleans(),
+    kind=st.sampled_from(sorted(READERS)),
+)
+def test_rows_of_samples_updates_and_sequences_join(
+    lengths: list[int], seed: int, rows: bool, kind: str
+) -> None:
+    scored = random_scores(lengths, seed, rows=rows)
+    samples, updates, whole = (
+        written(kind, scored, per=per, carried=("n",)) for per in ("sample", "update", "sequence")
+    )
+    assert samples["row"].tolist() == list(range(sum(lengths)))
+    if rows:
+        assert samples["n"].tolist() == samples["row"].tolist()
+    on = samples[samples["updated"].astype(bool)].merge(updates, on=["id", "t"], validate="1:1")
+    assert len(on) == len(updates) == sum(len(one.score.t) for one in scored)
+    for name in ("row", "n", "label", "low", "high"):
+        assert on[f"{name}_x"].tolist() == on[f"{name}_y"].tolist()
+    for one in scored:
+        mine = samples[samples["id"] == one.id].sort_values("t")
+        held = one.score.y[one.score.t.searchsorted(np.arange(one.score.samples), "right") - 1]
+        np.testing.assert_array_equal(mine[["low", "high"]].to_numpy(np.float32), held)
+        last = whole[whole["id"] == one.id].iloc[0]
+        assert (
+            last[["low", "high", "label", "n"]].tolist()
+            == mine.iloc[-1][["low", "high", "label", "n"]].tolist()
+        )
+
+
+@pytest.mark.parametrize("kind", sorted(READERS))
+@pytest.mark.parametrize("per", ["sequence", "update", "sample"])
+def test_every_format_has_the_same_columns(kind: str, per: Any) -> None:
+    own = {
+        "sequence": ["id", "samples", "update_count"],
+        "update": ["id", "row", "t"],
+        "sample": ["id", "row", "t", "updated"],
+    }
+    found = written(kind, random_scores([3, 4], 0, rows=True), per=per, carried=("n",))
+    assert list(found) == [*own[per], "n", "label", "low", "high", "y"]
+
+
+def test_outputs_that_are_no_classes_have_no_label() -> None:
+    found = written("parquet", random_scores([3], 0, rows=True), classes=False)
+    assert list(found) == ["id", "samples", "update_count", "low", "high", "y"]
+
+
+def test_a_label_is_the_most_probable_class_or_all_at_a_half_and_above() -> None:
+    y = np.array([[0.5, 0.5], [0.4, 0.7], [0.1, 0.2]], np.float32)
+    assert labels(y, ["a", "b"], multi_label=False) == ["a", "b", "b"]
+    assert labels(y, ["a", "b"], multi_label=True) == ["a;b", "b", ""]
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        (["upright row", "größe"], ["upright row", "größe"]),
+        (["id", "", " label "], ["y_id", "y_", "y_label"]),
+        (["a\nb", "a b", "a\tb"], ["a b", "a b_2", "a b_3"]),
+    ],
+)
+def test_a_column_has_the_name_of_its_output_on_one_line(names: list[str], columns: list[str]) -> None:
+    assert output_columns(names) == columns
+
+
+@given(st.lists(st.sampled_from(["id", "y", "y_id", "a", "a_2", "", " ", "a\n"]), max_size=8))
+def test_columns_of_outputs_are_different_and_not_reserved(names: list[str]) -> None:
+    columns = output_columns(names)
+    assert len({*columns}) == len(names)
+    assert RESERVED.isdisjoint(columns)
+
+
+def test_a_carried_column_gives_way_to_one_of_the_output() -> None:
+    assert carried_columns(["label", "t", "site", "low"], ["low"]) == [
+        "input_label",
+        "input_t",
+        "site",
+        "input_low",
+    ]
+    with pytest.raises(ShapeError, match="got 'input_t' twice"):
+        carried_columns(["t", "input_t"], [])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([1, None, 3]),
+        pa.array(["a", None, "c"]),
+        pa.array([True, False, None]),
+        pa.array([1, None, 3], pa.timestamp("ns", "Europe/Paris")),
+        pa.array([1, None, 3], pa.date32()),
+        pa.array([1, None, 3], pa.int8()),
+        pa.array([1.5, None, 3]),
+    ],
+    ids=lambda values: str(values.type),
+)
+@pytest.mark.parametrize("kind", ["arrow", "parquet"])
+def test_carried_columns_keep_their_type(values: pa.Array, kind: str) -> None:
+    table = pa.table({"v": values} | {f"x{i}": [1.0, 2.0, 3.0] for i in range(3)})
+    spec = InputSpec(tuple(Feature(f"x{i}") for i in range(3)), 10**6, carry=("v",))
+    found = read(kind, io.BytesIO(BODIES[kind](table)), spec)
+    (one,) = found.examples
+    scored = Scored("s", Score(3, np.array([0]), np.zeros((1, 2), np.float32), 3), one.row, one.carried)
+    sink = io.BytesIO()
+    out = writer(kind, sink, SPEC._replace(per="sample", carried=found.carried, types=found.types))
+    out.write([scored])
+    out.close()
+    body = sink.getvalue()
+    back = pa.ipc.open_stream(body).read_all() if kind == "arrow" else pa.parquet.read_table(io.BytesIO(body))
+    assert back["v"].type == values.type
+    if pa.types.is_floating(values.type):
+        np.testing.assert_array_equal(back["v"].to_numpy(), values.to_numpy(zero_copy_only=False))
+    else:
+        assert back["v"].to_pylist() == values.to_pylist()
+
+
+def test_scores_that_wait_for_their_row_are_limited() -> None:
+    y = np.zeros((50, 2), np.float32)
+    scored = Scored("a", Score(50, np.arange(50), y, 50), np.arange(1, 51))  # row 0 does not come
+    with pytest.raises(TooLargeError, match="sort the table by its sequences"):
+        written("ndjson", [scored], per="sample", max_bytes=500)
+
+
+@pytest.mark.parametrize("chunk", [1, 3], ids=["in several batches", "in one batch"])
+def test_a_table_takes_carried_values_of_one_type_alone(chunk: int) -> None:
+    values: list[Any] = [1, "a", 2]
+    scored = [
+        one._replace(carried=(np.array([value], object),))
+        for one, value in zip(random_scores([1, 1, 1], 0, rows=False), values, strict=True)
+    ]
+    with pytest.raises(MessageError, match="v: expected one type for a table"):
+        written("parquet", scored, chunk, carried=("v",))
+    assert written("ndjson", scored, chunk, carried=("v",))["v"].tolist() == values
+    assert written("npz", scored, chunk, carried=("v",))["v"].tolist() == ["1", "a", "2"]
