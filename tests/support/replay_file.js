@@ -24,4 +24,4 @@ async function* all() {
 let connections = 0;
 options.onReady = () => process.stderr.write(`ready ${++connections}\n`);
 const updates = form === "streamFrom" ? streamFrom(url, read, options) : stream(url, all(), options);
-for await (const { t, y, sequence } of updates) console.log(JSON.stringify({ t, y: Array.from(y), sequence }));
+for await (const update of updates) console.log(JSON.stringify({ ...update, y: Array.from(update.y) }));
