@@ -108,3 +108,10 @@ def test_streams_of_a_bundle_without_events_keep_nothing() -> None:
     one.advance(0, UP)
     assert one.finish() == Reply(0, 1, [Update(0, UP)])
     assert one.position.detected == ()
+
+
+def test_a_stream_that_an_older_server_saved_begins_without_a_class() -> None:
+    """It goes on, and an event that goes on with it gives an alarm."""
+    one = stream(next=7, last_y=UP, recent=(Update(6, UP),))
+    assert one.events == ()
+    assert message(one, NONE, UP).events == (Event(8, 0),)
