@@ -16,7 +16,7 @@ WHEEL  := build/wheel
 EXTRAS ?= serve,client
 GROUP  ?= test
 
-.PHONY: help serve test style types pytest coverage wheel-test bench docs fuzz chaos soak audit docker-test docker-lint
+.PHONY: help serve test style types pytest coverage typed wheel-test bench docs fuzz chaos soak audit docker-test docker-lint
 .PHONY: constraints clean
 
 help: ## list the targets
@@ -45,6 +45,9 @@ coverage: $(VENV)/.dev ## all tests, and which lines and branches they missed
 	$(BIN)/python -m coverage run -m pytest $(TESTS) $(ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+typed: $(VENV)/.dev ## README and tutorials as typed, in fresh environments: minutes, and port 8000
+	SKIPRNN_TYPED=fresh PIP_CONSTRAINT=$(CURDIR)/$(CONSTRAINTS) $(BIN)/python -m pytest tests/end_to_end/test_typed.py $(ARGS)
 
 wheel-test: ## build the wheel, install it alone, test it where the checkout is not (EXTRAS=, GROUP=, ARGS=)
 	rm -rf dist $(WHEEL)

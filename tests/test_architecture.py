@@ -23,8 +23,14 @@ MAY_IMPORT = {
     "skiprnn_client": set[str](),
     "skiprnn_cli": {"skiprnn", "skiprnn_export", "skiprnn_service", "skiprnn_client"},
 }
-NEED_TORCH = {"step.py", "parity.py"}  # of skiprnn_export
-TORCH_FREE = {"skiprnn.gate_limits", "skiprnn.channels", "skiprnn.events", "skiprnn.numerals"}
+NEED_TORCH = {"step.py", "parity.py", "sequences.py"}  # of skiprnn_export
+TORCH_FREE = {
+    "skiprnn.gate_limits",
+    "skiprnn.channels",
+    "skiprnn.events",
+    "skiprnn.numerals",
+    "skiprnn.paths",
+}
 
 # Inside the service: a package, or a file on top → what it may import (docs/explanation/architecture.md).
 _LEAVES = {"errors", "settings", "stats"}
@@ -196,10 +202,18 @@ def test_nothing_is_pickled() -> None:
 
 @pytest.mark.parametrize(
     ("folder", "below"),
-    [("unroll", ""), ("data", ""), ("tasks", "data"), ("training", "data|tasks"), (".", "data|unroll")],
+    [
+        ("unroll", ""),
+        ("data", ""),
+        ("tasks", "data"),
+        ("training", "data|tasks"),
+        ("compare", "data|tasks|training"),
+        ("estimators", "data|tasks|training"),
+        (".", "data|unroll"),
+    ],
 )
 def test_a_folder_of_the_model_imports_only_those_below_it(folder: str, below: str) -> None:
-    folders = {"unroll", "data", "tasks", "training"}
+    folders = {"unroll", "data", "tasks", "training", "compare", "estimators"}
     for file in (ROOTS["skiprnn"] / "skiprnn" / folder).glob("*.py"):
         found = within("skiprnn", file) & folders
         old_name = file.name in {"plots.py", "results.py", "run.py"} and folder == "."

@@ -19,6 +19,7 @@ _EXTRAS = {  # command → the extra that it needs
     "score": "score",
     "inspect": "bundle",
     "train": "train",
+    "compare": "train",
     "plot": "train",
     "report": "train",
     "export": "train",

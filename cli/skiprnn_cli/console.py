@@ -1,6 +1,8 @@
 """How commands speak: facts as a table on stdout; warnings and the reason of a failure on stderr."""
 
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NoReturn
@@ -42,6 +44,20 @@ def log_lines(name: str, show: Callable[[str], None], *, level: int) -> Iterator
         log.setLevel(before)
 
 
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """For a command that goes on without anybody who reads its standard output."""
+    try:
+        yield
+    except BrokenPipeError:
+        _discard_output()
+
+
+def _discard_output() -> None:
+    """What is still buffered would raise again when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class _Handler(logging.Handler):
     def __init__(self, show: Callable[[str], None]) -> None:
         super().__init__()
@@ -58,6 +74,10 @@ def fail_without_extra(extra: str, missing: str | None) -> NoReturn:
 
 
 def fail(reason: object, *, code: int = 2) -> NoReturn:
-    """End the command with a message: code 2 for what was asked, 1 for what did not work out."""
+    """End the command with a message: code 2 for what was asked, 1 for what did not work out. Silent where whoever read
+    standard output has left, as after `| head -1`."""
+    if isinstance(reason, BrokenPipeError):
+        _discard_output()
+        raise typer.Exit(1)
     typer.echo(f"error: {reason}", err=True)
     raise typer.Exit(code)

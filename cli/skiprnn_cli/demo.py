@@ -1,6 +1,5 @@
 """`skiprnn demo`: the shipped models, served on a free port, and the dashboard in a browser."""
 
-import sys
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +7,8 @@ from threading import Thread
 from typing import Annotated
 
 import typer
+
+from skiprnn_cli.console import reader_may_leave
 
 RENAMED = {"--models": "--models-dir"}
 
@@ -38,7 +39,7 @@ def demo(
 
 
 def _show(page: str, open_page: bool) -> None:
-    typer.echo(f"The dashboard is at {page}\nCtrl-C ends the demo.")
-    sys.stdout.flush()
+    with reader_may_leave():
+        typer.echo(f"The dashboard is at {page}\nCtrl-C ends the demo.")
     if open_page:  # in a thread: a text browser returns when it is closed
         Thread(target=webbrowser.open, args=(page,), daemon=True).start()

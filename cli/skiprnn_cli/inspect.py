@@ -57,7 +57,7 @@ def _facts(bundle: "Bundle") -> dict[str, str]:
         "features": f"{len(units)}: {_listed(units)}",
         "sample rate": "not given" if info.sample_rate is None else f"{info.sample_rate:g} Hz",
         "outputs": _outputs(info),
-        "gate": f"threshold {info.threshold:g}, skips {info.max_skip} samples at most",
+        "gate": f"{info.gate}; threshold {info.threshold:g}, skips {info.max_skip} samples at most",
     }
     if info.events is not None:
         facts["events"] = _events(info.events, info.sample_rate)

@@ -32,7 +32,7 @@ def read(source: Path, run: Path) -> str:
         ValueError, OSError: the file cannot be read, or lacks a feature; the message says which.
     """
     from skiprnn import SkipNetwork
-    from skiprnn.data.table_file import read_table_file
+    from skiprnn.data.read_table import read_table_file
     from skiprnn_export.step import features_of
 
     config, columns = SkipNetwork.load(run).config, _label_columns(run)

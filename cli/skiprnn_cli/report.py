@@ -70,8 +70,11 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _print_confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
-    rows = [[name, *map(str, row)] for name, row in zip(names, counts, strict=True)]
-    _print_table(["is ↓  answered →", *names], rows)
+    """Columns are numbered as the rows are: names would not fit beside each other."""
+    rows = [
+        [f"{k} {name}", *map(str, row)] for k, (name, row) in enumerate(zip(names, counts, strict=True), 1)
+    ]
+    _print_table(["is ↓  answered →", *map(str, range(1, len(names) + 1))], rows)
 
 
 def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

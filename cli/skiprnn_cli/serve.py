@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from skiprnn_cli.console import fail, log_lines, warn
+from skiprnn_cli.console import fail, log_lines, reader_may_leave, warn
 from skiprnn_service import settings
 
 
@@ -107,8 +107,9 @@ def http_address(found: settings.Settings, port: int) -> str:
 
 def _print_address(found: settings.Settings, port: int, models: Sequence[str]) -> None:
     address = http_address(found, port)
-    typer.echo(f"\n  dashboard  {address}/")
-    typer.echo(f"  stream     {_example(address, models) or _no_model(found)}\n")
+    with reader_may_leave():
+        typer.echo(f"\n  dashboard  {address}/")
+        typer.echo(f"  stream     {_example(address, models) or _no_model(found)}\n")
 
 
 def _example(address: str, models: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import sys
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -110,7 +111,7 @@ def train(
     results_file: Annotated[
         Path | None, typer.Option(help="File to append the run's results to, one line of JSON a run.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train a network that learns at which samples to update its state.
 
@@ -122,6 +123,10 @@ def train(
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("skiprnn").setLevel(logging.INFO)
+    show_bar = not quiet and sys.stderr.isatty()  # a log gets a line an epoch instead
+    logging.getLogger("skiprnn.training.epochs").setLevel(
+        logging.WARNING if quiet or show_bar else logging.INFO
+    )
     flags = {"max_skip": max_skip, "threshold": threshold, "cell": cell, "hidden_size": hidden, "ramp": ramp}
     flags |= {"learning_rate": lr, "epochs": epochs, "patience": patience}
     try:
@@ -129,9 +134,9 @@ def train(
             warn_renamed(f"the task {task}", tasks.RENAMED[task])
         found = tasks.find(tasks.RENAMED.get(task, task))
         given = {name: value for name, value in flags.items() if value is not None}
-        given |= _parsed(override or [], found) | _objective(update_rate, lambda_, schedule)
-        experiment = _experiment(found, data, seed, warm_start, given, paper=paper)
-        results = fit(experiment, out, resume=resume, progress_bar=not quiet)
+        given |= parse_overrides(override or [], found) | _objective(update_rate, lambda_, schedule)
+        experiment = make_experiment(found, data, seed, warm_start, given, paper=paper)
+        results = fit(experiment, out, resume=resume, progress_bar=show_bar)
     except (OSError, ValueError, DownloadError) as error:
         fail(error)
     except TrainingInterruptedError as error:
@@ -152,7 +157,7 @@ def _objective(update_rate: float | None, lambda_: float | None, schedule: str |
     return {} if lambda_ is None else {"lambda_": lambda_, "target_rate": None}
 
 
-def _experiment(
+def make_experiment(
     task: "Task", data: Path | None, seed: int, warm_start: Path | None, given: dict[str, Any], *, paper: bool
 ) -> "Experiment":
     """`given` holds options of the task and fields of the recipe."""
@@ -182,7 +187,7 @@ def _check_name(name: str, task: "Task") -> None:
     )
 
 
-def _parsed(overrides: list[str], task: "Task") -> dict[str, Any]:
+def parse_overrides(overrides: list[str], task: "Task") -> dict[str, Any]:
     """name=value; a value is JSON where it can be read as JSON, else text; an option that is text, such as a column's
     name, is never a number. Old names become new ones.
     """
@@ -243,5 +248,4 @@ def _report(out: Path, results: dict[str, Any]) -> None:
     folder = RunFolder(out)
     if folder.report.is_file():
         print_report(folder.read_report())
-    if results["schedule"] is None:
-        typer.echo(f"next: skiprnn export {out} --out models/{out.resolve().name}.onnx")
+    typer.echo(f"next: skiprnn export {out} --out models/{out.resolve().name}.onnx")

@@ -90,6 +90,16 @@ export interface Resume extends RetryPolicy {
   giveUpMs?: number | null;
 }
 
+/** Another try to connect that is about to be made. */
+export interface Retry {
+  /** Its number since the server last answered, from 1 on. */
+  attempt: number;
+  /** Milliseconds until it is made. */
+  waitMs: number;
+  /** Why the connection was lost, or could not be opened. */
+  reason: string;
+}
+
 export interface StreamOptions extends ConnectOptions {
   /** End the stream after the last sample (default); false parks it, to be resumed by its stream id. */
   end?: boolean;
@@ -99,6 +109,8 @@ export interface StreamOptions extends ConnectOptions {
   resume?: Resume | null;
   /** Called with the server's first message on every connection. */
   onReady?: (ready: Ready) => void;
+  /** Called before the wait for each further try to connect. */
+  onRetry?: (retry: Retry) => void;
   /** Aborting it ends the iteration with its reason. */
   signal?: AbortSignal;
 }

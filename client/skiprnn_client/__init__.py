@@ -30,7 +30,7 @@ from skiprnn_client.errors import (
     StreamLost,
 )
 from skiprnn_client.messages import Ended, Event, GoAway, Ready, Reply, Update
-from skiprnn_client.retry import RetryPolicy
+from skiprnn_client.retry import Retry, RetryPolicy
 from skiprnn_client.samples import NEW_SEQUENCE
 from skiprnn_client.stream import stream, stream_from
 from skiprnn_client.stream_sync import stream_from_sync, stream_sync
@@ -49,6 +49,7 @@ __all__ = [
     "ProtocolError",
     "Ready",
     "Reply",
+    "Retry",
     "RetryPolicy",
     "SampleError",
     "ServerError",

@@ -18,6 +18,7 @@ from skiprnn_client.handshake import Options, closed, moving, resuming
 from skiprnn_client.messages import KEEPALIVE, Floats, Ready, Update
 from skiprnn_client.reconnect import Reconnect
 from skiprnn_client.resumable_stream import ResumableStream
+from skiprnn_client.retry import OnRetry, Retry
 from skiprnn_client.samples import NewSequence
 
 OnReady = Callable[[Ready], None]
@@ -31,6 +32,7 @@ class Driver:
     Args:
         pump: puts everything in, then calls `finish`; started once the first connection is open.
         on_ready: called with the server's first message on every connection.
+        on_retry: called before each wait for another try.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class Driver:
         *,
         pump: Callable[["Driver"], Awaitable[None]],
         on_ready: OnReady | None,
+        on_retry: OnRetry | None,
     ) -> None:
-        self.core, self._reconnect, self._options, self._on_ready = core, reconnect, options, on_ready
+        self.core, self._reconnect, self._options = core, reconnect, options
+        self._on_ready, self._on_retry = on_ready, on_retry
         self._run = pump
         self._changed = asyncio.Event()
         self._socket: ClientConnection | None = None
@@ -109,8 +113,17 @@ class Driver:
         if self.core.over:
             return
         self.core.lost(error)
-        log.info("stream %s: %s; connecting again", self._options.get("stream_id"), error)
-        await asyncio.sleep(self._reconnect.lost(error))
+        await self._wait(self._reconnect.lost(error), error)
+
+    async def _wait(self, seconds: float, error: ClientError) -> None:
+        """Say that another try follows, and why; then wait for it."""
+        retry = Retry(self._reconnect.attempts, seconds, str(error))
+        name = self._options.get("stream_id")
+        where = f"stream {name}: " if name else ""
+        log.info("%s%s; connecting again in %.1f s (attempt %d)", where, error, seconds, retry.attempt)
+        if self._on_retry is not None:
+            self._on_retry(retry)
+        await asyncio.sleep(seconds)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncGenerator[Update, None]]:
@@ -137,9 +150,7 @@ class Driver:
             try:
                 found = await stack.enter_async_context(opened(self._reconnect.url, self._options))
             except ClientError as error:
-                seconds = self._reconnect.failed(error)
-                log.info("%s; next try in %.1f s", error, seconds)
-                await asyncio.sleep(seconds)
+                await self._wait(self._reconnect.failed(error), error)
             else:
                 self._reconnect.opened()
                 return found

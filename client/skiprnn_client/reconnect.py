@@ -24,6 +24,9 @@ class Reconnect:
         retry: None: each address is tried once.
         clock: seconds, monotonic.
         uniform: uniform(a, b) → a number in between.
+
+    Attributes:
+        attempts: tries that were advised since the server last answered.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class Reconnect:
         if not self.urls:
             raise ValueError("url: expected at least one address, got none")
         self._retry, self._clock, self._uniform = retry, clock, uniform
-        self._at = self._tried = self._rounds = 0
+        self._at = self._tried = self._rounds = self.attempts = 0
         self._since: float | None = None
         self._retry_after = self._opened_at = 0.0
         self._reached = False
@@ -54,7 +57,7 @@ class Reconnect:
 
     def answered(self) -> None:
         """The server has answered on this connection: it works."""
-        self._tried = self._rounds = 0
+        self._tried = self._rounds = self.attempts = 0
         self._since, self._retry_after = None, 0.0
 
     def failed(self, error: ClientError) -> float:
@@ -69,6 +72,7 @@ class Reconnect:
         self.move_on()
         self._tried += 1
         if self._tried < len(self.urls):
+            self.attempts += 1
             return 0.0
         if self._retry is None or not (self._reached or isinstance(error, ConnectionRejected)):
             raise error  # no server was ever there: more likely a wrong address than a restart
@@ -109,4 +113,5 @@ class Reconnect:
             raise error
         self._tried, self._retry_after = 0, 0.0
         self._rounds += 1
+        self.attempts += 1
         return seconds

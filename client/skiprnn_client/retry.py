@@ -1,7 +1,8 @@
 """How a stream continues after a lost connection."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from skiprnn_client.deprecated import warn_renamed
 
@@ -34,6 +35,22 @@ class RetryPolicy:
         if self.when_full not in ("wait", "drop", "raise"):
             raise ValueError(f"when_full: expected 'wait', 'drop' or 'raise', got {self.when_full!r}")
 
+
+class Retry(NamedTuple):
+    """Another try to connect that is about to be made.
+
+    Attributes:
+        attempt: its number since the server last answered, from 1 on.
+        seconds: until it is made.
+        reason: why the connection was lost, or could not be opened.
+    """
+
+    attempt: int
+    seconds: float
+    reason: str
+
+
+OnRetry = Callable[[Retry], None]
 
 DEFAULT_RETRY = RetryPolicy()  # this object: the caller gave no other
 

@@ -14,7 +14,7 @@ from skiprnn_client.handshake import Options
 from skiprnn_client.messages import Floats, Ready, Update
 from skiprnn_client.reconnect import Reconnect
 from skiprnn_client.resumable_stream import ResumableStream
-from skiprnn_client.retry import DEFAULT_RETRY, RetryPolicy
+from skiprnn_client.retry import DEFAULT_RETRY, OnRetry, RetryPolicy
 from skiprnn_client.samples import Blocks, NewSequence, as_samples
 
 WINDOW = 16  # messages in flight where no sample is left out
@@ -46,6 +46,7 @@ async def stream(
     end: bool = True,
     retry: RetryPolicy | None = DEFAULT_RETRY,
     on_ready: OnReady | None = None,
+    on_retry: OnRetry | None = None,
     **options: Unpack[StreamOptions],
 ) -> AsyncGenerator[Update, None]:
     """Stream samples and yield each update exactly once, in order, across lost connections.
@@ -70,6 +71,8 @@ async def stream(
         end: end the stream after the last sample; False parks it, to be resumed by its `stream_id`.
         retry: how to continue after a lost connection; None: raise StreamClosed instead.
         on_ready: called with the server's first message on every connection.
+        on_retry: called before the wait for each further try to connect, with its number, the seconds until it is made,
+            and the reason.
         options: stream_id, encoding, threshold, version, api_key, headers, ssl (see `Options`).
 
     Raises:
@@ -87,7 +90,7 @@ async def stream(
         await driver.finish(end=end)
 
     core, reconnect = prepared(url, options, window=window_size(window, wake=wake), wake=wake, retry=retry)
-    driver = Driver(core, reconnect, options, pump=pump, on_ready=on_ready)
+    driver = Driver(core, reconnect, options, pump=pump, on_ready=on_ready, on_retry=on_retry)
     async with aclosing(driver.updates()) as updates:
         async for update in updates:
             yield update
@@ -100,6 +103,7 @@ async def stream_from(
     end: bool = True,
     retry: RetryPolicy | None = DEFAULT_RETRY,
     on_ready: OnReady | None = None,
+    on_retry: OnRetry | None = None,
     **options: Unpack[StreamOptions],
 ) -> AsyncGenerator[Update, None]:
     """Fetch only the samples that the network updates on: for a camera, a CNN, a sensor that sleeps.
@@ -120,7 +124,7 @@ async def stream_from(
         await driver.finish(end=end)
 
     core, reconnect = prepared(url, options, window=1, retry=retry)
-    driver = Driver(core, reconnect, options, pump=pump, on_ready=on_ready)
+    driver = Driver(core, reconnect, options, pump=pump, on_ready=on_ready, on_retry=on_retry)
     async with aclosing(driver.updates()) as updates:
         async for update in updates:
             yield update

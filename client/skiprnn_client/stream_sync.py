@@ -5,7 +5,7 @@ from typing import Unpack
 
 from skiprnn_client.driver import OnReady
 from skiprnn_client.messages import Floats, Update
-from skiprnn_client.retry import DEFAULT_RETRY, RetryPolicy
+from skiprnn_client.retry import DEFAULT_RETRY, OnRetry, RetryPolicy
 from skiprnn_client.samples import Blocks, NewSequence
 from skiprnn_client.stream import Sample, StreamOptions, as_block, prepared, window_size
 from skiprnn_client.sync_driver import SyncDriver
@@ -22,16 +22,17 @@ def stream_sync(
     end: bool = True,
     retry: RetryPolicy | None = DEFAULT_RETRY,
     on_ready: OnReady | None = None,
+    on_retry: OnRetry | None = None,
     **options: Unpack[StreamOptions],
 ) -> Generator[Update, None, None]:
     """`stream` without asyncio; see there for arguments and errors.
 
-    `samples` and `on_ready` run in the caller's thread; a thread of the generator's own connects, sends and receives.
-    While `samples` waits, the caller gets no updates: with a window above 1 the last ones come only with the next
-    sample, so for live samples keep the default.
+    `samples`, `on_ready` and `on_retry` run in the caller's thread; a thread of the generator's own connects, sends and
+    receives. While `samples` waits, the caller gets no updates: with a window above 1 the last ones come only with the
+    next sample, so for live samples keep the default.
     """
     core, reconnect = prepared(url, options, window=window_size(window, wake=wake), wake=wake, retry=retry)
-    with SyncDriver(core, reconnect, options, on_ready=on_ready) as driver:
+    with SyncDriver(core, reconnect, options, on_ready=on_ready, on_retry=on_retry) as driver:
         ready = yield from driver.start()
         t = ready.next if start is None else start
         blocks = Blocks(ready, encoding=options.get("encoding", "f32"), chunk=chunk, t=t)
@@ -52,11 +53,12 @@ def stream_from_sync(
     end: bool = True,
     retry: RetryPolicy | None = DEFAULT_RETRY,
     on_ready: OnReady | None = None,
+    on_retry: OnRetry | None = None,
     **options: Unpack[StreamOptions],
 ) -> Generator[Update, None, None]:
     """`stream_from` without asyncio; see there for arguments and errors. `read` runs in the caller's thread."""
     core, reconnect = prepared(url, options, window=1, retry=retry)
-    with SyncDriver(core, reconnect, options, on_ready=on_ready) as driver:
+    with SyncDriver(core, reconnect, options, on_ready=on_ready, on_retry=on_retry) as driver:
         ready = yield from driver.start()
         t = ready.next
         while not driver.over and (x := read(needed := max(t, driver.wake))) is not None:

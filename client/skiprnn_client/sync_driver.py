@@ -1,7 +1,7 @@
 """A `Driver` in a `LoopThread`, for a caller that gives samples and takes updates in its own thread.
 
 The caller puts commands into the loop. Everything that the loop tells the caller goes through one queue, so it comes in
-order: updates, each `Ready`, what follows from each block of samples, and at last the end of the stream.
+order: updates, each `Ready` and `Retry`, what follows from each block of samples, and at last the end of the stream.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from skiprnn_client.loop_thread import LoopThread
 from skiprnn_client.messages import Floats, Ready, Update
 from skiprnn_client.reconnect import Reconnect
 from skiprnn_client.resumable_stream import ResumableStream
+from skiprnn_client.retry import OnRetry, Retry
 from skiprnn_client.samples import NewSequence
 
 
@@ -49,7 +50,7 @@ class _Ended(NamedTuple):
 
 
 _Commands = asyncio.Queue[_Put | _Finish]
-_Events = SimpleQueue[Update | Ready | _Accepted | _Ended]
+_Events = SimpleQueue[Update | Ready | Retry | _Accepted | _Ended]
 
 
 class SyncDriver:
@@ -62,11 +63,17 @@ class SyncDriver:
     """
 
     def __init__(
-        self, core: ResumableStream, reconnect: Reconnect, options: Options, *, on_ready: OnReady | None
+        self,
+        core: ResumableStream,
+        reconnect: Reconnect,
+        options: Options,
+        *,
+        on_ready: OnReady | None,
+        on_retry: OnRetry | None,
     ) -> None:
         self.ready: Ready | None = None
         self.wake, self.over = 0, False
-        self._on_ready = on_ready
+        self._on_ready, self._on_retry = on_ready, on_retry
         self._pending, self._free_slots = (
             1,
             1,
@@ -74,7 +81,7 @@ class SyncDriver:
         self._commands, self._events = _Commands(), (events := _Events())
         # The loop must not refer to this object: it would keep the thread from being closed with it.
         pump = partial(_run_pump, commands=self._commands, events=events)
-        driver = Driver(core, reconnect, options, pump=pump, on_ready=events.put)
+        driver = Driver(core, reconnect, options, pump=pump, on_ready=events.put, on_retry=events.put)
         self._loop = LoopThread()
         reader = self._loop.start(_run_reader, driver, events)
         reader.add_done_callback(lambda reader: events.put(_Ended(_error(reader))))
@@ -117,6 +124,9 @@ class SyncDriver:
                     yield event
                 case Ready():
                     self._connected(event)
+                case Retry():
+                    if self._on_retry is not None:
+                        self._on_retry(event)
                 case _Accepted():
                     self.wake, self._free_slots = event
                     self._pending -= 1

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from skiprnn.channels import Feature
 from skiprnn.events import EventRule
-from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
+from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate, gate_kind
 from skiprnn.paths import StrPath
 from skiprnn_export.escaping import escaped
 
@@ -53,6 +53,8 @@ class BundleInfo:
         sample_rate: Hz, None when unknown.
         multi_label: y are independent probabilities (sigmoid), not a distribution (softmax).
         events: which outputs are an alarm; None: the classes are no events.
+        period: of a constant gate, which updates at every period-th sample at the bundle's threshold; None: the gate is
+            learned.
         original_sha256: inner digest of the bundle that was exported, where another tool changed its graph since
             then (`reseal.py`); None: the graph is the exported one.
 
@@ -76,6 +78,7 @@ class BundleInfo:
     sample_rate: float | None = None
     multi_label: bool = False
     events: EventRule | None = None
+    period: int | None = None
     original_sha256: str | None = None
     format: int = FORMAT
 
@@ -99,6 +102,11 @@ class BundleInfo:
         return self.layers * self.hidden * CELLS[self.cell]
 
     @property
+    def gate(self) -> str:
+        """What decides when the network updates: "learned", "every sample" or "uniform, every n samples"."""
+        return gate_kind(self.period)
+
+    @property
     def is_regression(self) -> bool:
         """y are values in raw units, not probabilities."""
         return self.task.endswith("regression")
@@ -112,8 +120,8 @@ class BundleInfo:
     def to_json(self) -> dict[str, Any]:
         """The fields as they stand in the file, but for its digest."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        for name in ("events", "original_sha256", "targets"):
-            if not fields[name]:
+        for name in ("events", "period", "original_sha256", "targets"):
+            if fields[name] in (None, ()):
                 del fields[name]  # bundles without it keep the bytes that earlier releases wrote
         if self.events is not None:
             fields["events"] = dataclasses.asdict(self.events)
@@ -307,6 +315,8 @@ def _check(info: BundleInfo) -> None:
 
     metadata.decode(json.loads(json.dumps(info.to_json() | {"training": {}}, default=repr)))
     check_gate(info.threshold, info.max_skip)
+    if info.period is not None and info.period > info.max_skip + 1:
+        raise ValueError(f"period: expected {info.max_skip + 1} (max_skip + 1) at most, got {info.period}")
     if info.classes and len(info.classes) != info.outputs:
         raise ValueError(f"classes: expected {info.outputs} (outputs), got {len(info.classes)}")
     if info.targets and not info.is_regression:

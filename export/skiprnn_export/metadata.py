@@ -64,6 +64,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     sample_rate: _Hertz | None = None
     multi_label: bool = False
     events: Events | None = None
+    period: _Count | None = None
     original_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
 
 

@@ -31,7 +31,7 @@ class Parity:
         decisions: updates compared; each decides how many samples to skip.
         differing: decisions that torch would take otherwise.
         explained: those of them where a boundary of the skip table lies between two Δũ that differ by rounding
-            alone: by 1e-6 + 1e-5·Δũ at most.
+            alone: by 1e-6 + 1e-5·Δũ at most. None of a constant gate, whose decisions must be exact.
     """
 
     max_output: float
@@ -61,8 +61,9 @@ def compare(network: SkipNetwork, bundle: Bundle, sequences: Iterable[NDArray[np
     _, x, state, new_state, update_prob, y, _ = map(np.array, zip(*made, strict=True))
     expected_state, expected_prob, expected_y = _torch_steps(network, x, state)
     table = skip_table(bundle.info.threshold, bundle.info.max_skip)
-    differing = table(update_prob) != table(expected_prob)
-    rounding = np.isclose(update_prob, expected_prob, rtol=TOLERANCE, atol=_SIGMOID)
+    skipped, period = table(update_prob), bundle.info.period
+    differing = skipped != (table(expected_prob) if period is None else period - 1)
+    rounding = np.isclose(update_prob, expected_prob, rtol=TOLERANCE, atol=_SIGMOID) & (period is None)
     return Parity(
         max_output=_distance(y, expected_y),
         max_state=_distance(new_state, expected_state),

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from skiprnn.paths import StrPath
 from skiprnn_export import graph
-from skiprnn_export.bundle import Bundle, BundleError, description, info_of, pack, parse, save
+from skiprnn_export.bundle import Bundle, BundleError, BundleInfo, description, info_of, pack, parse, save
 from skiprnn_export.escaping import escaped
+from skiprnn_export.gate import skip_table
 from skiprnn_export.unroll import open_session
 
 _ROWS, _STEPS = 32, 20
@@ -83,6 +84,7 @@ def _try(bundle: Bundle, *, source: str) -> float:
         x = generator.standard_normal((_ROWS, info.input_size)).astype(np.float32)
         together: Outputs = session.run(["new_state", "update_prob", "y"], {"x": x, "state": state})
         _check_numbers(together, source)
+        _check_period(together[1], info, source)
         alone: Outputs = session.run(["new_state", "update_prob", "y"], {"x": x[:1], "state": state[:1]})
         pairs = zip(together, alone, strict=True)
         worst = max(worst, *(_distance(batch[:1], one) for batch, one in pairs))
@@ -102,6 +104,15 @@ def _check_numbers(outputs: Outputs, source: str) -> None:
     if update_prob.min() < 0 or update_prob.max() > 1:
         raise ValueError(
             f"{source}: expected update_prob in [0, 1], got [{update_prob.min():g}, {update_prob.max():g}]"
+        )
+
+
+def _check_period(update_prob: NDArray[np.float32], info: BundleInfo, source: str) -> None:
+    skipped = skip_table(info.threshold, info.max_skip)(update_prob)
+    if info.period is not None and (skipped != info.period - 1).any():
+        raise ValueError(
+            f"{source}: expected an update at every {info.period} samples, as `period` says, got {skipped.min()} to "
+            f"{skipped.max()} skipped samples; leave what computes update_prob as it was"
         )
 
 

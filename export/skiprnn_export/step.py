@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skiprnn.channels import Feature
+from skiprnn.constant_gate import period_of
+from skiprnn.gate_limits import gate_kind
 from skiprnn.network import NetworkConfig, SkipNetwork
 from skiprnn.paths import StrPath
 from skiprnn_export.bundle import Bundle, BundleInfo, pack, save
@@ -55,8 +57,7 @@ def export(
         samples: real sequences, [T, F] each in raw units, in place of parity.npz.
 
     Raises:
-        FileNotFoundError, ValueError: `run` holds no network, one without a trained gate, or one that no bundle
-            can describe.
+        FileNotFoundError, ValueError: `run` holds no network, or one that no bundle can describe.
         OSError: `out` cannot be written.
         ExportError: ONNX and torch differ by more than rounding.
     """
@@ -82,7 +83,9 @@ class _Trained(NamedTuple):
 
 
 def _of_run(run: Path) -> _Trained:
-    return _Trained(SkipNetwork.load(run), _facts(run / FACTS), _real_sequences(run / SEQUENCES), str(run))
+    network = SkipNetwork.load(run)
+    facts = _of_served_gate(network, _facts(run / FACTS))
+    return _Trained(network, facts, _real_sequences(run / SEQUENCES), str(run))
 
 
 def _of_network(network: SkipNetwork) -> _Trained:
@@ -125,14 +128,21 @@ def export_step(network: SkipNetwork) -> onnx.ModelProto:
 
 
 class _Step(nn.Module):
-    """The exporter takes a module with a forward, not a method."""
+    """The exporter takes a module with a forward, not a method.
+
+    A constant gate's Δũ becomes a constant of the graph: ONNX Runtime's sigmoid is not exact enough for long periods.
+    """
 
     def __init__(self, network: SkipNetwork) -> None:
         super().__init__()
         self.network = network
+        self._delta_u = (
+            None if network.config.period is None else float(torch.sigmoid(network.rnn.gate.bias.detach()))
+        )
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return self.network.step(x, state)
+        new_state, delta_u, y = self.network.step(x, state)
+        return new_state, delta_u if self._delta_u is None else 0 * delta_u + self._delta_u, y
 
 
 @contextlib.contextmanager
@@ -182,6 +192,7 @@ def describe(network: SkipNetwork, facts: Mapping[str, Any]) -> BundleInfo:
         multi_label=config.multi_label,
         threshold=config.threshold,
         max_skip=config.max_skip,
+        period=config.period,
         initial_state=network.initial_state().numpy(),
         sample_rate=config.sample_rate,
         events=config.events,
@@ -200,11 +211,29 @@ def _facts(path: Path) -> Mapping[str, Any]:
     facts = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(facts, dict):
         raise ValueError(f"{path}: expected a JSON object, got {type(facts).__name__}")
-    if schedule := facts.get("schedule") or facts.get("cadence"):  # in older runs
-        raise ValueError(
-            f"{path}: expected a network with a trained gate, got a baseline of {schedule} schedule"
-        )
     return facts
+
+
+def _of_served_gate(network: SkipNetwork, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Facts of a fixed schedule, with the figures of the gate that is served where training has them.
+
+    Runs of earlier releases have an untrained gate, which becomes the constant one of their rate.
+    """
+    schedule = facts.get("schedule") or facts.get("cadence")
+    if not schedule:
+        return facts
+    if network.config.period is None:
+        network.update_every(period_of(facts.get("target_rate") or facts["rate_target"]))
+    if schedule == "uniform" and "period" not in facts:
+        return {**facts, "measured_with": "uniform schedule of an earlier release"}
+    if "served" not in facts:
+        return {
+            **facts,
+            "measured_with": schedule if schedule == "random" else gate_kind(network.config.period),
+        }
+    served = {name: value for name, value in facts.items() if name != "served"} | facts["served"]
+    trained = {name: facts[name] for name in facts["served"]}
+    return {**served, "measured_with": gate_kind(network.config.period), "on_random_schedule": trained}
 
 
 def _real_sequences(path: Path) -> list[NDArray[np.float32]]:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from skiprnn.channels import Feature
+from skiprnn.constant_gate import check_period, set_constant_gate
 from skiprnn.events import EventRule
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 from skiprnn.paths import StrPath
@@ -66,10 +67,14 @@ class NetworkConfig:
     events: EventRule | None = None  # of a network whose classes are events; None: its outputs give no alarms
     readout_hidden: tuple[int, ...] = ()  # widths of the readout's hidden layers; none: it is linear
     readout_activation: Activation = "relu"
+    # Of a constant gate, which updates at every period-th sample; None: the gate is learned.
+    period: int | None = None
 
     def __post_init__(self) -> None:
         check_gate(self.threshold, self.max_skip)
         check_readout(self.readout_hidden, self.readout_activation)
+        if self.period is not None:
+            check_period(self.period, self.max_skip)
         if self.cell not in get_args(Cell):
             raise ValueError(f"cell: expected one of {get_args(Cell)}, got {self.cell!r}")
         if self.task not in get_args(Task):
@@ -202,6 +207,16 @@ class SkipNetwork(nn.Module):
         )  # (B, L, 1|2, H)
         h = layers[:, :, 0].transpose(0, 1)  # (L, B, H)
         return h, layers[:, :, 1].transpose(0, 1) if self.config.cell == "lstm" else None
+
+    def update_every(self, period: int) -> None:
+        """Replace the gate, in place, by one that updates at every `period`-th sample: 1 is a plain LSTM or GRU.
+
+        Raises:
+            ValueError: period is not in [1, max_skip + 1].
+        """
+        config = self.config
+        set_constant_gate(self.rnn.gate, period, threshold=config.threshold, max_skip=config.max_skip)
+        self.config = dataclasses.replace(config, period=period)
 
     def initial_state(self) -> Tensor:
         """The learned initial state, packed: [S]."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
+from skiprnn.constant_gate import period_of
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP, check_gate
 from skiprnn.lazy import lazy_names, warn_renamed
 from skiprnn.network import Cell
@@ -130,7 +131,8 @@ class Recipe:
         init_as_periodic: the same as a start_rate of target_rate.
         calibrate_rate: after the training, shift the gate's bias so that the update rate on the training data is the
             target rate (training/calibration.py).
-        schedule: a baseline without a learned gate: updates at `target_rate` at uniform distances, or at random.
+        schedule: a baseline without a learned gate: updates at `target_rate`, at random, or uniform, at every n-th
+            sample for the whole n whose 1/n is nearest to `target_rate`.
         keep: the network of the last epoch, or of the best one by the validation objective.
         patience: epochs without a better objective before training ends; None trains all of them.
 
@@ -162,7 +164,7 @@ class Recipe:
     label_smoothing: float = 0.0
     lambda_: float = 0.0
     target_rate: float | None = None
-    rate_penalty: float = 1.0
+    rate_penalty: float = 0.1
     rate_dual_step: float = 0.002
     start_rate: float | None = None
     ramp: float = 0.0
@@ -213,6 +215,11 @@ class Recipe:
             raise ValueError(
                 f"schedule: expected one of {get_args(Schedule)} with a target_rate, got {self.schedule!r}"
             )
+        if self.period is not None and self.period > self.max_skip + 1:
+            raise ValueError(
+                f"target_rate: expected 1/{self.max_skip + 1} at least, for max_skip is {self.max_skip}, "
+                f"got {self.target_rate!r}"
+            )
 
     def changed(self, changes: Mapping[str, Any]) -> "Recipe":
         """This recipe with other values.
@@ -225,6 +232,11 @@ class Recipe:
         if unknown := sorted(set(changes) - known):
             raise ValueError(f"recipe: expected names among {sorted(known)}, got {unknown}")
         return dataclasses.replace(self, **changes)
+
+    @property
+    def period(self) -> int | None:
+        """Of the gate that a schedule is served with: it updates at every n-th sample. None: the gate is learned."""
+        return None if self.schedule is None or self.target_rate is None else period_of(self.target_rate)
 
     @property
     def uniform_start(self) -> float | None:

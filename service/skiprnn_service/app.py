@@ -27,7 +27,17 @@ from skiprnn_service.middleware import request_ids, security_headers
 from skiprnn_service.middleware.head import HeadAsGet
 from skiprnn_service.middleware.hosts import AllowedHosts, hosts_of
 from skiprnn_service.middleware.json_errors import JsonErrors
-from skiprnn_service.routes import answers, dashboard, health, infer, oip_models, score, stream, tickets
+from skiprnn_service.routes import (
+    answers,
+    api_docs,
+    dashboard,
+    health,
+    infer,
+    oip_models,
+    score,
+    stream,
+    tickets,
+)
 from skiprnn_service.settings import Settings, words
 from skiprnn_service.state import ServerState
 from skiprnn_service.telemetry import traces
@@ -81,7 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Skip RNNs on live streams: the network chooses the samples that update its state.",
         lifespan=lifespan,
         responses=_RESPONSES,
-        docs_url=None,  # its page loads scripts from a foreign host
+        docs_url=None,  # `routes/api_docs.py` has one that loads nothing from a foreign host
         redoc_url=None,
     )
     _add_middleware(app, settings)
@@ -121,12 +131,13 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 
 def _add_routes(app: FastAPI) -> None:
-    for module in (stream, score, infer, oip_models, health, dashboard, tickets):
+    for module in (stream, score, infer, oip_models, health, dashboard, tickets, api_docs):
         app.include_router(module.router)
     app.add_exception_handler(SkipRnnServiceError, _on_service_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    api_docs.mount(app)
     app.mount("/page/client", StaticFiles(directory=dashboard.CLIENT), name="client")
     app.mount("/page", StaticFiles(directory=_PAGE), name="page")
     app.add_api_route("/", _page, include_in_schema=False)

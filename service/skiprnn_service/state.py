@@ -48,7 +48,7 @@ class ServerState:
             spool_bytes=settings.max_spool_bytes or 4 * settings.max_score_bytes,
         )
         self.oip_stats = InferStats()
-        self.metrics = Metrics(models.engines)
+        self.metrics = Metrics(models.engines, lanes=self.scoring.lanes)
         self.streams = StreamManager(
             models,
             store,

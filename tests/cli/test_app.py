@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -28,36 +27,6 @@ main()
 def without_extras(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", WITHOUT_EXTRAS, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.parametrize(
-    ("command", "extra"),
-    [
-        ("demo", "serve"),
-        ("serve --port 0", "serve"),
-        ("stream watch", "client"),
-        ("score FILE FILE.npy -o FILE.json", "score"),
-        ("inspect FILE", "bundle"),
-        ("train adding --out FILE", "train"),
-        ("plot FILE", "train"),
-        ("export FILE", "train"),
-        ("bench ws://127.0.0.1:9", "client"),
-        ("keys list", "serve"),
-        ("keys add alice", "serve"),
-    ],
-)
-def test_a_command_without_its_extra_says_in_one_line_how_to_install_it(
-    tmp_path: Path, command: str, extra: str
-) -> None:
-    for name in ("file", "file.npy"):
-        (tmp_path / name).touch()
-    done = without_extras(*command.replace("FILE", str(tmp_path / "file")).split())
-    assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert (
-        f" is not installed; install the extra '{extra}': pip install -e '.[{extra}]' in a checkout" in line
-    )
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["train", "--help"]])

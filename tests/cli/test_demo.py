@@ -1,6 +1,7 @@
 """`skiprnn demo`: it serves the dashboard, opens it in a browser, and Ctrl-C ends it well."""
 
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -47,3 +48,13 @@ def test_a_model_folder_that_is_not_there_ends_the_command_in_one_line(tmp_path:
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: models_dir: expected a folder")
+
+
+def test_a_port_that_is_taken_ends_the_command_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-c", COMMAND, "demo", "--no-open", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: port {port} of 127.0.0.1 is taken: --port ")
+    assert len(done.stderr.splitlines()) == 1

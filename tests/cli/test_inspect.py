@@ -34,7 +34,7 @@ def test_it_prints_what_is_in_the_file(tmp_path: Path) -> None:
         "50 Hz",
         "sequence classification",
         "2 probabilities: c0, c1",
-        "threshold 0.75, skips 99 samples at most",
+        "learned; threshold 0.75, skips 99 samples at most",
         "0.25",
         '{"accuracy": 0.9}',
         "watch",
@@ -53,6 +53,12 @@ def test_it_says_what_is_an_alarm(tmp_path: Path) -> None:
     )
     write_random_bundle(tmp_path / "m.onnx", events=rule)
     assert "refractory time 150 samples " in run(tmp_path / "m.onnx").stdout
+
+
+@pytest.mark.parametrize(("period", "gate"), [(1, "every sample"), (10, "uniform, every 10 samples")])
+def test_a_constant_gate_is_named(tmp_path: Path, period: int, gate: str) -> None:
+    write_random_bundle(tmp_path / "m.onnx", period=period)
+    assert f"{gate}; threshold 0.5" in run(tmp_path / "m.onnx").stdout
 
 
 def test_thresholds_are_a_table_and_a_renamed_key_is_printed_once(tmp_path: Path) -> None:

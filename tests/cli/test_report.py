@@ -60,7 +60,7 @@ def test_every_figure_is_printed(tmp_path: Path) -> None:
         [cell.strip() for cell in line.strip("│").split("│")] for line in printed.splitlines() if "│" in line
     ]
     assert ["walk", "3", "–", "0", "0.5"] in rows
-    assert ["run [bold]", "1", "2"] in rows, "of the confusion matrix"
+    assert ["2 run [bold]", "1", "2"] in rows, "of the confusion matrix"
     assert ["ann", "6", "0.75"] in rows
 
 

@@ -1,11 +1,15 @@
 """`skiprnn train`: from a task's name to a folder that exports."""
 
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +69,50 @@ def test_the_help_lists_the_tasks() -> None:
     assert ", ".join(tasks.NAMES) in shown
 
 
-def test_the_progress_bar_says_update_rate(tmp_path: Path) -> None:
-    shown = run("train", "adding", "--out", tmp_path, *TINY[:-1], "--epochs", "3").output
-    assert {"update_rate", "step_update_rate"} <= set(re.findall(r"([a-z_]+)=[\d.]+", shown))
-    assert " rate=" not in shown
+def shown_by(out: Path, *, terminal: bool) -> tuple[str, str]:
+    """Standard output and standard error of a training of three epochs, the latter a terminal or a pipe."""
+    command = [
+        sys.executable,
+        "-c",
+        "from skiprnn_cli import main; main()",
+        "train",
+        "adding",
+        "--out",
+        str(out),
+    ]
+    command += [*TINY[:-1], "--epochs", "3"]
+    ours, theirs = pty.openpty() if terminal else os.pipe()
+    if terminal:
+        termios.tcsetwinsize(theirs, (24, 200))
+    with open(ours, errors="replace") as err:  # noqa: PTH123
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True)
+        os.close(theirs)
+        read = []
+        with suppress(OSError):  # how Linux ends the reading of a terminal
+            while text := err.read(1):
+                read.append(text)
+        return process.communicate(timeout=120)[0], "".join(read)
+
+
+def test_a_terminal_shows_a_progress_bar_with_the_update_rate(tmp_path: Path) -> None:
+    out, err = shown_by(tmp_path / "run", terminal=True)
+    assert {"update_rate", "step_update_rate"} <= set(re.findall(r"([a-z_]+)=[\d.]+", err))
+    assert " rate=" not in err
+    assert "epoch 1 of 3" not in err
+    assert "Epoch" not in out, "results alone"
+
+
+def test_a_pipe_gets_a_line_an_epoch(tmp_path: Path) -> None:
+    out, err = shown_by(tmp_path / "run", terminal=False)
+    said = r"epoch (\d) of 3: mean squared error [\d.e-]+, update rate [\d.]+%, loss [\d.e-]+, [\d.]+ s"
+    assert re.findall(rf"^{said}$", err, re.M) == ["1", "2", "3"]
+    assert "\r" not in err + out
+    assert "epoch 1 of" not in out
+
+
+def test_quiet_shows_no_progress(tmp_path: Path) -> None:
+    result = run("train", "adding", "--out", tmp_path / "run", *TINY)
+    assert "epoch 1 of" not in result.output
 
 
 def test_flags_and_settings_reach_the_recipe(tmp_path: Path) -> None:
@@ -112,10 +156,22 @@ def test_a_fixed_schedule_updates_at_its_rate(tmp_path: Path) -> None:
     assert results["schedule"] == results["cadence"] == "uniform"
 
 
-def test_a_baseline_is_not_exported_its_gate_learned_nothing(tmp_path: Path) -> None:
-    trained(tmp_path / "run", "--update-rate", "0.5", "--schedule", "random")
-    with pytest.raises(ValueError, match="got a baseline of random"):
-        export(tmp_path / "run", tmp_path / "adding.onnx")
+@pytest.mark.parametrize("schedule", ["uniform", "random"])
+def test_a_baseline_exports_and_the_last_line_says_how(tmp_path: Path, schedule: str) -> None:
+    out = tmp_path / "run"
+    result = run("train", "adding", "--out", out, *TINY, "--update-rate", "0.2", "--schedule", schedule)
+    assert f"skiprnn export {out} --out models/run.onnx" in result.output.replace("\n", "")
+    report = export(out, tmp_path / "adding.onnx")
+    assert report.bundle.info.gate == "uniform, every 5 samples"
+    assert report.parity.passed
+
+
+def test_a_schedule_that_waits_longer_than_the_cap_ends_before_training(tmp_path: Path) -> None:
+    rate = ("--update-rate", "0.05", "--schedule", "uniform", "--max-skip", "9")
+    result = run("train", "adding", "--out", tmp_path / "run", *TINY, *rate)
+    assert result.exit_code == 2
+    assert "target_rate: expected 1/10 at least, for max_skip is 9, got 0.05" in result.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_adds_one_line_to_the_results_file(tmp_path: Path) -> None:
@@ -249,7 +305,8 @@ def test_a_messy_folder_is_trained_on_and_what_is_taken_is_said(
         "gaps         7 samples interpolated; 1 recording cut into 2",
         "groups       4, by 'subject'",
         "sorted       s2/rest_14.tsv by 'time'",
-        "classes      rest  3,594 samples in 12 recordings",
+        "target       'label': one class a recording",
+        "rest  3,594 samples in 12 recordings",
         "passed over  notes.txt",
     ):
         assert words in caplog.text

@@ -13,6 +13,7 @@ from websockets.sync.server import ServerConnection
 from skiprnn_client import (
     NEW_SEQUENCE,
     Ready,
+    Retry,
     RetryPolicy,
     ServerError,
     StreamClosed,
@@ -83,6 +84,25 @@ def test_a_server_that_is_full_is_asked_again(make: Make) -> None:
     with fake_server(reject=reject) as server:
         assert [update.t for update in make(server.url, X, retry=SOON)] == READ
     assert len(asked) == 3
+
+
+@BOTH
+def test_on_retry_is_told_of_every_further_try_and_why(make: Make) -> None:
+    heard: list[Retry] = []
+    with fake_server(forgets_after(3), **DURABLE) as server:
+        assert [update.t for update in make(server.url, X, retry=SOON, on_retry=heard.append)] == READ
+    assert [retry.attempt for retry in heard] == [1, 1], "the server answered in between"
+    for retry in heard:
+        assert 0 <= retry.seconds <= SOON.max_backoff_seconds
+        assert retry.reason.startswith("closed with 1011")
+
+
+@BOTH
+def test_on_retry_is_not_called_where_no_try_follows(make: Make) -> None:
+    heard: list[Retry] = []
+    with fake_server(forgets_after(3), **DURABLE) as server, pytest.raises(StreamClosed):
+        list(make(server.url, X, retry=None, on_retry=heard.append))
+    assert heard == []
 
 
 @BOTH

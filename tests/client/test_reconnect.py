@@ -139,3 +139,17 @@ def test_without_resume_each_address_is_tried_once(error: ClientError) -> None:
 def test_no_address_is_rejected() -> None:
     with pytest.raises(ValueError, match="url: expected at least one address"):
         Reconnect([], None)
+
+
+def test_attempts_are_counted_from_the_last_answer_on() -> None:
+    dial = reconnect("a", "b")
+    dial.opened()
+    dial.lost(StreamClosed(1006))
+    assert dial.attempts == 1
+    dial.failed(NOBODY)  # at once at the other address
+    dial.failed(NOBODY)
+    assert dial.attempts == 3
+    dial.opened()
+    assert dial.attempts == 3, "a connection that is open has not answered yet"
+    dial.answered()
+    assert dial.attempts == 0

@@ -83,7 +83,7 @@ def test_an_update_comes_before_the_source_is_asked_again_whatever_comes_between
     assert len(told) == 6
 
 
-def test_the_source_and_on_ready_are_called_in_the_thread_of_the_caller() -> None:
+def test_the_source_on_ready_and_on_retry_are_called_in_the_thread_of_the_caller() -> None:
     seen: list[int] = []
 
     def source() -> Iterator[Any]:
@@ -97,6 +97,15 @@ def test_the_source_and_on_ready_are_called_in_the_thread_of_the_caller() -> Non
         list(stream_sync(server.url, source(), on_ready=lambda _: seen.append(get_ident())))
         list(stream_from_sync(server.url, read))
     assert seen == [get_ident()] * 3
+
+    def break_once(stream: FakeStream) -> None:
+        if len(seen) == 3:
+            stream.socket.close(1012)
+        stream.be_honest()
+
+    with fake_server(break_once) as server:
+        list(stream_sync(server.url, X[:1], on_retry=lambda _: seen.append(get_ident())))
+    assert seen == [get_ident()] * 4
 
 
 def test_samples_that_are_skipped_are_not_waited_for() -> None:
@@ -276,7 +285,7 @@ def test_a_stream_whose_loop_another_thread_has_closed_says_so() -> None:
     """As the end of the interpreter does."""
     with fake_server() as server:
         core, reconnect = prepared(server.url, {}, window=1, retry=None)
-        with SyncDriver(core, reconnect, {}, on_ready=None) as driver:
+        with SyncDriver(core, reconnect, {}, on_ready=None, on_retry=None) as driver:
             assert list(driver.start()) == []
             driver._loop.close()
             with pytest.raises(StreamClosed, match="closed with 1000: by the client"):

@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from skiprnn_service.engine.engine import Engine
 from skiprnn_service.engine.step_runner import StepRunner
+from skiprnn_service.scoring.process import Limits
+from skiprnn_service.scoring.scheduler import Scoring
 from skiprnn_service.telemetry.metrics import Metrics
 from support.bundles import write_random_bundle
 from support.docker import ROOT
@@ -39,7 +41,9 @@ def metrics_in(query: str) -> set[str]:
 def counted(tmp_path: Path) -> set[str]:
     """Names of all that a scrape shows."""
     engine = Engine(StepRunner(write_random_bundle(tmp_path / "m.onnx")), model="watch", version="1")
-    families = text_string_to_metric_families(Metrics(lambda: [engine]).render().decode())
+    scoring = Scoring(at_once=1, waiting=1, limits=Limits(1 << 30, 60), spool_bytes=1 << 30)
+    metrics = Metrics(lambda: [engine], lanes=scoring.lanes)
+    families = text_string_to_metric_families(metrics.render().decode())
     names = {sample.name for family in families for sample in family.samples}
     names |= {
         family.name + "_total" for family in text_string_to_metric_families(Metrics(list).render().decode())

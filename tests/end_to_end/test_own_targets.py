@@ -139,8 +139,8 @@ def same(outputs: Any, expected: np.ndarray) -> bool:
 
 
 def test_a_number_with_a_fraction_is_no_class_and_the_way_out_works(tmp_path: Path, recordings: Path) -> None:
-    arguments = ("train", "recordings", "--data", recordings, "--out", tmp_path / "run")
-    arguments += ("--override", "label=size [mm]", "--override", "columns=ax,ay")
+    options = ("--override", "label=size [mm]", "--override", "columns=ax,ay")
+    arguments = ("train", "recordings", "--data", recordings, "--out", tmp_path / "run", *options)
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 2
     assert "'size [mm]': expected classes, words or whole numbers, got" in result.stderr

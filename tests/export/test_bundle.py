@@ -64,6 +64,8 @@ def test_the_digest_of_the_file_is_that_of_sha256sum(tmp_path: Path) -> None:
         ({"name": ""}, "name: expected str of length >= 1, got ''"),
         ({"sample_rate": float("inf")}, "sample_rate: expected float <= .*, got inf"),
         ({"outputs": np.int64(2)}, "outputs: expected int, got "),
+        ({"period": 0}, "period: expected int >= 1, got 0"),
+        ({"period": 12, "max_skip": 10}, r"period: expected 11 \(max_skip \+ 1\) at most, got 12"),
         ({"threshold": 2.0}, r"threshold: expected a number in \[0.5, 1\], got 2.0"),
     ],
 )

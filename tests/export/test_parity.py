@@ -56,6 +56,19 @@ def test_another_gate_is_found_and_its_decisions_are_not_explained(
     assert not parity.passed
 
 
+def test_no_decision_of_a_constant_gate_is_explained_by_rounding(
+    sequences: list[NDArray[np.float32]],
+) -> None:
+    made = small_network()
+    made.update_every(3)
+    exact = pack(export_step(made), describe(made, {}))
+    assert compare(made, exact, sequences).passed
+    wrong = Bundle(dataclasses.replace(exact.info, period=4), exact.model, exact.sha256)
+    parity = compare(made, wrong, sequences)
+    assert parity.differing == parity.decisions > parity.explained == 0
+    assert not parity.passed
+
+
 def test_a_decision_on_a_boundary_is_explained_by_rounding(bundle: Bundle) -> None:
     """Move the gate's bias until torch and ONNX fall on two sides of a boundary by a few units in the last place."""
     x, on = random_sequence(bundle, 1), skip_table().boundaries[-7]

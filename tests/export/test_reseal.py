@@ -102,6 +102,16 @@ def test_what_no_step_gives_is_rejected(tmp_path: Path, model: onnx.ModelProto, 
     assert not (tmp_path / "out.onnx").exists()
 
 
+def test_a_constant_gate_that_was_moved_is_rejected(tmp_path: Path) -> None:
+    write_random_bundle(tmp_path / "m.onnx", period=3)  # its gate is a random one
+    model = onnx.load(tmp_path / "m.onnx")
+    model.producer_name = "another tool"
+    onnx.save(model, tmp_path / "changed.onnx")
+    with pytest.raises(ValueError, match="expected an update at every 3 samples, as `period` says, got"):
+        reseal(tmp_path / "changed.onnx", tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+
+
 def test_a_whole_bundle_and_a_file_without_a_description_are_rejected(tmp_path: Path) -> None:
     bundle = write_random_bundle(tmp_path / "m.onnx")
     with pytest.raises(BundleError, match=r"m\.onnx: expected a bundle that was changed"):

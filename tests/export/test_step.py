@@ -19,6 +19,7 @@ from skiprnn_export import Feature as BundleFeature
 from skiprnn_export.step import ExportError, export, export_step
 from support.bundles import random_sequence
 from support.networks import small_network
+from support.training import train
 
 KINDS: dict[str, dict[str, Any]] = {
     "lstm": {"cell": "lstm", "classes": ("a", "b")},
@@ -172,14 +173,56 @@ def test_a_cap_that_no_server_could_tabulate_is_rejected(tmp_path: Path) -> None
         export(tmp_path, tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize("key", ["schedule", "cadence"])
-def test_a_baseline_without_a_trained_gate_is_rejected(tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("period", [1, 2, 10, 1024])
+def test_a_constant_gate_is_exported_and_keeps_its_period_exactly(
+    tmp_path: Path, period: int, cell: str
+) -> None:
+    made = network(cell=cell)
+    made.update_every(period)
+    made.save(tmp_path)
+    report = export(tmp_path, tmp_path / "model.onnx")
+    x = raw(report.bundle, 2 * period + 3)[0].numpy()
+    assert unroll(report.bundle, x).t.tolist() == list(range(0, len(x), period))
+    assert report.parity.differing == 0
+    assert read(tmp_path / "model.onnx").info.period == period
+
+
+def test_a_period_is_exact_beyond_the_precision_of_the_runtimes_sigmoid(tmp_path: Path) -> None:
+    made = network(max_skip=16_383)
+    made.update_every(5000)
+    made.save(tmp_path)
+    bundle = export(tmp_path, tmp_path / "model.onnx").bundle
+    assert unroll(bundle, raw(bundle, 10_001)[0].numpy()).t.tolist() == [0, 5000, 10_000]
+
+
+def test_a_learned_gate_has_no_period(exported: tuple[SkipNetwork, Bundle]) -> None:
+    info = exported[1].info
+    assert (info.period, info.gate) == (None, "learned")
+    assert "period" not in info.to_json()
+
+
+def test_a_random_schedule_is_exported_with_the_figures_of_the_gate_that_is_served(tmp_path: Path) -> None:
+    results = train(tmp_path, schedule="random", target_rate=0.3)
+    facts = export(tmp_path, tmp_path / "model.onnx").bundle.info.training
+    assert facts["measured_with"] == "uniform, every 3 samples"
+    assert facts["accuracy"] == results["served"]["accuracy"]
+    assert facts["update_rate"] == pytest.approx(1 / 3)
+    assert facts["on_random_schedule"]["accuracy"] == results["accuracy"]
+    assert "served" not in facts
+
+
+@pytest.mark.parametrize(
+    "rate", [{"schedule": "uniform", "target_rate": 0.4}, {"cadence": "uniform", "rate_target": 0.4}]
+)
+def test_a_baseline_of_an_earlier_release_gets_its_gate_when_it_is_exported(
+    tmp_path: Path, rate: dict[str, Any]
+) -> None:
     network().save(tmp_path)
-    (tmp_path / "training.json").write_text(json.dumps({key: "uniform"}))
-    with pytest.raises(
-        ValueError, match="expected a network with a trained gate, got a baseline of uniform schedule"
-    ):
-        export(tmp_path, tmp_path / "model.onnx")
+    (tmp_path / "training.json").write_text(json.dumps({"accuracy": 0.9, **rate}))
+    info = export(tmp_path, tmp_path / "model.onnx").bundle.info
+    assert (info.period, info.gate) == (3, "uniform, every 3 samples")
+    assert info.training["measured_with"] == "uniform schedule of an earlier release"
 
 
 def test_folders_of_the_file_are_created_once_there_is_a_bundle(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 from skiprnn import SkipNetwork
 from skiprnn.estimators import SkipClassifier, SkipRegressor
 from skiprnn_export import read, unroll
+from skiprnn_export.step import export
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((160, 20, 2)).astype(np.float32) * 3 + 100
@@ -59,7 +60,7 @@ def test_the_same_seed_gives_the_same_network(tmp_path: Path) -> None:
 
 
 def test_its_bundle_gives_the_same_updates(fitted: SkipClassifier, tmp_path: Path) -> None:
-    report = fitted.export(str(tmp_path / "models" / "mine.onnx"))
+    report = export(fitted.network_, str(tmp_path / "models" / "mine.onnx"), samples=fitted.samples_)
     assert report.real_sequences == 8
     bundle = read(str(tmp_path / "models" / "mine.onnx"))
     assert bundle.info.classes == ("high", "low")

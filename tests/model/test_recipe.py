@@ -133,6 +133,22 @@ def test_a_new_name_wins_over_an_old_one() -> None:
         assert uniform.changed({"schedule": "uniform", "cadence": "random"}) == uniform
 
 
+def test_a_schedule_has_the_whole_period_that_is_nearest_to_its_rate() -> None:
+    periods = [Recipe(target_rate=rate, schedule="uniform").period for rate in (1, 0.67, 0.4, 0.37, 0.3, 0.1)]
+    assert periods == [1, 2, 3, 3, 3, 10]
+    assert Recipe(target_rate=0.1).period is None
+
+
+def test_a_schedule_waits_no_longer_than_the_cap_allows() -> None:
+    assert Recipe(target_rate=1 / 8, schedule="uniform", max_skip=7).period == 8
+    for schedule in ("uniform", "random"):
+        with pytest.raises(
+            ValueError, match=r"target_rate: expected 1/8 at least, for max_skip is 7, got 0\.1"
+        ):
+            Recipe(target_rate=0.1, schedule=schedule, max_skip=7)
+    assert Recipe(target_rate=0.1, max_skip=7)  # a learned gate cannot reach it, and says what it reached
+
+
 def test_old_names_give_the_new_fields_with_a_warning() -> None:
     recipe = Recipe(lambda_=1e-3)
     with pytest.warns(DeprecationWarning, match=r"Recipe\.budget is now Recipe\.lambda_"):

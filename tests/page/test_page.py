@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 import skiprnn_service
 from skiprnn_client import Update, stream_sync
 from support.browser import Watched, read_download, visiting
-from support.servers import Running
+from support.bundles import write_random_bundle
+from support.servers import Running, serving
 
 RECORDING = Path(skiprnn_service.__file__).parent / "page" / "exercise.csv"
 OVER = re.compile(r"[\d,]+ updates? on [\d,]+ samples")
@@ -351,6 +352,22 @@ def test_models_and_counters_are_those_of_the_server(page: Page, server: Running
     expect(samples).not_to_have_text(f"{before:,}")
     after = sum(model.engine.stats.samples for model in server.state.models)
     expect(samples).to_have_text(f"{after:,}")
+
+
+def test_a_card_says_which_kind_of_gate_a_model_has(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("gates")
+    write_random_bundle(folder / "a-learned.onnx")
+    write_random_bundle(folder / "b-uniform.onnx", period=10)
+    with serving(folder) as server, visiting(browser, f"{server.http}/") as (page, _):
+        cards = page.locator("#model-cards article")
+        expect(cards).to_have_count(2)
+        for card, gate in (
+            (cards.nth(0), "learned; threshold"),
+            (cards.nth(1), "uniform, every 10 samples;"),
+        ):
+            expect(card).to_contain_text(gate)
 
 
 def test_try_it_takes_the_model_to_the_playground(page: Page) -> None:

@@ -23,5 +23,6 @@ async function* all() {
 
 let connections = 0;
 options.onReady = () => process.stderr.write(`ready ${++connections}\n`);
+options.onRetry = ({ attempt, waitMs, reason }) => process.stderr.write(`try ${attempt} in ${waitMs} ms: ${reason}\n`);
 const updates = form === "streamFrom" ? streamFrom(url, read, options) : stream(url, all(), options);
 for await (const update of updates) console.log(JSON.stringify({ ...update, y: Array.from(update.y) }));

@@ -154,7 +154,7 @@ export class Driver {
     if (this.#core.over) return;
     if (!(error instanceof StreamClosed)) throw error;
     this.#core.lost(error);
-    await this.#sleep(this.#reconnect.lost(error));
+    await this.#retry(this.#reconnect.lost(error), error);
   }
 
   async #connect() {
@@ -164,7 +164,7 @@ export class Driver {
         return this.#connected(socket);
       } catch (error) {
         if (!(error instanceof ClientError) || this.#socket) throw error;
-        await this.#sleep(this.#reconnect.failed(error));
+        await this.#retry(this.#reconnect.failed(error), error);
       }
     }
     return [];
@@ -197,6 +197,12 @@ export class Driver {
     this.#stopKeepAlive();
     this.#socket?.close();
     this.#socket = null;
+  }
+
+  /** Say that another try follows, and why; then wait for it. */
+  async #retry(waitMs, error) {
+    this.#options.onRetry?.({ attempt: this.#reconnect.attempts, waitMs, reason: error.message });
+    await this.#sleep(waitMs);
   }
 
   /** Ends early when the stream does. */

@@ -18,6 +18,7 @@ export class Reconnect {
   #since = null;
   #reached = false;
   #openedAt = 0;
+  attempts = 0; // tries that were advised since the server last answered
 
   constructor(urls, retry, { clock = () => performance.now(), random = Math.random } = {}) {
     this.urls = Array.isArray(urls) ? urls : [urls];
@@ -40,7 +41,7 @@ export class Reconnect {
 
   /** The server has answered on this connection: it works. */
   answered() {
-    this.#tried = this.#rounds = 0;
+    this.#tried = this.#rounds = this.attempts = 0;
     this.#since = null;
   }
 
@@ -50,7 +51,10 @@ export class Reconnect {
     if (!temporary) throw error;
     this.#moveOn();
     this.#tried += 1;
-    if (this.#tried < this.urls.length) return 0;
+    if (this.#tried < this.urls.length) {
+      this.attempts += 1;
+      return 0;
+    }
     if (!this.#retry || !this.#reached) throw error; // no server was ever there: more likely a wrong address
     return this.#wait(error);
   }
@@ -75,6 +79,7 @@ export class Reconnect {
     if (retryTimeoutMs !== null && now + wait - this.#since > retryTimeoutMs) throw error;
     this.#tried = 0;
     this.#rounds += 1;
+    this.attempts += 1;
     return wait;
   }
 }

@@ -27,3 +27,14 @@ test("nobody anywhere at the first try is a wrong address", () => {
   const reconnect = new Reconnect("a", RETRY_POLICY);
   assert.throws(() => reconnect.failed(new ConnectionFailed("x")), ConnectionFailed);
 });
+
+test("attempts are counted from the last answer on", () => {
+  const reconnect = new Reconnect(["a", "b"], RETRY_POLICY);
+  reconnect.opened();
+  reconnect.lost(new StreamClosed(1006));
+  reconnect.failed(new ConnectionFailed("x"));
+  reconnect.failed(new ConnectionFailed("x"));
+  assert.equal(reconnect.attempts, 3);
+  reconnect.answered();
+  assert.equal(reconnect.attempts, 0);
+});

@@ -1,11 +1,13 @@
 """Fixed schedules, uniform or random: what the learned gate is compared with (section 4.1, "random skip").
 
-A baseline is the same network, trained and evaluated with forced gates; its own gate learns nothing.
+A baseline is the same network, trained and evaluated with forced gates; its own gate learns nothing, and becomes a
+constant one when training ends (`skiprnn.constant_gate`).
 """
 
 import torch
 from torch import Tensor
 
+from skiprnn.constant_gate import period_of
 from skiprnn.recipe import Schedule
 
 
@@ -15,16 +17,14 @@ def scheduled_gates(
     """Gates [B, T] of 0 and 1 with update rate `rate`; the first sample always updates.
 
     Args:
-        schedule: "uniform" updates every 1/rate samples (rounded to whole ones), at the same in every row; "random"
-            updates at every sample with probability `rate`.
+        schedule: "uniform" updates at every n-th sample, the same in every row, for the whole n whose 1/n is nearest to
+            `rate`; "random" updates at every sample with probability `rate`.
         rate: in (0, 1].
         generator: of the random schedule; None takes torch's own.
     """
     if schedule == "uniform":
-        due = (
-            torch.arange(-1, samples, dtype=torch.float64) * rate
-        ).floor()  # floor(−rate) = −1: the first is due
-        return due.diff().clamp(max=1).float().expand(batch_size, samples)
+        due = torch.arange(samples) % period_of(rate) == 0
+        return due.float().expand(batch_size, samples)
     gates = torch.bernoulli(torch.full((batch_size, samples), rate), generator=generator)
     gates[:, 0] = 1
     return gates

@@ -33,8 +33,12 @@ class GradientClip(nn.Module):
         self.register_buffer("usual", torch.full((groups,), torch.inf))
 
     def forward(self, groups: Sequence[Iterable[nn.Parameter]]) -> None:
-        """Scale the gradients down, in place, where a norm is above what is allowed."""
-        nn.utils.clip_grad_norm_([weight for group in groups for weight in group], self._limit)
+        """Scale the gradients down, in place, where a norm is above what is allowed; drop those that are not finite."""
+        weights = [weight for group in groups for weight in group]
+        if not torch.isfinite(nn.utils.clip_grad_norm_(weights, self._limit)):
+            for weight in weights:
+                weight.grad = None  # through a long window it may overflow: that step is left out
+            return
         if self._ratio is None:
             return
         for index, group in enumerate(groups):

@@ -1,6 +1,7 @@
 """One objective under Lightning's loop, and what follows every epoch: evaluate, log, look for collapse."""
 
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ from skiprnn.training.rate_controller import RateController
 from skiprnn.training.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
+epochs_log = logging.getLogger("skiprnn.training.epochs")  # a line an epoch, where there is no progress bar
 
 
 class Learner(lightning.LightningModule):
@@ -64,6 +66,7 @@ class Learner(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self._losses: list[Tensor] = []
+        self._began = time.monotonic()
         torch.manual_seed(hash((self._experiment.seed, self.current_epoch)) % 2**63)
 
     def forward(self, batch: Batch) -> NetworkOutput:
@@ -123,6 +126,16 @@ class Learner(lightning.LightningModule):
         }
         for name, value in (line | {"update_rate": result.update_rate}).items():
             self.log(name, value, prog_bar=name in (metric.name, "update_rate"), batch_size=1)
+        epochs_log.info(
+            "epoch %d of %d: %s %.4g, update rate %.1f%%, loss %.4g, %.1f s",
+            self.current_epoch + 1,
+            self._recipe.epochs,
+            metric.name.replace("_", " "),
+            result.metric,
+            100 * result.update_rate,
+            result.loss,
+            time.monotonic() - self._began,
+        )
         if self.global_rank == 0:
             self._folder.log({"epoch": self.current_epoch, "steps": self.global_step} | line)
         if self.collapse.detected(result, self.progress):

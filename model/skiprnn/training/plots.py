@@ -25,7 +25,7 @@ from skiprnn.training.run_folder import RunFolder
 UPDATED, SKIPPED = "#d62728", "#1f77b4"
 
 _SHOWN = 400  # samples of a signal
-_KINDS = {
+KINDS = {  # kind of a run → label, marker, colour
     "target rate": ("learned, target rate", "o", UPDATED),
     "lambda": ("learned, λ", "D", "#9467bd"),
     "every sample": ("every sample", "*", "#2ca02c"),
@@ -169,7 +169,7 @@ def _front(results: Sequence[dict[str, Any]], task: str) -> Figure:
     figure = Figure(figsize=(5, 4), layout="constrained")
     ax = figure.subplots()
     metric = results[0]["metric"]
-    for kind, (label, marker, colour) in _KINDS.items():
+    for kind, (label, marker, colour) in KINDS.items():
         runs = [entry for entry in results if _kind(entry) == kind]
         if runs:
             points = [[entry[name] for entry in runs] for name in ("update_rate", metric)]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from skiprnn.recipe import Recipe
 
 _MEMORY = 0.9  # of the average: about ten batches
+_LARGEST_MULTIPLIER = 10  # times the penalty: five times its pull at an error of 1
 _TRIM = 0.004  # of the bias, a step
 _TRIMMED_FROM = 0.6  # share of the training
 
@@ -48,10 +49,10 @@ class RateController(nn.Module):
         return (2 * self._penalty * self.error + self.multiplier) * rate / self._target
 
     def _observe(self, error: Tensor) -> None:
-        """An error above 1 counts as 1, and the multiplier stays within the penalty's pull at an error of 1: what
-        piles up while the gate lags behind a falling target is soon undone.
+        """An error above 1 counts as 1, and the multiplier is bounded: what piles up while the gate lags behind a
+        falling target is soon undone.
         """
-        bounded, limit = error.clamp(-1, 1), 2 * self._penalty
+        bounded, limit = error.clamp(-1, 1), _LARGEST_MULTIPLIER * self._penalty
         self.error.lerp_(bounded, 1 - _MEMORY)
         self.multiplier.add_(self._dual_step * bounded).clamp_(-limit, limit)
 

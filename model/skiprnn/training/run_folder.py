@@ -89,7 +89,7 @@ class RunFolder:
 
         Args:
             identity: what else a run is: task, seed, options.
-            recordings: the user's own files, each with its part and digest.
+            recordings: the user's own files, each with its part and digest; None: they are not checked.
 
         Raises:
             FileExistsError: it holds a run, and `resume` is False.
@@ -101,7 +101,8 @@ class RunFolder:
                     f"{self.path}: expected no run in it, found one; continue it with --resume, or choose another --out"
                 )
             self._check_same(_fields(recipe, identity))
-            self._check_recordings(recordings or {})
+            if recordings is not None:
+                self._check_recordings(recordings)
         return self.last.is_file()
 
     def begin(

@@ -1,5 +1,6 @@
 """The results of a run: what training.json and a results file say about it."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ def results_of(
         "lambda": recipe.lambda_,
         "target_rate": recipe.target_rate,
         "schedule": recipe.schedule,
+        "period": recipe.period,
         "cell": recipe.cell,
         "hidden_size": recipe.hidden_size,
         "parameters": sum(weight.numel() for weight in network.parameters()),
@@ -56,6 +58,8 @@ def results_of(
         results["solved"] = metric.is_solved(found.metric)
     if events is not None:
         results |= events.results()
+    elif recipe.schedule == "random":
+        results["served"] = _served(recipe, metric, network, batches)
     elif recipe.schedule is None:
         results["thresholds"] = list(_thresholds(recipe, metric, network, batches))
     return results | {old: results[new] for old, new in RENAMED_RESULTS.items()}  # for this release
@@ -65,6 +69,15 @@ def _stream_rate(network: SkipNetwork, data: Data, recipe: Recipe) -> float | No
     if recipe.schedule is not None or not data.test_streams:
         return None
     return stream_update_rate(network, data.test_streams)
+
+
+def _served(
+    recipe: Recipe, metric: Metric, network: SkipNetwork, batches: Sequence[Batch]
+) -> dict[str, float]:
+    """The figures of a random schedule's network under its own gate, which is served: a uniform one of that rate."""
+    found = evaluate(network, batches, metric, dataclasses.replace(recipe, schedule=None))
+    figures = {name: getattr(found, name) for name in ("update_rate", "updates", "samples")}
+    return {metric.name: found.metric} | figures
 
 
 def _thresholds(

@@ -7,6 +7,7 @@ of threads).
 
 import dataclasses
 import logging
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from skiprnn.data.types import Data, EventStreams
@@ -37,14 +39,20 @@ class TrainingInterruptedError(RuntimeError):
 
 
 def fit(
-    experiment: Experiment, out: StrPath, *, resume: bool = False, progress_bar: bool = True
+    experiment: Experiment,
+    out: StrPath,
+    *,
+    resume: bool = False,
+    progress_bar: bool = True,
+    data: Data | None = None,
 ) -> dict[str, Any]:
     """Train, evaluate and save; return the results, as in training.json.
 
     Args:
         out: the run's folder.
         resume: continue from its last checkpoint, if there is one.
-        progress_bar: show one on stderr.
+        progress_bar: show one on stderr. For a log, the logger skiprnn.training.epochs says a line an epoch (INFO).
+        data: what `experiment.load()` gave, where it was called before; None: fit calls it.
 
     Raises:
         FileExistsError: `out` holds a run, and `resume` is False.
@@ -53,7 +61,7 @@ def fit(
         FileNotFoundError, DownloadError: data or the warm start is not there.
         TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
     """
-    data, out = experiment.load(), Path(out)
+    data, out = data or experiment.load(), Path(out)
     folder, recipe, identity = RunFolder(out), experiment.recipe, experiment.identity()
     resumes = folder.check(recipe, identity, resume=resume, recordings=data.recordings)
     if resumes and (results := folder.finished(recipe.epochs)) is not None:
@@ -70,6 +78,8 @@ def fit(
         _run(trainer, learner, folder, resumes=resumes)
     _take(network, folder, recipe)
     network.cpu()
+    if recipe.period is not None:
+        network.update_every(recipe.period)
     calibration = None if learner.collapse.message else _calibrate(network, experiment, data)
     events = None if data.events is None else _alarms(network, data.events, recipe)
     results = results_of(experiment, data, network, events) | {
@@ -99,7 +109,7 @@ def _check_readable(checkpoint: Path) -> None:
 def _trainer(recipe: Recipe, data: Data, folder: RunFolder, *, progress_bar: bool) -> lightning.Trainer:
     callbacks: list[Callback] = _checkpoints(folder)
     if progress_bar:
-        callbacks.append(TQDMProgressBar(refresh_rate=10))
+        callbacks.append(_ProgressBar(refresh_rate=10))
     if recipe.patience is not None:
         callbacks.append(EarlyStopping("objective", patience=recipe.patience, check_on_train_epoch_end=True))
     return lightning.Trainer(
@@ -112,6 +122,14 @@ def _trainer(recipe: Recipe, data: Data, folder: RunFolder, *, progress_bar: boo
         enable_progress_bar=progress_bar,
         enable_model_summary=False,
     )
+
+
+class _ProgressBar(TQDMProgressBar):
+    """Lightning's, on stderr: its own is on stdout, among the results."""
+
+    def init_train_tqdm(self) -> Tqdm:
+        bar = {"desc": self.train_description, "disable": self.is_disabled, "leave": True, "smoothing": 0}
+        return Tqdm(**bar, position=2 * self.process_position, dynamic_ncols=True, file=sys.stderr)
 
 
 def _run(trainer: lightning.Trainer, learner: Learner, folder: RunFolder, *, resumes: bool) -> None:

@@ -47,6 +47,8 @@ class Model(TypedDict):
     events: Events | None
     threshold: float
     max_skip: int
+    gate: str
+    period: int | None
     sample_rate: float | None
     training: dict[str, Any]
     sha256: str

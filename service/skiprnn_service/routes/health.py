@@ -86,6 +86,8 @@ def facts(model: LoadedModel) -> answers.Model:
         | {
             "name": model.name,
             "version": model.version,
+            "gate": model.bundle.info.gate,
+            "period": model.bundle.info.period,
             "sha256": model.bundle.sha256,
             "recording": model.recording is not None,
             "batching": model.runner.batching,

@@ -30,7 +30,9 @@ from skiprnn_service.oip.statistics import Phases
 from skiprnn_service.oip.tensors import LENGTH_HEADER as LENGTH_HEADER
 from skiprnn_service.oip.tensors import Array, InferRequest, decode, encode, json_length
 from skiprnn_service.routes import answers, negotiation, request_body
+from skiprnn_service.routes.counted import CountedRoute
 from skiprnn_service.routes.parameters import Version
+from skiprnn_service.scoring.job import Totals
 from skiprnn_service.scoring.scheduler import Stop
 from skiprnn_service.scoring.score import score_padded
 from skiprnn_service.settings import Settings
@@ -39,7 +41,7 @@ from skiprnn_service.state import ServerState
 _WORTH_COMPRESSING = 1024  # bytes
 _MAX_ID = 2**64  # sequence ids are uint64, or strings
 
-router = APIRouter()
+router = APIRouter(route_class=CountedRoute)
 
 
 _BODY = {
@@ -188,16 +190,20 @@ async def _batch(
 
     queued, stop = time.perf_counter_ns(), Stop(server.settings.scoring_cpu_seconds)
 
-    def work() -> _Answer:
+    def work() -> tuple[Totals, _Answer]:
         queue_ns = time.perf_counter_ns() - queued
         threshold = _threshold(infer_request.parameters)
         scores = score_padded(served.runner.fork(), x, lengths, threshold=threshold, check=stop)
+        totals = Totals.of(scores)
         columns = zip(*scores, strict=True)
         _, t, y, wake = (list(column) for column in columns)
         result = InferResult(first=0, steps=x.shape[1], t=t, y=y, before=None, wake=np.array(wake, np.int64))
-        return _answer(served, infer_request, result, names)._replace(queue_ns=queue_ns)
+        return totals, _answer(served, infer_request, result, names)._replace(queue_ns=queue_ns)
 
-    return served, await request_body.while_connected(request, server.scoring.run(work, stop=stop))
+    scoring = server.scoring.run(work, stop=stop)
+    totals, answer = await request_body.while_connected(request, scoring)
+    served.engine.stats.add_scored(**totals._asdict())
+    return served, answer
 
 
 def _input(infer_request: InferRequest, name: str, dtype: type[np.generic]) -> NDArray[Any] | None:

@@ -15,12 +15,13 @@ from starlette.types import Receive, Scope, Send
 
 from skiprnn_service.models.repository import LoadedModel
 from skiprnn_service.routes import answers, negotiation, request_body
+from skiprnn_service.routes.counted import CountedRoute
 from skiprnn_service.routes.parameters import Column, Columns, Gate, Version
 from skiprnn_service.scoring.disk_space import enough_disk_space
 from skiprnn_service.scoring.formats.base import Per
 from skiprnn_service.scoring.formats.registry import FORMATS, needs_pyarrow
 from skiprnn_service.scoring.formats.tables import require_pyarrow
-from skiprnn_service.scoring.job import Job, run
+from skiprnn_service.scoring.job import Job, Outcome, run
 from skiprnn_service.scoring.scheduler import Lane, Stop
 from skiprnn_service.scoring.spool import Share
 from skiprnn_service.settings import Settings
@@ -34,7 +35,7 @@ _ON_THREAD = (
 )  # bytes of JSON that are read on a thread: it holds the interpreter lock for about a millisecond
 _CHUNK = 131_072  # bytes of a large body or answer between two turns of the streams
 
-router = APIRouter()
+router = APIRouter(route_class=CountedRoute)
 
 
 _SEQUENCE = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
@@ -118,7 +119,9 @@ async def score_sequences(
         )
         with contextlib.ExitStack() as until_scored:
             body = await _received(request, job.input_format, server, until_scored)
-            warnings = await request_body.while_connected(request, _score(job, served, body, answer, server))
+            outcome = await request_body.while_connected(request, _score(job, served, body, answer, server))
+        served.engine.stats.add_scored(**outcome.totals._asdict())
+        warnings = outcome.warnings
         size = await to_thread(_rewind, answer.file)
         answer.share.shrink(size)
         media_type = FORMATS[job.output_format].types[0]
@@ -191,10 +194,8 @@ async def _received(
     return _Body(file, scoring.large)
 
 
-async def _score(
-    job: Job, served: LoadedModel, body: _Body, answer: _Answer, server: ServerState
-) -> tuple[str, ...]:
-    """Score on a thread what cannot hurt the server, all else in a process; returns what to warn of."""
+async def _score(job: Job, served: LoadedModel, body: _Body, answer: _Answer, server: ServerState) -> Outcome:
+    """Score on a thread what cannot hurt the server, all else in a process."""
     source, sink, lane = body.file, answer.file, body.lane
     async with lane.turn():
         free = SMALL + answer.share.grow_up_to(job.max_output_bytes)
@@ -204,8 +205,7 @@ async def _score(
         if _on_thread(job, source):
             stop = Stop(server.settings.scoring_cpu_seconds)
             runner = served.runner
-            done = await lane.run(lambda: run(job, runner.fork(), source, sink, check=stop), stop=stop)
-            return done.warnings
+            return await lane.run(lambda: run(job, runner.fork(), source, sink, check=stop), stop=stop)
         with tempfile.TemporaryFile() as file:
             await to_thread(_fill, file, source.getbuffer())
             return await lane.in_process(job, served.runner, file, sink)

@@ -55,13 +55,13 @@ class Totals(NamedTuple):
     samples: int = 0
     updates: int = 0
 
+    @classmethod
+    def of(cls, scores: Sequence[Score]) -> "Totals":
+        return cls(len(scores), sum(one.samples for one in scores), sum(len(one.t) for one in scores))
+
     def plus(self, scored: Sequence[Scored]) -> "Totals":
-        scores = [one.score for one in scored]
-        return Totals(
-            self.sequences + len(scores),
-            self.samples + sum(one.samples for one in scores),
-            self.updates + sum(len(one.t) for one in scores),
-        )
+        more = Totals.of([one.score for one in scored])
+        return Totals(*map(sum, zip(self, more, strict=True)))
 
 
 class Outcome(NamedTuple):

@@ -18,13 +18,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
 from skiprnn_service import errors
 from skiprnn_service.engine.step_runner import StepRunner
-from skiprnn_service.scoring.job import Job
+from skiprnn_service.scoring.job import Job, Outcome, Totals
 
 NICE = 10  # added to the niceness of scoring: streams go first where the processor is short
 
@@ -60,8 +60,8 @@ class ScoreProcess:
         self._received = b""  # by the socket, not yet taken
         self._model = ""  # digest of the one that the process has
 
-    async def run(self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]) -> tuple[str, ...]:
-        """Score `source` into `sink`; returns what to warn of. Cancelling it ends the process.
+    async def run(self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]) -> Outcome:
+        """Score `source` into `sink`, as `job.run` does. Cancelling it ends the process.
 
         Args:
             runner: of the model; the process makes its own of the same bytes.
@@ -81,11 +81,11 @@ class ScoreProcess:
             raise
         if not reply:
             raise await self._error_of_death()
-        said = msgspec.json.decode(reply, type=dict[str, str | list[str]])
+        said = msgspec.json.decode(reply, type=dict[str, Any])
         if "class" not in said:
-            return tuple(said["warnings"])
-        self._model = str(said["model"])
-        raise getattr(errors, str(said["class"]))(said["message"])
+            return Outcome(Totals(**said["totals"]), tuple(said["warnings"]))
+        self._model = said["model"]
+        raise getattr(errors, said["class"])(said["message"])
 
     def close(self) -> None:
         """End the process, whatever it does."""

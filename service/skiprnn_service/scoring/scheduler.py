@@ -12,14 +12,14 @@ at low priority.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import IO, TypeVar
 
 from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import OverloadError
-from skiprnn_service.scoring.job import Job
+from skiprnn_service.scoring.job import Job, Outcome
 from skiprnn_service.scoring.process import Limits, ScoreProcess, cpu_error, lower_priority
 from skiprnn_service.scoring.spool import Spool
 
@@ -63,10 +63,15 @@ class Lane:
     Args:
         at_once: jobs that run at a time.
         waiting: further ones that wait for their turn; more are rejected.
+
+    Attributes:
+        capacity: `waiting`.
+        running: jobs that have their turn.
     """
 
     def __init__(self, *, at_once: int, waiting: int, priority: str, limits: Limits) -> None:
-        self._limit, self._waiting, self._places = at_once + waiting, waiting, 0
+        self.capacity, self.running = waiting, 0
+        self._limit, self._places = at_once + waiting, 0
         self._turns = asyncio.Semaphore(at_once)
         threads = "low" if priority == "idle" else priority  # they hold locks of streams
         self._threads = ThreadPoolExecutor(
@@ -78,16 +83,27 @@ class Lane:
     def place(self) -> Iterator[None]:
         """A place in the queue for the length of the block. Raises OverloadError: too many wait."""
         if self._places >= self._limit:
-            raise OverloadError(f"scoring: {self._waiting} requests wait already (max_scoring_waiting)")
+            raise OverloadError(f"scoring: {self.capacity} requests wait already (max_scoring_waiting)")
         self._places += 1
         try:
             yield
         finally:
             self._places -= 1
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
+    @property
+    def queued(self) -> int:
+        """Places of jobs that do not run: they wait for their turn, or their body is still being received."""
+        return max(self._places - self.running, 0)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
         """Waits until it is the caller's turn, which the methods below need."""
-        return self._turns
+        async with self._turns:
+            self.running += 1
+            try:
+                yield
+            finally:
+                self.running -= 1
 
     async def run(self, work: Callable[[], T], *, stop: Stop | None = None) -> T:
         """Call `work` on a thread of low priority; cancelling it sets `stop`."""
@@ -98,9 +114,7 @@ class Lane:
                 stop.set()
             raise
 
-    async def in_process(
-        self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]
-    ) -> tuple[str, ...]:
+    async def in_process(self, job: Job, runner: StepRunner, source: IO[bytes], sink: IO[bytes]) -> Outcome:
         """`ScoreProcess.run`; cancelling it ends the job."""
         process = self._processes.pop()  # there is one for each turn
         try:
@@ -125,6 +139,7 @@ class Scoring:
         spool_bytes: of bodies and answers on the disk, in all requests.
 
     Attributes:
+        lanes: name → lane: `small` and `large`.
         spool: those bytes.
     """
 
@@ -140,6 +155,7 @@ class Scoring:
         self.small, self.large = (
             Lane(at_once=at_once, waiting=waiting, priority=priority, limits=limits) for _ in range(2)
         )
+        self.lanes = {"small": self.small, "large": self.large}
         self.limits, self.spool = limits, Spool(spool_bytes, setting="max_spool_bytes")
         self._received_until = 0.0  # when the bodies that came so far should have come
 

@@ -21,7 +21,7 @@ from skiprnn_export import parse
 from skiprnn_service.engine.step_runner import StepRunner
 from skiprnn_service.errors import InferenceError, SkipRnnServiceError, TooLargeError
 from skiprnn_service.scoring.disk_space import enough_disk_space
-from skiprnn_service.scoring.job import Job, run
+from skiprnn_service.scoring.job import Job, Outcome, Totals, run
 from skiprnn_service.scoring.process import Limits
 
 IDLE_SECONDS = 60.0  # without a job: then the process ends, and its memory is free
@@ -64,7 +64,7 @@ def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
 
 def _reply(request: bytes, files: list[int], runners: dict[str, StepRunner]) -> tuple[bytes, bool]:
     """What a job is answered with, and whether the memory was too short for it."""
-    short, warnings = False, tuple[str, ...]()
+    short, outcome = False, Outcome(Totals(), ())
     try:
         with enough_disk_space(), contextlib.ExitStack() as opened:
             modes = ("rb", "wb", "rb")[: len(files)]
@@ -72,22 +72,21 @@ def _reply(request: bytes, files: list[int], runners: dict[str, StepRunner]) -> 
                 opened.enter_context(os.fdopen(file, mode, _BUFFER))
                 for file, mode in zip(files, modes, strict=True)
             ]
-            warnings = _score(request, source, sink, model, runners)
+            outcome = _score(request, source, sink, model, runners)
             error: SkipRnnServiceError | None = None
     except MemoryError:
         short, error = True, TooLargeError(_TOO_LITTLE_MEMORY)
     except Exception as raised:
         error = raised if isinstance(raised, SkipRnnServiceError) else InferenceError(f"scoring: {raised!r}")
     if error is None:
-        return msgspec.json.encode({"warnings": warnings}), False
+        return msgspec.json.encode({"totals": outcome.totals._asdict(), "warnings": outcome.warnings}), False
     said = {"class": type(error).__name__, "message": str(error), "model": next(iter(runners), "")}
     return msgspec.json.encode(said), short
 
 
 def _score(
     request: bytes, source: Any, sink: Any, model: list[Any], runners: dict[str, StepRunner]
-) -> tuple[str, ...]:
-    """Returns what to warn of."""
+) -> Outcome:
     program = msgspec.json.decode(request)
     job = msgspec.convert(program["job"], Job)
     _limit(msgspec.convert(program["limits"], Limits))
@@ -97,7 +96,7 @@ def _score(
         runner = runners[bundle.sha256] = StepRunner(bundle, max_batch=program["max_batch"])
         if not program["exact"]:
             runner.self_test()  # pads, as it does in the server
-    return run(job, runners[program["model"]], source, sink).warnings
+    return run(job, runners[program["model"]], source, sink)
 
 
 def _limit(limits: Limits) -> None:

@@ -1,6 +1,6 @@
 """The counts of `stats.py` as Prometheus metrics. Every application has a registry of its own: nothing is global."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -12,7 +12,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from skiprnn_service.stats import EngineStats, Histogram, ServiceStats
+from skiprnn_service.stats import EngineStats, Histogram, RequestStats, ServiceStats
 
 _LABELS = ("model", "version")
 _HISTOGRAMS = (  # name, help, attribute of EngineStats
@@ -24,6 +24,11 @@ _HISTOGRAMS = (  # name, help, attribute of EngineStats
         "update_time",
     ),
 )
+_SCORED = {  # counted → help
+    "sequences": "Whole sequences that were scored.",
+    "samples": "Samples of scored sequences.",
+    "updates": "State updates of scored sequences.",
+}
 # Old name → new name: families of version 0.1, which this release exports beside the new ones.
 _RENAMED = {
     "skiprnn_queue_delay_seconds": "skiprnn_queue_duration_seconds",
@@ -49,19 +54,33 @@ class Observed(Protocol):
     def stats(self) -> EngineStats: ...
 
 
+class Lane(Protocol):
+    """What the collector needs of a queue of scoring jobs."""
+
+    @property
+    def queued(self) -> int: ...
+    @property
+    def running(self) -> int: ...
+    @property
+    def capacity(self) -> int: ...
+
+
 class Metrics(Collector):
     """All counts of a server as Prometheus metrics.
 
     Args:
         engines: gives the engines that are loaded at the time of a scrape.
+        lanes: name → queue of scoring jobs.
 
     Attributes:
         service: counts for the routes to add to.
     """
 
-    def __init__(self, engines: Callable[[], Iterable[Observed]]) -> None:
+    def __init__(
+        self, engines: Callable[[], Iterable[Observed]], *, lanes: Mapping[str, Lane] | None = None
+    ) -> None:
         self.service = ServiceStats()
-        self._engines = engines
+        self._engines, self._lanes = engines, lanes or {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)  # memory, CPU time, open files: read at a scrape
@@ -83,7 +102,10 @@ class Metrics(Collector):
     def _families(self, engines: list[Observed]) -> Iterator[Metric]:
         yield from _of_service(self.service)
         yield _rejected(self.service, engines)
+        yield from _of_requests(self.service.requests)
+        yield from _of_lanes(self._lanes)
         yield from _counts(engines)
+        yield from _scored(engines)
         yield from _histograms(engines)
 
 
@@ -124,6 +146,46 @@ def _rejected(service: ServiceStats, engines: Iterable[Observed]) -> Metric:
     for code, count in sum((engine.stats.rejected for engine in engines), service.rejected).items():
         family.add_metric([code], count)
     return family
+
+
+def _of_requests(routes: Mapping[str, RequestStats]) -> Iterator[Metric]:
+    in_flight = GaugeMetricFamily(
+        "skiprnn_requests_in_flight", "Requests that are not answered yet.", labels=["route"]
+    )
+    answered = CounterMetricFamily("skiprnn_requests", "Requests answered.", labels=["route", "status"])
+    duration = HistogramMetricFamily(
+        "skiprnn_request_duration_seconds",
+        "Time from a request's head until all of its answer was sent.",
+        labels=["route"],
+    )
+    for route, stats in routes.items():
+        in_flight.add_metric([route], stats.in_flight)
+        for status, count in stats.answered.items():
+            answered.add_metric([route, str(status)], count)
+        duration.add_metric([route], stats.duration.cumulative(), stats.duration.total)
+    yield from (in_flight, answered, duration)
+
+
+def _of_lanes(lanes: Mapping[str, Lane]) -> Iterator[Metric]:
+    running = GaugeMetricFamily("skiprnn_scoring_running", "Scoring jobs that run.", labels=["lane"])
+    queued = GaugeMetricFamily("skiprnn_scoring_queue_length", "Scoring jobs that wait.", labels=["lane"])
+    capacity = GaugeMetricFamily(
+        "skiprnn_scoring_queue_capacity", "Scoring jobs that may wait.", labels=["lane"]
+    )
+    for name, lane in lanes.items():
+        running.add_metric([name], lane.running)
+        queued.add_metric([name], lane.queued)
+        capacity.add_metric([name], lane.capacity)
+    yield from (running, queued, capacity)
+
+
+def _scored(engines: Iterable[Observed]) -> Iterator[Metric]:
+    """Whole sequences, by the score route and by inference requests without a sequence_id."""
+    for counted, help_text in _SCORED.items():
+        family = CounterMetricFamily(f"skiprnn_scored_{counted}", help_text, labels=_LABELS)
+        for engine in engines:
+            family.add_metric([engine.model, engine.version], getattr(engine.stats, f"scored_{counted}"))
+        yield family
 
 
 def _counts(engines: Iterable[Observed]) -> Iterator[Metric]:

@@ -76,3 +76,18 @@ def test_gradients_of_nothing_do_not_silence_those_that_follow() -> None:
     for _ in range(3000):
         last = clipped(clip, 0.5)
     assert last == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("norm", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_is_dropped(norm: float) -> None:
+    """The weights stay as they are, and what is usual too."""
+    clip = GradientClip(1.0, ratio=2)
+    clipped(clip, 0.5)
+    usual = clip.usual.clone()
+    weight = nn.Parameter(torch.ones(3))
+    weight.grad = torch.tensor([norm, 1.0, 1.0])
+    optimizer = torch.optim.AdamW([weight], lr=0.1)
+    clip([[weight]])
+    optimizer.step()
+    assert torch.equal(weight, torch.ones(3))
+    assert torch.equal(clip.usual, usual)

@@ -33,7 +33,7 @@ def test_a_gate_starts_as_periodic_where_the_recipe_says_so() -> None:
         experiment = short_experiment(target_rate=1 / n, init_as_periodic=True)
         network = build(experiment, experiment.load())
         gates = network(torch.randn(3, 40, 2)).gates
-        assert torch.equal(gates, scheduled_gates("uniform", 1 / n + 1e-6, 3, 40))
+        assert torch.equal(gates, scheduled_gates("uniform", 1 / n, 3, 40))
 
 
 @pytest.mark.parametrize(

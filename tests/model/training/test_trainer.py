@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from skiprnn import SkipNetwork
-from skiprnn.data.types import Batch, Data
-from skiprnn.tasks.task import Source
+from skiprnn.data.types import Batch
+from skiprnn.tasks import Data, Source
 from skiprnn.training import Experiment, fit
+from skiprnn.training.baselines import scheduled_gates
 from skiprnn.training.evaluation import evaluate
 from skiprnn.training.run_folder import RunFolder
-from support.training import short_experiment, train, weights
+from support.training import FIRST_SAMPLE, short_experiment, train, weights
 
 
 def same_weights(run: Path, other: Path) -> bool:
@@ -136,6 +137,30 @@ def test_a_baseline_updates_at_its_rate(tmp_path: Path, schedule: str) -> None:
     results = train(tmp_path, schedule=schedule, target_rate=0.5, epochs=1)
     assert results["update_rate"] == pytest.approx(0.5, abs=0.06)  # the first sample always updates
     assert "thresholds" not in results
+
+
+@pytest.mark.parametrize("schedule", ["uniform", "random"])
+def test_a_baseline_is_saved_with_the_constant_gate_of_its_rate(tmp_path: Path, schedule: str) -> None:
+    train(tmp_path, schedule=schedule, target_rate=0.3, epochs=1)
+    network = SkipNetwork.load(tmp_path)
+    gates = network(torch.randn(2, 30, 2)).gates
+    assert network.config.period == 3
+    assert torch.equal(gates, scheduled_gates("uniform", 1 / 3, 2, 30))
+
+
+def test_data_that_was_loaded_before_is_not_loaded_again(tmp_path: Path) -> None:
+    loads = list[Source]()
+
+    def load(source: Source) -> Data:
+        loads.append(source)
+        return FIRST_SAMPLE.load(source)
+
+    task = dataclasses.replace(FIRST_SAMPLE, load=load)
+    experiment = dataclasses.replace(short_experiment(epochs=1), task=task)
+    results = [fit(experiment, tmp_path / "a", progress_bar=False, data=experiment.load())]
+    assert len(loads) == 1
+    results.append(fit(experiment, tmp_path / "b", progress_bar=False))
+    assert results[0]["accuracy"] == results[1]["accuracy"]
 
 
 @pytest.mark.parametrize("size", [0, 100, -500])

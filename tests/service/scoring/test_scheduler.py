@@ -68,3 +68,13 @@ async def test_small_and_large_requests_have_queues_of_their_own(scoring: Scorin
             pass
         async with scoring.large.turn():
             assert await scoring.run(lambda: "small") == "small"
+
+
+async def test_a_lane_tells_how_many_jobs_run_and_how_many_wait(scoring: Scoring) -> None:
+    over, small = threading.Event(), scoring.small
+    jobs = [asyncio.create_task(scoring.run(over.wait)) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert (small.running, small.queued, small.capacity) == (1, 1, 1)
+    over.set()
+    await asyncio.gather(*jobs)
+    assert (small.running, small.queued) == (0, 0)

@@ -1,11 +1,4 @@
-"""`fit` and `predict` on arrays, for notebooks and for users of scikit-learn.
-
-    SkipClassifier    one class a sequence
-    SkipRegressor     one value or several a sequence
-
-They follow scikit-learn's conventions (get_params, clone, cross_val_score, GridSearchCV), but X is a batch of
-sequences: [N, T, F], or a list of N arrays [T, F] of different lengths.
-"""
+"""What the estimators share: sequences in, a trained network, its outputs and how often it updates."""
 
 import dataclasses
 import tempfile
@@ -16,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skiprnn.data.dataset import Split, data_set, held_out, of_signals
 from skiprnn.data.scale import mean_and_std
 from skiprnn.data.types import Data, Signal
-from skiprnn.metrics import Metric, accuracy, mean_squared_error
+from skiprnn.metrics import Metric
 from skiprnn.network import Cell, NetworkOutput, SkipNetwork
 from skiprnn.paths import StrPath
 from skiprnn.recipe import Recipe
@@ -32,7 +25,7 @@ from skiprnn.training.experiment import Experiment
 from skiprnn.training.trainer import fit
 
 if TYPE_CHECKING:
-    from skiprnn_export.step import Report
+    pass
 
 Sequences = ArrayLike | Sequence[ArrayLike]  # [N, T, F], or N times [T, F]
 
@@ -41,13 +34,14 @@ _TOGETHER = 256  # sequences that are predicted at once
 _KEPT = 8  # sequences for the comparison at export
 
 
-class _SkipEstimator(BaseEstimator):  # type: ignore[misc]
+class SkipEstimator(BaseEstimator):  # type: ignore[misc]
     """What both share. See `SkipClassifier` for the parameters.
 
     Attributes:
         network_: the trained SkipNetwork.
         results_: of the training, as in a run's training.json; of the held-out sequences.
         n_features_in_: F.
+        samples_: a few sequences that were not trained on, for the comparison at export.
     """
 
     def __init__(
@@ -97,7 +91,7 @@ class _SkipEstimator(BaseEstimator):  # type: ignore[misc]
             run = Path(temporary, "run") if self.run is None else Path(self.run)
             self.results_ = fit(experiment, run, progress_bar=self.verbose)
             self.network_ = SkipNetwork.load(run)
-        self._kept = [np.array(signal) for signal in data.samples]
+        self.samples_ = list(data.samples)
         self.n_features_in_ = signals[0].shape[1]
         return self
 
@@ -147,100 +141,6 @@ class _SkipEstimator(BaseEstimator):  # type: ignore[misc]
         """How many samples of each sequence update the network, [N]."""
         counts: NDArray[np.int64] = torch.cat([out.gates.sum(1) for out in self._run(X)]).long().numpy()
         return counts
-
-    def export(self, out: StrPath) -> "Report":
-        """Write the network as a bundle; it is compared with torch on sequences of the training first.
-
-        Raises:
-            ExportError, OSError: as `skiprnn_export.step.export`.
-        """
-        from skiprnn_export.step import export
-
-        check_is_fitted(self, "network_")
-        return export(self.network_, out, samples=self._kept)
-
-
-class SkipClassifier(ClassifierMixin, _SkipEstimator):  # type: ignore[misc]
-    """One class a sequence.
-
-    Args:
-        update_rate: target share of the samples that update the network, in (0, 1]; None: all of them do.
-        cell, hidden_size, num_layers: the network's shape; `start` brings its own.
-        epochs, batch_size, learning_rate: of the training.
-        held_out: share of the sequences that `results_` is measured on, in (0, 1); they are not trained on.
-        random_state: seed of weights, data and dropout.
-        start: a network that was trained already (`SkipNetwork.from_torch`), to continue from.
-        recipe: other fields of `skiprnn.recipe.Recipe`, by name.
-        run: folder for the run's files (history, checkpoints); None keeps none.
-        verbose: show a progress bar.
-
-    Attributes:
-        classes_: names of the classes, sorted; those of `start`, in its order, where it names them.
-    """
-
-    def fit(self, X: Sequences, y: ArrayLike) -> Self:
-        """Train on X ([N, T, F], or N times [T, F]) and the class of each sequence, y [N].
-
-        Raises:
-            ValueError: shapes that do not fit, values that are not finite, fewer than two classes.
-        """
-        self.classes_, numbers = self._classes(np.asarray(y))
-        if len(self.classes_) < 2 or numbers.ndim != 1:
-            raise ValueError(
-                f"y: expected [N] of two classes at least, got {np.shape(y)} of {self.classes_[:5].tolist()}"
-            )
-        network = {"output_size": len(self.classes_), "classes": tuple(map(str, self.classes_))}
-        return self._fit(X, torch.from_numpy(numbers), network, Metric("accuracy", accuracy))
-
-    def _classes(self, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Names of the classes, sorted or in the order of `start`, and the number of each sequence's class."""
-        classes, numbers = np.unique(y, return_inverse=True)
-        if self.start is None or not self.start.config.classes:
-            return classes, numbers
-        order = {name: number for number, name in enumerate(self.start.config.classes)}
-        if unknown := [name for name in classes.tolist() if str(name) not in order]:
-            raise ValueError(f"y: expected classes among those of start, {list(order)}, got {unknown}")
-        return np.array(list(order)), np.array([order[str(name)] for name in y.tolist()])
-
-    def predict_proba(self, X: Sequences) -> NDArray[np.float32]:
-        """Probabilities of the classes, [N, K], in the order of `classes_`."""
-        return self._outputs(X)
-
-    def predict(self, X: Sequences) -> NDArray[Any]:
-        """The most probable class of each sequence, [N]."""
-        classes: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(1)]
-        return classes
-
-
-class SkipRegressor(RegressorMixin, _SkipEstimator):  # type: ignore[misc]
-    """One value or several a sequence, in raw units. See `SkipClassifier` for the parameters."""
-
-    def fit(self, X: Sequences, y: ArrayLike) -> Self:
-        """Train on X ([N, T, F], or N times [T, F]) and the values of each sequence, y [N] or [N, K].
-
-        Raises:
-            ValueError: shapes that do not fit, values that are not finite.
-        """
-        values = np.asarray(y, np.float64)
-        if values.ndim not in (1, 2) or not values.size or not np.isfinite(values).all():
-            raise ValueError(f"y: expected finite values [N] or [N, K], got {values.shape}")
-        self._one = values.ndim == 1
-        values = values.reshape(len(values), -1)
-        network = {"output_size": values.shape[1], "task": "sequence_regression"}
-        mean, std = mean_and_std([values.astype(np.float32)])
-        return self._fit(
-            X,
-            torch.from_numpy(values).float(),
-            network,
-            Metric("mean_squared_error", mean_squared_error, False),
-            target_mean=mean,
-            target_std=std,
-        )
-
-    def predict(self, X: Sequences) -> NDArray[np.float32]:
-        """Values of each sequence, [N] or [N, K], as in `fit`."""
-        outputs = self._outputs(X)
-        return outputs[:, 0] if self._one else outputs
 
 
 def _signals(X: Sequences, features: int | None = None) -> list[Signal]:
