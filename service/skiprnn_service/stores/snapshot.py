@@ -80,7 +80,9 @@ def loads(data: bytes) -> Snapshot:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotError(f"snapshot: {error}") from error
     if (number == FORMAT) != bool(fields.detected):  # the checksum does not cover the number
-        raise SnapshotError(f"snapshot: expected events in format {FORMAT} alone, got format {number}: damaged")
+        raise SnapshotError(
+            f"snapshot: expected events in format {FORMAT} alone, got format {number}: damaged"
+        )
     position = Position(*fields[5:9], fields.last_y, *fields[12:])
     return Snapshot(*fields[:5], position, fields.state, fields.principal)
 
