@@ -91,13 +91,13 @@ async def test_the_events_of_many_clients_are_those_of_the_rule_over_the_offline
     bundle = write_random_bundle(tmp_path / "watch.onnx", features=3, outputs=4, **RULE)
     inputs = [random_sequence(bundle, 500 + 7 * client, seed=client) for client in range(CLIENTS)]
 
-    async def client(number: int, x: Samples) -> list[Update]:
+    async def client(url: str, number: int, x: Samples) -> list[Update]:
         samples = x if number % 2 else in_random_chunks(x, number)
         options = {"wake": number % 3 > 0, "encoding": encoding, "window": 1 + number % 5}
-        return [update async for update in stream(server.url(), samples, **options)]
+        return [update async for update in stream(url, samples, **options)]
 
     with serving(tmp_path) as server:
-        done = await asyncio.gather(*[client(number, x) for number, x in enumerate(inputs)])
+        done = await asyncio.gather(*[client(server.url(), number, x) for number, x in enumerate(inputs)])
     for x, updates in zip(inputs, done, strict=True):
         expected = unroll(bundle, x)
         assert same(updates, expected)

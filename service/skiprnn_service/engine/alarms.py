@@ -35,7 +35,7 @@ class AlarmRule:
     @classmethod
     def of(cls, info: BundleInfo) -> Self | None:
         """None: the classes of this bundle are no events."""
-        return info.events and cls(info.events, info.classes)
+        return None if info.events is None else cls(info.events, info.classes)
 
     def __call__(
         self, before: Detected, updates: Sequence[tuple[int, bytes]]

@@ -172,8 +172,16 @@ class Stream:
         """After the latest message that was finished."""
         wake = self.wake if self.state is _IDLE else self._wake_before
         counts = (self.samples, self.updates, self.last_y)
-        recent = (self.recent, self.recent_from, self._detected, self.events)
-        return Position(self.next, wake - self.next, *counts, self.sequence, *recent)
+        return Position(
+            self.next,
+            wake - self.next,
+            *counts,
+            self.sequence,
+            self.recent,
+            self.recent_from,
+            self._detected,
+            self.events,
+        )
 
     @property
     def samples(self) -> int:

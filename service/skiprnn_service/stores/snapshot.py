@@ -83,7 +83,8 @@ def loads(data: bytes) -> Snapshot:
         raise SnapshotError(
             f"snapshot: expected events in format {FORMAT} alone, got format {number}: damaged"
         )
-    position = Position(*fields[5:9], fields.last_y, *fields[12:])
+    recent = fields.recent, fields.recent_from
+    position = Position(*fields[5:9], fields.last_y, fields.sequence, *recent, fields.detected, fields.events)
     return Snapshot(*fields[:5], position, fields.state, fields.principal)
 
 

@@ -69,7 +69,7 @@ class RowWriter:
         reserved = RESERVED | {EVENT} if spec.events else RESERVED
         self._outputs = output_columns(spec.outputs, reserved)
         self._carried = carried_columns(spec.carried, self._outputs, reserved)
-        self._detector = spec.events and EventDetector(spec.events, spec.outputs)
+        self._detector = None if spec.events is None else EventDetector(spec.events, spec.outputs)
         types = {new: spec.types.get(name) for name, new in zip(spec.carried, self._carried, strict=True)}
         self._writer, self._spec = open_writer(spec._replace(types=types)), spec
         self._first = 0  # row of the next sequence, where sequences follow each other
