@@ -70,12 +70,12 @@ def test_a_lock_that_was_removed_in_between_does_not_count(
     first.open()
 
     def late(file: BinaryIO, operation: int) -> None:
+        monkeypatch.undo()
         first.remove()
         lock(file, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
     second.open()
-    monkeypatch.undo()
     with pytest.raises(BlockingIOError):
         first.open()
 
