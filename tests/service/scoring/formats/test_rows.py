@@ -223,10 +223,8 @@ def test_a_table_takes_carried_values_of_one_type_alone(chunk: int) -> None:
 @pytest.mark.parametrize("kind", ["arrow", "arrow_file", "parquet"])
 @pytest.mark.parametrize("chunk", [1, 2, 4])
 def test_ids_of_two_types_are_an_error_however_many_are_written_at_a_time(kind: str, chunk: int) -> None:
-    scored = [
-        one._replace(id=id)
-        for one, id in zip(random_scores([2] * 4, 0, rows=False), [0, 1, "a", "b"], strict=True)
-    ]
+    ids: list[int | str] = [0, 1, "a", "b"]
+    scored = [one._replace(id=id) for one, id in zip(random_scores([2] * 4, 0, rows=False), ids, strict=True)]
     with pytest.raises(MessageError, match="id: expected one type for a table"):
         written(kind, scored, chunk)
 
