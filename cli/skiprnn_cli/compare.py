@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from skiprnn.compare.table import Table
     from skiprnn.compare.verdict import Verdict
     from skiprnn.data.types import Data
-    from skiprnn.metrics import Metric
+    from skiprnn.metrics import Measure
     from skiprnn.training import Experiment
 
 _OWN_DATA = "recordings"
@@ -63,7 +63,7 @@ def compare(
         os.environ[name] = "1"  # before torch and numpy are imported: processes fork, and have a core each
     from skiprnn.compare.plan import plan, prepare
     from skiprnn.data.download import DownloadError
-    from skiprnn.training.experiment import metric_of
+    from skiprnn.training.experiment import measure_of
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("skiprnn").setLevel(logging.INFO)
@@ -74,7 +74,7 @@ def compare(
         failures = _trained(runs, loaded, jobs=jobs, out=out)
     except (OSError, ValueError, DownloadError) as error:
         fail(error)
-    _conclude(runs, metric_of(base, loaded), failures, out)
+    _conclude(runs, measure_of(base, loaded), failures, out)
 
 
 def _base(data_or_task: str, data: Path | None, epochs: int | None, overrides: list[str]) -> "Experiment":
@@ -122,7 +122,7 @@ def _trained(runs: "Sequence[Run]", data: "Data", *, jobs: int, out: Path) -> "M
         )
 
 
-def _conclude(runs: "Sequence[Run]", metric: "Metric", failures: "Mapping[Run, str]", out: Path) -> None:
+def _conclude(runs: "Sequence[Run]", metric: "Measure", failures: "Mapping[Run, str]", out: Path) -> None:
     """Print and write what there is; exit code 1 where a run failed."""
     from skiprnn.compare.report import write_report
     from skiprnn.compare.table import tabulate
@@ -151,6 +151,7 @@ def _print(table: "Table", verdict: "Verdict | None") -> None:
     for line in lines:
         drawn.add_row(*line)
     Console().print(drawn)
+    typer.echo(table.measured_on)
     for sentence in () if verdict is None else verdict.lines:
         typer.echo(sentence)
 

@@ -6,19 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from skiprnn.metric_label import metric_label
 from skiprnn_cli.console import fail
 
 _ROWS = 20  # of a table
 _CONFUSED = 12  # classes of a confusion matrix that fits on a screen
-_HEADS = {
-    "name": "",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "r2": "R²",
-    "f1": "F1",
-    "count": "examples",
-    "delay_seconds": "delay [s]",
-}
+_HEADS = {"name": "", "count": "examples", "delay_seconds": "delay [s]"}  # columns that are no metric
 
 
 def report(
@@ -100,7 +93,7 @@ def _print_update_rates(found: Mapping[str, Any]) -> None:
 
 def head_of(name: str) -> str:
     """What a column of a report is called: `balanced accuracy` for `balanced_accuracy`."""
-    return _HEADS.get(name, name.replace("_", " "))
+    return _HEADS.get(name, metric_label(name))
 
 
 def _counted(count: int, plural: str) -> str:

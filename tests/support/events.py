@@ -57,5 +57,10 @@ def event_task(*, carried: int = 1, metric: EventMetric = METRIC) -> Task:
         )
 
     return Task(
-        "bumps", "bumps in noise", Metric("balanced_accuracy", balanced_accuracy), load, RECIPE, RECIPE
+        "bumps",
+        "bumps in noise",
+        Metric("balanced_accuracy", balanced_accuracy, is_share=True),
+        load,
+        RECIPE,
+        RECIPE,
     )

@@ -37,9 +37,9 @@ _LINES = 20  # of classes, labels or values that are printed
 _MANY_CLASSES = 20  # of whole numbers: more are likely to be values
 _SEPARATOR = re.compile(r"[;|]")
 _METRICS = {
-    "class": Metric("balanced_accuracy", balanced_accuracy),
+    "class": Metric("balanced_accuracy", balanced_accuracy, is_share=True),
     "regression": Metric("r2", r_squared),
-    "multi-label": Metric("mean_average_precision", mean_average_precision),
+    "multi-label": Metric("mean_average_precision", mean_average_precision, is_share=True),
 }
 
 _log = logging.getLogger(__name__)

@@ -111,7 +111,7 @@ _PAPER = Recipe(hidden_size=128, dropout=0.2, epochs=50, batch_size=128, lambda_
 TASK = Task(
     name="imdb",
     summary="is a film review positive; from your copy of aclImdb (the paper's section 4.4)",
-    metric=Metric("accuracy", accuracy),
+    metric=Metric("accuracy", accuracy, is_share=True),
     load=_load,
     recipe=_PAPER.changed(
         {"cell": "gru", "learning_rate": 1e-3, "epochs": 10, "learning_rate_schedule": "cosine", "ramp": 0.5}

@@ -129,7 +129,7 @@ def _on_selection(data: Data, recipe: Recipe) -> str:
 
 def _on_spread(groups: Mapping[str, Sequence[_Item]], metric: Metric) -> str:
     """How much the figures depend on who was held out: those without one of the groups."""
-    said = "R²" if metric.name == "r2" else metric.name.replace("_", " ")
+    said = metric.label
     if not groups:
         return ""
     if len(groups) == 1:
