@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skiprnn_cli.console import INTERRUPTED, fail, warn
+from skiprnn_cli.option_names import as_typed, log_as_typed
 from skiprnn_cli.train import TASKS, make_experiment, parse_overrides
 
 if TYPE_CHECKING:
@@ -65,15 +66,14 @@ def compare(
     from skiprnn.data.download import DownloadError
     from skiprnn.training.experiment import measure_of
 
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("skiprnn").setLevel(logging.INFO)
+    log_as_typed()
     try:
         base = _base(data_or_task, data, epochs, override or [])
         runs = plan(base, _rates(update_rates), seeds=seeds, out=out)
         loaded = prepare(runs)
         failures = _trained(runs, loaded, jobs=jobs, out=out)
     except (OSError, ValueError, DownloadError) as error:
-        fail(error)
+        fail(as_typed(error))
     _conclude(runs, measure_of(base, loaded), failures, out)
 
 
@@ -137,7 +137,7 @@ def _conclude(runs: "Sequence[Run]", metric: "Measure", failures: "Mapping[Run, 
         if verdict is not None:
             _print_next(runs, verdict)
     for run, reason in failures.items():
-        warn(f"{run} failed: {reason} ({out / 'logs' / run.folder.name}.txt)")
+        warn(f"{run} failed: {as_typed(reason)} ({out / 'logs' / run.folder.name}.txt)")
     if failures:
         fail(f"{len(failures)} of {len(runs)} runs failed; the same command tries them again", code=1)
 

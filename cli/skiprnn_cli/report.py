@@ -8,6 +8,7 @@ import typer
 
 from skiprnn.metric_label import metric_label
 from skiprnn_cli.console import fail
+from skiprnn_cli.option_names import as_typed
 
 _ROWS = 20  # of a table
 _CONFUSED = 12  # classes of a confusion matrix that fits on a screen
@@ -48,7 +49,7 @@ def print_report(found: Mapping[str, Any]) -> None:
     _print_rows(found.get("groups", ()))
     _print_update_rates(found["update_rate"])
     for note in found.get("notes", ()):
-        typer.echo(f"note: {note}")
+        typer.echo(f"note: {as_typed(note)}")
 
 
 def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:

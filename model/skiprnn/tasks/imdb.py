@@ -1,7 +1,7 @@
 """Is a film review positive? (section 4.4) From the user's own copy of the Large Movie Review Dataset.
 
 `--data aclImdb` with train/pos, train/neg, test/pos and test/neg, a text file a review, as published (Maas et al.,
-2011). A sample is the vector of a word. `--override vectors=FILE` reads them from a text file, a word and its numbers a
+2011). A sample is the vector of a word. `vectors=FILE` reads them from a text file, a word and its numbers a
 line (GloVe, word2vec's text format); without it every word gets a random vector that depends on its letters alone.
 The vectors are not trained. Reviews are cut after `length` words. A tenth of the training part is held out to select
 by.

@@ -123,7 +123,7 @@ def _on_selection(data: Data, recipe: Recipe) -> str:
         return ""
     return (
         "the network was selected on the recordings that it is reported on, so the figures are too good; "
-        "hold out more groups, or train with --override keep=last"
+        "hold out more groups, or train with keep=last"
     )
 
 
