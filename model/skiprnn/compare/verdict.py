@@ -19,7 +19,7 @@ from skiprnn.compare.table import Row, Table
 _OF_SHARE = 0.01  # a point of accuracy,
 _OF_SCORE = 0.01  # a hundredth of another score, such as R²,
 _OF_ERROR = 0.1  # or a tenth of an error
-_NEAR = 0.02  # relative: two update rates that are taken to be equal
+_NEAR = 0.005  # relative: two update rates that are taken to be equal
 _LEVEL = 0.95
 
 

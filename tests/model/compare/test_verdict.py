@@ -107,6 +107,13 @@ def test_it_compares_at_the_rate_that_was_reached() -> None:
     assert "interpolated between the schedules beside it" in verdict.lines[0]
 
 
+def test_a_rate_a_little_above_a_schedule_is_interpolated_and_says_so() -> None:
+    """At 1 % more updates the metric between two schedules has moved by a tenth of a point."""
+    learned = row("learned", 0.1, [0.85, 0.86, 0.87], 0.101)
+    verdict = judged(EVERY, learned, row("uniform", 0.1, [0.8] * 3), row("uniform", 0.4, [0.9] * 3))
+    assert "against 80.1 (uniform, interpolated" in verdict.lines[0]
+
+
 def test_below_all_schedules_it_says_that_the_schedule_has_more_updates() -> None:
     learned = row("learned", 0.05, [0.9] * 3, 0.04)
     verdict = judged(EVERY, learned, row("uniform", 0.1, [0.8] * 3))
