@@ -60,6 +60,7 @@ def fit(
             another shape.
         FileNotFoundError, DownloadError: data or the warm start is not there.
         TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
+        TrainingDivergedError: a loss is not finite; the epochs before are saved.
     """
     data, out = data or experiment.load(), Path(out)
     folder, recipe, identity = RunFolder(out), experiment.recipe, experiment.identity()

@@ -32,8 +32,11 @@ watchServer((state, error) => {
   wasUp = state === "up";
 });
 await Promise.all([load(), up]);
+document.body.dataset.autoplay = "waiting"; // for tests: whether the page has decided yet
 await seen();
-if (!matchMedia("(prefers-reduced-motion: reduce)").matches) playground.playByItself();
+const plays = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+if (plays) playground.playByItself();
+document.body.dataset.autoplay = plays ? "on" : "off";
 
 /** Choices that are seldom made are folded where the window is narrow: the picture comes first. */
 function foldOptions() {
