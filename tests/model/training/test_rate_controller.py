@@ -102,20 +102,22 @@ def test_its_numbers_are_in_a_checkpoint(tmp_path: Path) -> None:
     ("name", "rate"),
     [
         *(("adding", rate) for rate in (0.25, 0.8)),
-        *(("frequency", rate) for rate in (0.05, 0.5)),
+        *(("frequency", rate) for rate in (0.005, 0.05, 0.5, 0.9)),
         *(("digits", rate) for rate in (0.25, 0.8)),
         *(("mnist", rate) for rate in (0.02, 0.05)),
         *(("watch", rate) for rate in (0.02, 0.05)),
         ("recordings", 0.02),
     ],
 )
-def test_a_rate_is_met_within_a_twentieth_of_it_on_what_was_held_out(
-    name: str, rate: float, tmp_path: Path
-) -> None:
+def test_a_rate_is_met_and_the_training_did_most_of_it(name: str, rate: float, tmp_path: Path) -> None:
+    """On what was held out within a tenth; exactly where it is calibrated; before that, by a factor of two at most."""
     results = _short_run(name, machines(tmp_path / "recordings", samples=600), tmp_path / "run", rate)
+    print(name, rate, results["stream_update_rate"], results["update_rate"], results["calibration"])
     found = results["stream_update_rate"] or results["update_rate"]
-    assert found == pytest.approx(rate, rel=0.05)
-    assert abs(results["calibration"]["shift"]) < 1  # the training did most of it
+    assert found == pytest.approx(rate, rel=0.1)
+    assert results["calibration"]["rate"] == pytest.approx(rate, rel=0.02)
+    assert 0.5 * rate < results["calibration"]["trained_rate"] < 2 * rate
+    assert abs(results["calibration"]["shift"]) < 1
 
 
 def _short_run(name: str, folder: Path, out: Path, rate: float) -> dict[str, Any]:
