@@ -6,7 +6,7 @@ import re
 import sys
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -37,12 +37,23 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     os.close(ours)
 
 
+def everything(terminal: int) -> str:
+    """What the terminal has been sent so far."""
+    os.set_blocking(terminal, False)
+    shown = b""
+    with suppress(BlockingIOError):
+        while part := os.read(terminal, 4096):
+            shown += part
+    return shown.decode()
+
+
 def go_through(runs: list[Run]) -> None:
     with progress_of(runs) as progress:
         progress.running(runs[1:])
         progress.failed(runs[1], "killed by SIGKILL")
         results = fit(runs[2].experiment, runs[2].folder, progress_bar=False)
         progress.finished(runs[2], results | {"warning": "the gate has collapsed"})
+        progress.running([])
 
 
 def test_a_log_gets_a_line_a_run_with_its_number(runs: list[Run], capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,8 +72,7 @@ def test_a_terminal_shows_the_same_lines_and_the_runs_in_training(
 ) -> None:
     with on_a_terminal(monkeypatch) as terminal:
         go_through(runs)
-        sys.stderr.flush()
-        shown = os.read(terminal, 1 << 16).decode()
+        shown = everything(terminal)
     assert f"{runs[1]} failed: killed by SIGKILL" in shown
     assert f"{runs[1]} (0/1)" in shown
     assert "3/3" in shown

@@ -155,20 +155,9 @@ def prepare(
     train, validation, test = ([one for one in part if _has_target(one)] for part in cut)
     own, tested = _lengths(window, train, [*validation, *test], by_time=by_time)
     _log.info("%d recordings to train on, %d held out; windows of %d samples", *_counts(parts), tested)
-    windows = Windows(own, joined=joined, tempo=0.0 if _is_regression(targets) else 0.1, warm_up=own // 4)
-    data = windowed(
-        {**network, **targets.network},
-        train,
-        test,
-        windows,
-        batch_size,
-        augment=_unchanged if _is_regression(targets) else _stronger_or_weaker,
-        length=tested,
-        stride=max(1, tested // 2),
-        validation=validation,
-        per_step=targets.per_step,
-    )
-    _check_windows(data, targets)
+    tempo = 0.0 if _is_regression(targets) else 0.1
+    windows = Windows(own, joined=joined, tempo=tempo, warm_up=own // 4)
+    data = _in_windows(network, targets, (train, validation, test), windows, tested, batch_size)
     mean, std = targets.scale(train)
     return dataclasses.replace(
         data,
@@ -179,6 +168,32 @@ def prepare(
         parts=described(recordings, parts),
         notes=_notes(recordings, targets, network.get("features", ()), by_time=by_time),
     )
+
+
+def _in_windows(
+    network: Mapping[str, Any],
+    targets: Targets,
+    parts: tuple[list[Recording], list[Recording], list[Recording]],
+    windows: Windows,
+    length: int,
+    batch_size: int,
+) -> Data:
+    """Windows of the three parts; those that are held out have `length` samples and overlap by half."""
+    train, validation, test = parts
+    data = windowed(
+        {**network, **targets.network},
+        train,
+        test,
+        windows,
+        batch_size,
+        augment=_unchanged if _is_regression(targets) else _stronger_or_weaker,
+        length=length,
+        stride=max(1, length // 2),
+        validation=validation,
+        per_step=targets.per_step,
+    )
+    _check_windows(data, targets)
+    return data
 
 
 def _is_regression(targets: Targets) -> bool:
