@@ -31,8 +31,9 @@ watchServer((state, error) => {
   if (state === "up") isUp();
   wasUp = state === "up";
 });
-await Promise.all([load(), up]);
-document.body.dataset.autoplay = "waiting"; // for tests: whether the page has decided yet
+await load();
+document.body.dataset.autoplay = "waiting"; // tests are told whether the page has decided
+await up; // asked only while the page is looked at
 await seen();
 const plays = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 if (plays) playground.playByItself();
