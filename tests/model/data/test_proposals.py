@@ -14,7 +14,7 @@ def proposed(
     *, one_file: bool = True, columns: dict[str, list[int]] | None = None, **layout: Any
 ) -> dict[str, str]:
     frame = pd.DataFrame(
-        columns or {"x": range(6), "subject": [1, 1, 1, 2, 2, 2], "trial": [1, 1, 2, 2, 3, 3]}
+        columns or {"x": list(range(6)), "subject": [1, 1, 1, 2, 2, 2], "trial": [1, 1, 2, 2, 3, 3]}
     )
     return dict(proposals([TableFile(Path("all.csv"), frame, ".")], Layout(**layout), one_file=one_file))
 
