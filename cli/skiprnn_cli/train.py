@@ -30,22 +30,20 @@ RENAMED = {
 
 # skiprnn.tasks.NAMES, which the help cannot import: it would load PyTorch.
 TASKS = (
-    *(
-        "adding",
-        "charades",
-        "digits",
-        "ecg",
-        "falls",
-        "fashion",
-        "frequency",
-        "imdb",
-        "mnist",
-        "plaid",
-        "recordings",
-        "ucf101",
-        "watch",
-        "words",
-    ),
+    "adding",
+    "charades",
+    "digits",
+    "ecg",
+    "falls",
+    "fashion",
+    "frequency",
+    "imdb",
+    "mnist",
+    "plaid",
+    "recordings",
+    "ucf101",
+    "watch",
+    "words",
 )
 
 _gate = partial(typer.Option, rich_help_panel="When to update")
@@ -120,7 +118,7 @@ def train(
     """
     from skiprnn import tasks
     from skiprnn.data.download import DownloadError
-    from skiprnn.training import TrainingInterruptedError, fit
+    from skiprnn.training import TrainingDivergedError, TrainingInterruptedError, fit
 
     log_as_typed()
     show_bar = not quiet and sys.stderr.isatty()  # a log gets a line an epoch instead
@@ -139,6 +137,8 @@ def train(
         results = fit(experiment, out, resume=resume, progress_bar=show_bar)
     except (OSError, ValueError, DownloadError) as error:
         fail(as_typed(error))
+    except TrainingDivergedError as error:
+        fail(as_typed(f"{out}: {error}"), code=1)
     except TrainingInterruptedError as error:
         fail(error, code=1)
     if results_file is not None:
