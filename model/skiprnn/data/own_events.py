@@ -67,7 +67,7 @@ def events_of_column(
         names = sorted(set(spelling.values()))
         raise ValueError(
             f"expected samples of the background {background!r} in {column!r}, got {names[:5]}; "
-            "--override background=NAME says which label is no event"
+            "background=NAME says which label is no event"
         )
     return [[run for run in _runs(file) if run[0] != background] for file in labels]
 
@@ -230,7 +230,7 @@ def own_event_data(own: OwnEvents, parts: Parts, options: Mapping[str, Any], siz
     if not parts.validation:
         raise ValueError(
             "expected two groups of held-out recordings, one to choose the alarm threshold by and one to report, each "
-            "with every class of event, got one; hold out more (--override held_out=0.4), or try split=time"
+            "with every class of event, got one; hold out more (held_out=0.4), or try split=time"
         )
     rate = own.own.sample_rate
     before, after, delay, refractory = (

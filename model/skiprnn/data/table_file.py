@@ -19,7 +19,7 @@ from skiprnn.numerals import looks_like_a_number, parse_number
 if TYPE_CHECKING:
     import pandas as pd
 
-FILL = "--override missing=interpolate (or hold) fills gaps, missing=drop cuts recordings at them"
+FILL = "missing=interpolate (or hold) fills gaps, missing=drop cuts recordings at them"
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -201,7 +201,7 @@ class TableFile:
         row = next(odd, 0)
         return ValueError(
             f"{self.path}: expected numbers in {name!r}, got {texts[row]!r} in row {self.row(row)}; put it right, or "
-            "name the channels with --override columns=…"
+            "name the channels with columns=…"
         )
 
     def gap(self, name: str, row: int) -> ValueError:

@@ -37,9 +37,9 @@ _LINES = 20  # of classes, labels or values that are printed
 _MANY_CLASSES = 20  # of whole numbers: more are likely to be values
 _SEPARATOR = re.compile(r"[;|]")
 _METRICS = {
-    "class": Metric("balanced_accuracy", balanced_accuracy),
+    "class": Metric("balanced_accuracy", balanced_accuracy, is_share=True),
     "regression": Metric("r2", r_squared),
-    "multi-label": Metric("mean_average_precision", mean_average_precision),
+    "multi-label": Metric("mean_average_precision", mean_average_precision, is_share=True),
 }
 
 _log = logging.getLogger(__name__)
@@ -210,15 +210,15 @@ def _check_no_fractions(recordings: Sequence[Labelled], column: str) -> None:
                 fraction = f"{text.strip()} in {recording.name}"
     if fraction is not None:
         raise ValueError(
-            f"{column!r}: expected classes, words or whole numbers, got {fraction}; --override target=regression "
-            "predicts numbers, --override target=class takes each number as a class"
+            f"{column!r}: expected classes, words or whole numbers, got {fraction}; target=regression "
+            "predicts numbers, target=class takes each number as a class"
         )
 
 
 def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     if len(columns) != 1:
         raise ValueError(
-            f"label: expected one column of classes, got {list(columns)}; --override target=multi-label takes columns "
+            f"label: expected one column of classes, got {list(columns)}; target=multi-label takes columns "
             "of 0 and 1"
         )
     texts = [recording.texts(columns[0]) for recording in recordings]
@@ -233,7 +233,7 @@ def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     labelled = tuple(np.array([bool(text.strip()) for text in file]) for file in texts)
     if len(names) > _MANY_CLASSES and all(parse_number(name) is not None for name in names):
         _log.warning(
-            "warning: %d numbers in the column %r are taken as classes; --override target=regression predicts numbers",
+            "warning: %d numbers in the column %r are taken as classes; target=regression predicts numbers",
             *(len(names), columns[0]),
         )
     return _targets(TargetKind.CLASS, y, labelled, names=names)
@@ -242,7 +242,7 @@ def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
 def _way_out(names: Sequence[str]) -> str:
     """Of classes that look like several labels each."""
     listed = any(_SEPARATOR.search(name) for name in names)
-    return "; --override target=multi-label takes names between ';' or '|' as labels" if listed else ""
+    return "; target=multi-label takes names between ';' or '|' as labels" if listed else ""
 
 
 def _values(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
@@ -271,7 +271,7 @@ def _held(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
             if not _is_held(text):
                 raise ValueError(
                     f"{recording.name}: expected 0 or 1 in row {recording.row(row)} of {column!r}, got {text!r}; "
-                    "--override target=regression predicts numbers"
+                    "target=regression predicts numbers"
                 )
             held[row, index] = _HELD[_key(text)]
     return held
@@ -340,7 +340,7 @@ def _check_all_labelled(recordings: Sequence[Labelled], targets: Targets, column
             row = recording.row(int(labelled.argmin()))
             raise ValueError(
                 f"{recording.name}: expected a value in row {row} of {' and '.join(map(repr, columns))}, found none; "
-                "--override missing_labels=ignore leaves such samples out of the loss"
+                "missing_labels=ignore leaves such samples out of the loss"
             )
 
 

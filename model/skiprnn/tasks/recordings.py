@@ -99,7 +99,7 @@ EVENTS = "events"  # in place of a kind of targets
 TASK = Task(
     name="recordings",
     summary="your own recordings: a folder of tables, or one table, with labels",
-    metric=Metric("balanced_accuracy", balanced_accuracy),
+    metric=Metric("balanced_accuracy", balanced_accuracy, is_share=True),
     load=_load,
     recipe=Recipe(
         cell="gru",

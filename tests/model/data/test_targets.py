@@ -43,9 +43,7 @@ def test_whole_numbers_are_classes_however_they_are_written() -> None:
 @pytest.mark.parametrize("cell", ["97.3", "1e-3", "97,3"])
 def test_numbers_with_fractions_are_no_classes_by_themselves(cell: str) -> None:
     recordings = made(0, y=["1", "2"]), made(1, y=["3", cell])
-    with pytest.raises(
-        ValueError, match=rf"'y': expected classes.*got {cell} in 1.csv; --override target=regression"
-    ):
+    with pytest.raises(ValueError, match=rf"'y': expected classes.*got {cell} in 1.csv; target=regression"):
         decoded(*recordings)
     assert len(decoded(*recordings, kind=CLASS).names) == 4
 
@@ -56,13 +54,13 @@ def test_words_among_numbers_with_fractions_are_classes() -> None:
 
 def test_many_whole_numbers_are_taken_as_classes_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     decoded(made(0, y=[str(60 + t) for t in range(30)]))
-    assert "30 numbers in the column 'y' are taken as classes; --override target=regression" in caplog.text
+    assert "30 numbers in the column 'y' are taken as classes; target=regression" in caplog.text
 
 
 def test_classes_that_look_like_several_labels_are_said_to(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="skiprnn"):
         assert decoded(made(0, y=["hot;wet", "hot"])).kind is CLASS
-    assert "--override target=multi-label takes names between" in caplog.text
+    assert "target=multi-label takes names between" in caplog.text
 
 
 def test_one_class_cannot_be_learned() -> None:
