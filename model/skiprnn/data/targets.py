@@ -63,6 +63,9 @@ class Labelled(Protocol):
     def x(self) -> Signal: ...
     def texts(self, column: str, /) -> list[str]: ...
     def floats(self, column: str, /) -> NDArray[np.float64]: ...
+    def parsed(self, text: str, /) -> float | None:
+        """The number that a text is, by its file's decimal mark; None: it is none."""
+
     def row(self, index: int, /) -> int:
         """The row of its file, the first is 1, that held at a sample."""
 
@@ -194,8 +197,9 @@ def _kind(recordings: Sequence[Labelled], columns: Sequence[str]) -> TargetKind:
     if len(columns) == 1:
         _check_no_fractions(recordings, columns[0])
         return TargetKind.CLASS
-    cells = {text for recording in recordings for column in columns for text in recording.texts(column)}
-    return TargetKind.MULTI_LABEL if all(map(_is_held, cells)) else TargetKind.REGRESSION
+    cells = ((one, text) for one in recordings for column in columns for text in set(one.texts(column)))
+    is_held = all(_key(one, text) in _HELD for one, text in cells)
+    return TargetKind.MULTI_LABEL if is_held else TargetKind.REGRESSION
 
 
 def _check_no_fractions(recordings: Sequence[Labelled], column: str) -> None:
@@ -203,7 +207,7 @@ def _check_no_fractions(recordings: Sequence[Labelled], column: str) -> None:
     fraction = None
     for recording in recordings:
         for text in dict.fromkeys(recording.texts(column)):
-            number = parse_number(text.strip().replace(",", "."))
+            number = recording.parsed(text)
             if number is None and text:
                 return
             if fraction is None and number is not None and number % 1:
@@ -268,25 +272,21 @@ def _held(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
     held = np.empty((len(recording.x), len(columns)))
     for index, column in enumerate(columns):
         for row, text in enumerate(recording.texts(column)):
-            if not _is_held(text):
+            if (key := _key(recording, text)) not in _HELD:
                 raise ValueError(
                     f"{recording.name}: expected 0 or 1 in row {recording.row(row)} of {column!r}, got {text!r}; "
                     "--override target=regression predicts numbers"
                 )
-            held[row, index] = _HELD[_key(text)]
+            held[row, index] = _HELD[key]
     return held
 
 
 _HELD = {"": np.nan, "0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0}
 
 
-def _is_held(text: str) -> bool:
-    return _key(text) in _HELD
-
-
-def _key(text: str) -> str:
+def _key(recording: Labelled, text: str) -> str:
     """`1.0` and `01` are 1."""
-    number = parse_number(text.strip().replace(",", "."))
+    number = recording.parsed(text)
     return text.strip().casefold() if number is None else f"{number:g}"
 
 
