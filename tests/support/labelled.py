@@ -34,7 +34,12 @@ class Made:
         return list(self.columns[column])
 
     def floats(self, column: str) -> NDArray[np.float64]:
-        return np.array([float(text) if text else np.nan for text in self.columns[column]])
+        return np.array([self._number(text) if text else np.nan for text in self.columns[column]])
+
+    def _number(self, text: str) -> float:
+        if (number := self.parsed(text)) is None:
+            raise ValueError(f"{self.name}: expected a number, got {text!r}")
+        return number
 
     def parsed(self, text: str) -> float | None:
         return parse_number(text, self.decimal)

@@ -250,7 +250,7 @@ def _way_out(names: Sequence[str]) -> str:
 
 
 def _values(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
-    stacked = [_stacked(recording, columns) for recording in recordings]
+    stacked = [stacked(recording, columns) for recording in recordings]
     labelled = tuple(map(_present, stacked))
     y = tuple(np.nan_to_num(values).astype(np.float32) for values in stacked)
     return _targets(TargetKind.REGRESSION, y, labelled, values=[feature_of(column) for column in columns])
@@ -259,7 +259,7 @@ def _values(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
 def _labels(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     if len(columns) == 1:
         return _listed_labels(recordings, columns[0])
-    stacked = [_held(recording, columns) for recording in recordings]
+    stacked = [held(recording, columns) for recording in recordings]
     labelled = tuple(map(_present, stacked))
     y = tuple(np.nan_to_num(values).astype(np.float32) for values in stacked)
     return _targets(
@@ -267,9 +267,9 @@ def _labels(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     )
 
 
-def _held(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
+def held(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
     """0 or 1 where a label holds or not at a sample, [T, K]; NaN where the cell is empty."""
-    held = np.empty((len(recording.x), len(columns)))
+    holds = np.empty((len(recording.x), len(columns)))
     for index, column in enumerate(columns):
         for row, text in enumerate(recording.texts(column)):
             if (key := _key(recording, text)) not in _HELD:
@@ -277,8 +277,8 @@ def _held(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
                     f"{recording.name}: expected 0 or 1 in row {recording.row(row)} of {column!r}, got {text!r}; "
                     "--override target=regression predicts numbers"
                 )
-            held[row, index] = _HELD[key]
-    return held
+            holds[row, index] = _HELD[key]
+    return holds
 
 
 _HELD = {"": np.nan, "0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0}
@@ -292,7 +292,7 @@ def _key(recording: Labelled, text: str) -> str:
 
 def _listed_labels(recordings: Sequence[Labelled], column: str) -> Targets:
     """Names between separators; an empty cell: none of them holds."""
-    cells = [[_names_in(text) for text in recording.texts(column)] for recording in recordings]
+    cells = [[names_in(text) for text in recording.texts(column)] for recording in recordings]
     spelling = spelling_of((name for file in cells for cell in file for name in cell), column)
     names = sorted(set(spelling.values()))
     if not names:
@@ -309,11 +309,13 @@ def _listed_labels(recordings: Sequence[Labelled], column: str) -> Targets:
     )
 
 
-def _names_in(cell: str) -> list[str]:
+def names_in(cell: str) -> list[str]:
+    """The names between separators."""
     return [name for name in _SEPARATOR.split(cell) if name.strip()]
 
 
-def _stacked(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
+def stacked(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
+    """Values at each sample, [T, K]; NaN where the cell is empty."""
     return np.stack([recording.floats(column) for column in columns], axis=1)
 
 

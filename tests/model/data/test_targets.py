@@ -42,7 +42,9 @@ def test_whole_numbers_are_classes_however_they_are_written() -> None:
 
 @pytest.mark.parametrize(("cell", "decimal"), [("97.3", "."), ("1e-3", "."), ("97,3", ",")])
 def test_numbers_with_fractions_are_no_classes_by_themselves(cell: str, decimal: str) -> None:
-    recordings = [Made({"y": cells}, f"{n}.csv", decimal=decimal) for n, cells in enumerate((["1", "2"], ["3", cell]))]
+    recordings = [
+        Made({"y": cells}, f"{n}.csv", decimal=decimal) for n, cells in enumerate((["1", "2"], ["3", cell]))
+    ]
     with pytest.raises(
         ValueError, match=rf"'y': expected classes.*got {cell} in 1.csv; --override target=regression"
     ):
