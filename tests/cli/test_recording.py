@@ -159,7 +159,7 @@ def test_samples_are_at_the_rate_of_the_network_and_in_the_order_of_their_times(
 
 
 def test_events_of_a_side_table_are_the_truth_of_their_samples(tmp_path: Path) -> None:
-    rule = EventRule(threshold=0.5, refractory=1.0, background="none")
+    rule = EventRule(threshold=0.5, refractory=1, background="none")
     network = small_network(
         input_size=1,
         features=(Feature("ax"),),
