@@ -163,11 +163,9 @@ def test_names_and_units_of_values_are_saved(tmp_path: Path) -> None:
 
 
 def test_outputs_are_named_by_classes_by_targets_or_by_their_places() -> None:
+    values = small_network(task="sequence_regression", targets=(Feature("p", "W"), Feature("q")))
+    assert values.config.output_names == ("p [W]", "q")
     assert small_network(classes=("a", "b")).config.output_names == ("a", "b")
-    assert small_network(**values, targets=(Feature("p", "W"), Feature("q"))).config.output_names == (
-        "p [W]",
-        "q",
-    )
     assert small_network().config.output_names == ("y0", "y1")
 
 
