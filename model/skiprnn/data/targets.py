@@ -250,18 +250,18 @@ def _way_out(names: Sequence[str]) -> str:
 
 
 def _values(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
-    stacked = [stacked(recording, columns) for recording in recordings]
-    labelled = tuple(map(_present, stacked))
-    y = tuple(np.nan_to_num(values).astype(np.float32) for values in stacked)
+    rows = [stacked(recording, columns) for recording in recordings]
+    labelled = tuple(map(_present, rows))
+    y = tuple(np.nan_to_num(values).astype(np.float32) for values in rows)
     return _targets(TargetKind.REGRESSION, y, labelled, values=[feature_of(column) for column in columns])
 
 
 def _labels(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     if len(columns) == 1:
         return _listed_labels(recordings, columns[0])
-    stacked = [held(recording, columns) for recording in recordings]
-    labelled = tuple(map(_present, stacked))
-    y = tuple(np.nan_to_num(values).astype(np.float32) for values in stacked)
+    rows = [held(recording, columns) for recording in recordings]
+    labelled = tuple(map(_present, rows))
+    y = tuple(np.nan_to_num(values).astype(np.float32) for values in rows)
     return _targets(
         TargetKind.MULTI_LABEL, y, labelled, names=[feature_of(column).name for column in columns]
     )
