@@ -48,14 +48,17 @@ class OwnRecordings:
     sample_rate: float | None
 
 
-def read_own_recordings(data: Path, layout: Layout) -> OwnRecordings:
+def read_own_recordings(data: Path, layout: Layout, root: Path | None = None) -> OwnRecordings:
     """Read all recordings of a folder, with the folders in it, or of one file.
+
+    Args:
+        root: the folder within which files have their names; None: that folder, or the one of the file.
 
     Raises:
         ValueError: what is there does not fit the layout, or leaves open what it is; the message names file, row and
             column, and the way out.
     """
-    raw: Sequence[RawRecording] = raw_recordings(data, layout)
+    raw: Sequence[RawRecording] = raw_recordings(data, layout, root)
     _check_columns(raw, layout)
     groups = groups_of(raw, layout.group_column)
     raw, time = _timed(raw, layout)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from skiprnn.data.identity import is_group_name, is_recording_name
+from skiprnn.column_names import is_group_name, is_recording_name
 from skiprnn.data.layout import Layout
 from skiprnn.data.table_file import TableFile
 

@@ -40,12 +40,27 @@ def test_whole_numbers_are_classes_however_they_are_written() -> None:
     assert decoded(made(0, y=["0", "1", "1.0", "01"]), made(1, y=["2"] * 4)).names == ("0", "1", "2")
 
 
-@pytest.mark.parametrize("cell", ["97.3", "1e-3", "97,3"])
-def test_numbers_with_fractions_are_no_classes_by_themselves(cell: str) -> None:
-    recordings = made(0, y=["1", "2"]), made(1, y=["3", cell])
+@pytest.mark.parametrize(("cell", "decimal"), [("97.3", "."), ("1e-3", "."), ("97,3", ",")])
+def test_numbers_with_fractions_are_no_classes_by_themselves(cell: str, decimal: str) -> None:
+    recordings = [
+        Made({"y": cells}, f"{n}.csv", decimal=decimal) for n, cells in enumerate((["1", "2"], ["3", cell]))
+    ]
     with pytest.raises(ValueError, match=rf"'y': expected classes.*got {cell} in 1.csv; target=regression"):
         decoded(*recordings)
     assert len(decoded(*recordings, kind=CLASS).names) == 4
+
+
+@pytest.mark.parametrize(("cell", "decimal"), [("1,250", "."), ("1.250", ",")])
+def test_a_number_has_the_decimal_mark_of_its_file(cell: str, decimal: str) -> None:
+    assert decoded(Made({"y": ["1", cell]}, decimal=decimal)).names == ("1", cell)
+    columns = Made({"a": ["0", "1"], "b": ["1", cell]}, decimal=decimal)
+    with pytest.raises(ValueError, match=rf"expected 0 or 1 in row 2 of 'b', got '{cell}'"):
+        decoded(columns, columns=["a", "b"], kind=LABELS)
+
+
+def test_labels_of_0_and_1_may_have_decimal_commas() -> None:
+    columns = Made({"a": ["0,0", "1,0"], "b": ["1", "TRUE"]}, decimal=",")
+    assert decoded(columns, columns=["a", "b"]).y[0].tolist() == [[0, 1], [1, 1]]
 
 
 def test_words_among_numbers_with_fractions_are_classes() -> None:
