@@ -2,7 +2,8 @@
 
     python examples/mqtt_bridge.py --broker 127.0.0.1:1883 --url ws://127.0.0.1:8000/v1/models/watch/stream
 
-    sensors/DEVICE/sample   {"t": 42, "x": [F numbers]}           what a device sends; t may be left out
+    sensors/DEVICE/sample   {"t": 42, "x": [F numbers]}           what a device sends; t may be left out, and an x of
+                                                                  null is a sample that its sensor missed
     sensors/DEVICE/wake     131                                   no sample before this one is needed (retained)
     sensors/DEVICE/update   {"t": 126, "label": "…", "y": […]}    an update of the network
 
@@ -36,9 +37,9 @@ _END = 2**53  # of indices: beyond it JSON's numbers are not whole
 
 
 class Sample(NamedTuple):
-    """What a device sent; `t` is None where it does not count."""
+    """What a device sent; `x` is None where its sensor missed the sample, `t` where it does not count."""
 
-    x: list[float]
+    x: list[float] | None
     t: int | None
 
 
@@ -51,7 +52,8 @@ def sample_of(payload: bytes) -> Sample:
     except (ValueError, RecursionError):
         raise ValueError(f"expected JSON, got {payload[:80]!r}") from None
     x, t = (fields.get("x"), fields.get("t")) if isinstance(fields, dict) else (None, None)
-    if not isinstance(x, list) or not all(type(value) in (int, float) for value in x):
+    missed = x is None and isinstance(fields, dict) and "x" in fields
+    if not missed and not (isinstance(x, list) and all(type(value) in (int, float) for value in x)):
         raise ValueError(f'expected {{"x": [numbers]}}, got {payload[:80]!r}')
     if t is not None and (type(t) is not int or not 0 <= t < _END):
         raise ValueError(f'"t": expected a whole number from 0 on, got {payload[:80]!r}')
@@ -77,7 +79,7 @@ class Device:
         if connection.leave_out(1):
             return
         try:
-            reply = await connection.send(sample.x)
+            reply = await (connection.missed() if sample.x is None else connection.send(sample.x))
         except (ClientError, OverflowError):
             connection.next = before  # as if the sample had not come
             raise

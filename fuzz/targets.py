@@ -47,6 +47,9 @@ def text_message(data: bytes) -> None:
     if isinstance(message, str):
         assert fields["type"] == message
         return
+    if isinstance(message, messages.Missed):
+        assert message == (fields.get("t"), fields["missed"])
+        return
     _, n, payload, start = message
     with np.errstate(over="ignore"):
         expected = np.asarray(fields["x"], np.float64).astype("<f4").reshape(n, FEATURES)
@@ -201,7 +204,12 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target for target in (text_message, binary_message, answer, bundle, snapshot, frames)
 } | SCORE
 SEEDS: dict[str, list[bytes]] = {name: bodies.seeds()[name.removeprefix("score_")] for name in SCORE} | {
-    "text_message": [b'{"x": [1, 2.5, -3e8], "t": 7}', b'{"x": [[1, 2, 3], [4, 5, 6]]}', b'{"type": "end"}'],
+    "text_message": [
+        b'{"x": [1, 2.5, -3e8], "t": 7}',
+        b'{"missed": 3, "t": 7}',
+        b'{"x": [[1, 2, 3], [4, 5, 6]]}',
+        b'{"type": "end"}',
+    ],
     "binary_message": [bytes(8 + 12), bytes(8 + 24)],
     "answer": [
         b'{"t": 3, "wake": 5, "updates": [{"t": 1, "y": [0.5, 0.5]}], "saved": 0}',

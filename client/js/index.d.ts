@@ -125,18 +125,24 @@ export interface SampleStreamOptions extends StreamOptions {
 /** What a source yields between samples: another sequence starts here. */
 export const NEW_SEQUENCE: unique symbol;
 
+/** A sample that the sensor missed: an update that falls on it waits for the next one. */
+export const MISSED: Readonly<{ n: 1 }>;
+
 /** One sample (F numbers), several in a row (n·F numbers), or a list of samples. */
 export type Samples = ArrayLike<number> | ArrayLike<number>[];
-type Source = Samples | typeof NEW_SEQUENCE;
+type Source = Samples | typeof NEW_SEQUENCE | typeof MISSED;
 
-/** Stream samples and yield each update exactly once, in order, across lost connections. `url` may be a list: fail over. */
+/**
+ * Stream samples and yield each update exactly once, in order, across lost connections. `url` may be a list: fail over.
+ * MISSED, or null, among the samples is one that the sensor missed.
+ */
 export function stream(
   url: string | string[],
-  samples: Iterable<Source> | AsyncIterable<Source>,
+  samples: Iterable<Source | null> | AsyncIterable<Source | null>,
   options?: SampleStreamOptions,
 ): AsyncGenerator<Update, void, void>;
 
-/** Fetch only the samples that the network updates on: `read(t)` gives sample t, or null when there are no more. */
+/** Fetch only the samples that the network updates on: `read(t)` gives sample t, MISSED, or null when there are no more. */
 export function streamFrom(
   url: string | string[],
   read: (t: number) => Source | null | undefined | Promise<Source | null | undefined>,
@@ -162,6 +168,8 @@ export class Connection {
   leaveOut(n: number): number;
   /** Send samples; several calls may be in flight, and are answered in order. */
   send(x: Samples, options?: { t?: number }): Promise<Reply>;
+  /** Tell the server that `n` samples (1) were missed: an update that falls on one waits for the next that is there. */
+  missed(n?: number, options?: { t?: number }): Promise<Reply>;
   reset(): Promise<void>;
   keepalive(): void;
   end(): Promise<{ samples: number; updates: number }>;

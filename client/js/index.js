@@ -10,7 +10,7 @@ export {
   StreamClosed,
   StreamLost,
 } from "./src/errors.js";
-export { NEW_SEQUENCE } from "./src/samples.js";
+export { MISSED, NEW_SEQUENCE } from "./src/samples.js";
 export { stream, streamFrom } from "./src/stream.js";
 
 // Deprecated: names of the release before.

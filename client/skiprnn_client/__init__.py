@@ -31,12 +31,13 @@ from skiprnn_client.errors import (
 )
 from skiprnn_client.messages import Ended, GoAway, Ready, Reply, Update
 from skiprnn_client.retry import Retry, RetryPolicy
-from skiprnn_client.samples import NEW_SEQUENCE
+from skiprnn_client.samples import MISSED, NEW_SEQUENCE
 from skiprnn_client.stream import stream, stream_from
 from skiprnn_client.stream_sync import stream_from_sync, stream_sync
 from skiprnn_client.sync_connection import SyncConnection, connect_sync
 
 __all__ = [
+    "MISSED",
     "NEW_SEQUENCE",
     "BufferFullError",
     "ClientError",

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from numpy.typing import ArrayLike
 
-from skiprnn_client.errors import ProtocolError, ServerError
+from skiprnn_client.errors import ProtocolError, SampleError, ServerError
 from skiprnn_client.messages import (
     Answer,
     Encoding,
@@ -14,6 +14,7 @@ from skiprnn_client.messages import (
     Reply,
     Saved,
     decode_answer,
+    encode_missed,
     encode_samples,
 )
 from skiprnn_client.samples import as_samples, check_finite
@@ -64,6 +65,13 @@ class BaseConnection:
         message = encode_samples(first, samples, self._encoding)
         self.next = first + len(samples)
         return message
+
+    def _missed_message(self, n: int, t: int | None) -> str:
+        first = self.next if t is None else t
+        if n < 1:
+            raise SampleError(f"sample {first}: expected at least 1 missed sample, got {n}")
+        self.next = first + n
+        return encode_missed(first, n)
 
     def _decoded(self, data: bytes | str) -> Answer | None:
         """A message from the server; None: nothing to act on. Raises ServerError if it is fatal, ProtocolError."""

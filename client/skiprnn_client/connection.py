@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed
 
 from skiprnn_client.base_connection import BaseConnection, expect
-from skiprnn_client.errors import ClientError, ProtocolError, ServerError
+from skiprnn_client.errors import ClientError, ProtocolError, ServerError, missed_rejected
 from skiprnn_client.handshake import (
     CLOSE_TIMEOUT_SECONDS,
     OPEN_ERRORS,
@@ -71,6 +71,27 @@ class Connection(BaseConnection):
     async def post(self, x: ArrayLike, *, t: int | None = None) -> asyncio.Future[Reply]:
         """Send samples without waiting for the answer, which the future returns. Arguments and errors as in `send`."""
         return await self._ask(self._message(x, t), Reply)
+
+    async def missed(self, n: int = 1, *, t: int | None = None) -> Reply:
+        """Tell the server that samples were missed, and wait for the answer.
+
+        They do not exist for the network: an update that falls on one of them waits for the next sample that was not
+        missed. The reply has no updates; its `wake` may be later.
+
+        Args:
+            n: samples in a row, at least 1.
+            t: index of the first; None: `next`. At most `wake`.
+
+        Raises:
+            SampleError: n is less than 1; nothing was sent.
+            ServerError: the server rejected the message; a server older than 0.2 does not know it.
+            StreamClosed, ProtocolError: as in `send`.
+        """
+        answer = await self._ask(self._missed_message(n, t), Reply)
+        try:
+            return await answer  # type: ignore[no-any-return]
+        except ServerError as error:
+            raise missed_rejected(error) from None
 
     async def reset(self) -> None:
         """Start a new sequence, once everything sent so far is answered: its first sample is 0 again."""

@@ -15,11 +15,11 @@ from websockets.exceptions import ConnectionClosed
 from skiprnn_client.connection import close_socket, opened
 from skiprnn_client.errors import ClientError, StreamClosed
 from skiprnn_client.handshake import Options, closed, moving, resuming
-from skiprnn_client.messages import KEEPALIVE, Floats, Ready, Update
+from skiprnn_client.messages import KEEPALIVE, Ready, Update
 from skiprnn_client.reconnect import Reconnect
 from skiprnn_client.resumable_stream import ResumableStream
 from skiprnn_client.retry import OnRetry, Retry
-from skiprnn_client.samples import NewSequence
+from skiprnn_client.samples import Block, NewSequence
 
 OnReady = Callable[[Ready], None]
 
@@ -71,7 +71,7 @@ class Driver:
 
     # -- for the pump
 
-    async def put(self, block: Floats | NewSequence, *, t: int | None = None) -> None:
+    async def put(self, block: Block | NewSequence, *, t: int | None = None) -> None:
         """Send samples [n, F], the first of index t (None: `core.next`), once the core can send: replies until then
         may tell of a later `wake`."""
         core = self.core

@@ -67,6 +67,14 @@ class ServerError(ClientError):
         self.code, self.message, self.next, self.fatal = code, message, next, fatal
 
 
+def missed_rejected(error: ServerError) -> ServerError:
+    """The error that answered a message of missed samples: servers of version 0.1 do not know such a message."""
+    if error.code != "message" or error.fatal:
+        return error
+    why = "this server does not take missed samples; it is older than 0.2: update it, or send the last values instead"
+    return ServerError(error.code, f"{why} (it says: {error.message})", next=error.next)
+
+
 class StreamClosed(ClientError, ConnectionError):  # noqa: N818
     """The connection ended.
 

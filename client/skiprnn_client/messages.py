@@ -130,6 +130,11 @@ def encode_samples(t: int, x: Floats, encoding: Encoding) -> bytes | str:
     return json.dumps({"t": t, "x": x.tolist()}, allow_nan=False)
 
 
+def encode_missed(t: int, n: int) -> str:
+    """The message that `n` samples from index `t` on were missed."""
+    return json.dumps({"t": t, "missed": n})
+
+
 def decode_ready(data: bytes | str) -> Ready:
     """The first message. Raises ServerError (the stream was rejected after the upgrade), ProtocolError."""
     fields = _object(data)

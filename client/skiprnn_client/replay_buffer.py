@@ -1,4 +1,7 @@
-"""Samples that the network has updated on and the server has not saved: what is sent again if the server loses them."""
+"""Samples that the network has updated on, or that were missed, and that the server has not saved.
+
+They are sent again if the server loses them. Missed ones too: they moved the updates behind them.
+"""
 
 from collections import deque
 from collections.abc import Iterator
@@ -14,16 +17,17 @@ Position = tuple[int, int]  # in a stream: sequence, index
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """n samples of a sequence, the first of index t, as n·F little-endian float32.
+    """n samples of a sequence, the first of index t.
 
     Attributes:
+        data: n·F little-endian float32; None: the samples were missed.
         replayed: all its updates have been received before.
     """
 
     sequence: int
     t: int
     n: int
-    data: bytes
+    data: bytes | None
     replayed: bool = False
 
     @property
@@ -33,25 +37,38 @@ class Message:
 
     @property
     def samples(self) -> Floats:
-        """[n, F]."""
+        """[n, F], of samples that were not missed."""
+        assert self.data is not None
         return np.frombuffer(self.data, "<f4").reshape(self.n, -1)
 
     def sample(self, t: int) -> bytes:
         """One of them."""
+        assert self.data is not None
         size = len(self.data) // self.n
         return self.data[(t - self.t) * size :][:size]
 
 
 class _Sample(NamedTuple):
+    """One sample, or `n` that were missed (`data` is None)."""
+
     position: Position
-    data: bytes
+    data: bytes | None
+    n: int = 1
+
+    @property
+    def end(self) -> Position:
+        return self.position[0], self.position[1] + self.n
+
+    @property
+    def size(self) -> int:
+        return len(self.data or b"")
 
 
 class ReplayBuffer:
-    """Samples in the order of their updates.
+    """Samples in their order. Those that were missed in a row are one entry, however many they are.
 
     Attributes:
-        floor: every updated sample at this position or later is in the buffer, or not answered yet.
+        floor: every updated or missed sample at this position or later is in the buffer, or not answered yet.
     """
 
     def __init__(self, *, max_samples: int, max_bytes: int) -> None:
@@ -71,25 +88,36 @@ class ReplayBuffer:
         self._samples.append(_Sample(position, data))
         self._bytes += len(data)
 
+    def add_missed(self, position: Position, n: int) -> None:
+        """`n` samples that were missed, from a position on."""
+        last = self._samples[-1] if self._samples else None
+        if last is not None and last.data is None and last.end == position:
+            self._samples[-1] = last._replace(n=last.n + n)
+        else:
+            self._samples.append(_Sample(position, None, n))
+
     def discard_before(self, floor: Position) -> None:
         """Samples before this position are not needed any more."""
         self.floor = max(self.floor, floor)
-        while self._samples and self._samples[0].position < self.floor:
-            self._bytes -= len(self._samples.popleft().data)
+        while self._samples and self._samples[0].end <= self.floor:
+            self._bytes -= self._samples.popleft().size
 
     def drop_oldest(self) -> None:
         """Discard the oldest samples until the buffer is not full, needed or not."""
         while self.full:
-            sequence, t = self._samples[0].position
-            self.discard_before((sequence, t + 1))
+            self.discard_before(self._samples[0].end)
 
     def since(self, position: Position, *, most: int) -> Iterator[Message]:
-        """Samples from a position on; up to `most` consecutive ones in a message."""
+        """Samples from a position on; up to `most` consecutive ones in a message.
+
+        Missed ones are a message of their own. Where the position is in the middle of them all of them are in it: to
+        tell a server of them twice changes nothing.
+        """
         run: list[_Sample] = []
         for sample in self._samples:
-            if sample.position < position:
+            if sample.end <= position:
                 continue
-            if run and (len(run) == most or not _next_to(run[-1].position, sample.position)):
+            if run and (len(run) == most or not _joins(run[-1], sample)):
                 yield _message(run)
                 run = []
             run.append(sample)
@@ -97,10 +125,12 @@ class ReplayBuffer:
             yield _message(run)
 
 
-def _next_to(one: Position, other: Position) -> bool:
-    return (one[0], one[1] + 1) == other
+def _joins(one: _Sample, other: _Sample) -> bool:
+    return one.end == other.position and None not in (one.data, other.data)
 
 
 def _message(run: list[_Sample]) -> Message:
     sequence, t = run[0].position
-    return Message(sequence, t, len(run), b"".join(sample.data for sample in run), replayed=True)
+    n = run[-1].end[1] - t
+    data = None if run[0].data is None else b"".join(sample.data or b"" for sample in run)
+    return Message(sequence, t, n, data, replayed=True)

@@ -4,14 +4,15 @@ A position in a stream is (sequence, index). The server is at one position; the 
 
     ─────── saved ─────── answered ──────────── sent ─────── put
             │  buffered:  │  unanswered: whole  │  waiting
-            │  updated    │  messages           │  until it
-            │  samples    │                     │  can send
+            │  updated or │  messages           │  until it
+            │  missed     │                     │  can send
+            │  samples    │                     │
 
 When a connection is lost, the server may be anywhere from `saved` (it was killed) to `sent` (only replies were lost).
 `ready` gives its position and repeats the latest updates. Those that are new are returned; then everything from the
 server's position on is sent again, without the skipped samples, which follow from the indices alone; updates that were
-received before are dropped. Which samples are updated on depends on the samples alone, so the same samples give the
-same updates again, bit for bit.
+received before are dropped. Which samples are updated on depends on the samples alone, and on which were missed, so the
+same samples give the same updates again, bit for bit.
 
 The server repeats the updates of its latest message, and at least `limits.replay_updates` of them. So never more than
 that many samples, or one message, are unanswered; a reset waits until everything before it has been answered.
@@ -20,7 +21,14 @@ that many samples, or one message, are unanswered; a reset waits until everythin
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from skiprnn_client.errors import BufferFullError, ProtocolError, ServerError, StreamClosed, StreamLost
+from skiprnn_client.errors import (
+    BufferFullError,
+    ProtocolError,
+    ServerError,
+    StreamClosed,
+    StreamLost,
+    missed_rejected,
+)
 from skiprnn_client.messages import (
     END,
     RESET,
@@ -33,11 +41,12 @@ from skiprnn_client.messages import (
     Saved,
     Update,
     decode_answer,
+    encode_missed,
     encode_samples,
 )
 from skiprnn_client.replay_buffer import Message, Position, ReplayBuffer
 from skiprnn_client.retry import RetryPolicy
-from skiprnn_client.samples import check_finite, most_samples
+from skiprnn_client.samples import Block, Missed, check_finite, most_samples
 
 _MERGED = 256  # samples of a replayed message, at most
 _REPLAYS_IN_FLIGHT = 32  # or both sides might wait for each other to read
@@ -122,7 +131,8 @@ class ResumableStream:
             case ServerError(fatal=True):
                 self._last_error = answer  # the close code says whether to reconnect
             case ServerError():
-                raise answer
+                about_missed = bool(self._in_flight) and self._in_flight[0].data is None
+                raise missed_rejected(answer) if about_missed else answer
         return ()
 
     def lost(self, error: StreamClosed) -> None:
@@ -161,8 +171,10 @@ class ResumableStream:
         """`put` may be called."""
         return not self.window_full and not (self._buffer.full and self._when_full == "wait")
 
-    def put(self, samples: Floats, *, t: int | None = None) -> None:
+    def put(self, samples: Block, *, t: int | None = None) -> None:
         """Take samples [n, F], the first of index t; None: `next`. Those that the network skips are left out.
+
+        Of missed samples too: where no update falls on them, nobody need know that they were missed.
 
         Raises:
             SampleError: not finite.
@@ -173,9 +185,8 @@ class ResumableStream:
         self.next = first + len(samples)
         if skipped == len(samples):
             return
-        check_finite(samples[skipped:], t=first + skipped)
+        data = None if isinstance(samples, Missed) else _data(samples[skipped:], t=first + skipped)
         self._limit_buffer()
-        data = samples[skipped:].astype("<f4").tobytes()  # copied: a source may reuse its array
         self._submit(Message(self.sequence, first + skipped, len(samples) - skipped, data))
 
     def reset(self) -> None:
@@ -220,7 +231,12 @@ class ResumableStream:
                 yield item
             else:
                 self._in_flight.append(item)
-                yield encode_samples(item.t, item.samples, self._encoding)
+                yield self._encoded(item)
+
+    def _encoded(self, message: Message) -> bytes | str:
+        if message.data is None:
+            return encode_missed(message.t, message.n)
+        return encode_samples(message.t, message.samples, self._encoding)
 
     def _may_send(self, item: Message | str) -> bool:
         if isinstance(item, str) or self._going_away:
@@ -256,7 +272,7 @@ class ResumableStream:
         position = self._position(ready)
         updates = self._take(position[0], ready.updates if ready.resumed else ())
         while self._unanswered and (self.sequence, self._unanswered[0].end) <= position:
-            self._unanswered.popleft()
+            self._store(self._unanswered.popleft(), updates)
         if position[0] == self.sequence:
             self.wake = max(self.wake, ready.wake)
         self._discard_saved(position[0], saved=ready.saved, wake=ready.wake)
@@ -307,27 +323,29 @@ class ResumableStream:
         message = self._in_flight.popleft()
         updates = self._take(message.sequence, reply.updates)
         if not message.replayed:
-            self._unanswered.popleft()
+            self._store(self._unanswered.popleft(), updates)
         if message.sequence == self.sequence:
             self.wake = max(self.wake, reply.wake)
         self._discard_saved(message.sequence, saved=reply.saved, wake=reply.wake)
         return updates
 
     def _take(self, sequence: int, updates: Sequence[Update]) -> Sequence[Update]:
-        """Those that are new; their samples go into the buffer."""
+        """Those that are new."""
         new = [update for update in updates if (sequence, update.t) > self._delivered]
         if new:
             self._delivered = (sequence, new[-1].t)
-        if self._durable and self._retry:
-            for update in new:
-                self._store(sequence, update.t)
         return [update._replace(sequence=sequence) for update in new]
 
-    def _store(self, sequence: int, t: int) -> None:
-        for message in self._unanswered:
-            if message.t <= t < message.end:
-                self._buffer.add((sequence, t), message.sample(t))
-                return
+    def _store(self, message: Message, updates: Sequence[Update]) -> None:
+        """Buffer what the server has processed of a message: the samples of new updates, or that they were missed."""
+        if not (self._durable and self._retry):
+            return
+        if message.data is None:
+            self._buffer.add_missed((message.sequence, message.t), message.n)
+            return
+        for update in updates:
+            if message.t <= update.t < message.end:
+                self._buffer.add((message.sequence, update.t), message.sample(update.t))
 
     def _on_saved(self, saved: int, sequence: int | None) -> None:
         if sequence is None:  # then it refers to the latest update
@@ -354,3 +372,9 @@ class ResumableStream:
         self._reach = max(self._reach, (message.sequence, message.end))
         self._unanswered.append(message)
         self._backlog.append(message)
+
+
+def _data(samples: Floats, *, t: int) -> bytes:
+    """Copied: a source may reuse its array."""
+    check_finite(samples, t=t)
+    return samples.astype("<f4").tobytes()

@@ -1,5 +1,6 @@
 """What a caller gives → what is sent: float32 [n, F], checked, in messages of the right size."""
 
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -16,6 +17,21 @@ class NewSequence(Enum):
 
 
 NEW_SEQUENCE = NewSequence.NEW_SEQUENCE
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Samples that the sensor missed, `n` in a row: an update that falls on one waits for the next that is there."""
+
+    n: int = 1
+
+    def __len__(self) -> int:
+        return self.n
+
+
+MISSED = Missed()
+
+Block = Floats | Missed  # of consecutive samples
 
 _JSON_NUMBER_BYTES = 27  # -1.2345678901234567e-38 and a separator
 _FRAME_BYTES = 64  # index and brackets
@@ -75,12 +91,15 @@ class Blocks:
         self._chunk, self._limit = chunk, min(chunk or limit, limit)
         self._rest = np.empty((0, ready.features), np.float32)
 
-    def take(self, x: ArrayLike | NewSequence) -> list[Floats | NewSequence]:
-        """`push` for what a source yields: NEW_SEQUENCE completes the messages before it."""
-        if isinstance(x, NewSequence):
-            rest, self._t = self.rest(), 0
-            return [*rest, x]
-        return [*self.push(x)]
+    def take(self, x: ArrayLike | NewSequence | Missed | None) -> list[Block | NewSequence]:
+        """`push` for what a source yields: NEW_SEQUENCE, and MISSED or None, complete the messages before them."""
+        if x is None:
+            x = MISSED
+        if not isinstance(x, NewSequence | Missed):
+            return [*self.push(x)]
+        rest = self.rest()
+        self._t = 0 if isinstance(x, NewSequence) else self._t + x.n
+        return [*rest, x]
 
     def push(self, x: ArrayLike) -> list[Floats]:
         """Samples [F] or [n, F] → the messages that are complete, [n, F] each. Raises SampleError."""

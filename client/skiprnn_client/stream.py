@@ -11,16 +11,16 @@ from numpy.typing import ArrayLike
 from skiprnn_client.deprecated import take
 from skiprnn_client.driver import Driver, OnReady
 from skiprnn_client.handshake import Options
-from skiprnn_client.messages import Floats, Ready, Update
+from skiprnn_client.messages import Ready, Update
 from skiprnn_client.reconnect import Reconnect
 from skiprnn_client.resumable_stream import ResumableStream
 from skiprnn_client.retry import DEFAULT_RETRY, OnRetry, RetryPolicy
-from skiprnn_client.samples import Blocks, NewSequence, as_samples
+from skiprnn_client.samples import Block, Blocks, Missed, NewSequence, as_samples
 
 WINDOW = 16  # messages in flight where no sample is left out
 
-Sample = ArrayLike | NewSequence
-Samples = Iterable[Sample] | AsyncIterable[Sample]
+Sample = ArrayLike | NewSequence | Missed
+Samples = Iterable[Sample | None] | AsyncIterable[Sample | None]
 ReadNow = Callable[[int], Sample | None]
 Read = ReadNow | Callable[[int], Awaitable[Sample | None]]
 
@@ -60,7 +60,8 @@ async def stream(
         url: of a server, or of several with the same store: when one is lost the others are tried.
         samples: samples [F] or blocks of them [n, F], raw units. An array [T, F] is T samples, one by one. An
             iterable that waits for its samples blocks the event loop: make it asynchronous. NEW_SEQUENCE among them
-            starts another sequence.
+            starts another sequence; MISSED, or None, is a sample that the sensor missed: an update that falls on it
+            waits for the next one.
         wake: leave out samples that the network skips, as far as replies have said.
         window: messages that may be in flight. With 1 no skipped sample is sent, and each update costs a round trip;
             more hide the round trip and send some samples that are then skipped. None: 1 with wake, else 16. A stream
@@ -111,8 +112,8 @@ async def stream_from(
     The other arguments and the errors are those of `stream`.
 
     Args:
-        read: read(t) → sample t [F], or None when there are no more. Called with the index of the next update; it
-            waits until that sample exists. A plain function runs in a thread.
+        read: read(t) → sample t [F], MISSED where the sensor missed it, or None when there are no more. Called with the
+            index of the next update; it waits until that sample exists. A plain function runs in a thread.
     """
 
     async def pump(driver: Driver) -> None:
@@ -154,9 +155,9 @@ def window_size(window: int | None, *, wake: bool) -> int:
     return window or (1 if wake else WINDOW)
 
 
-def as_block(x: Sample, ready: Ready, *, t: int) -> Floats | NewSequence:
+def as_block(x: Sample, ready: Ready, *, t: int) -> Block | NewSequence:
     """What `read` returned, as the core takes it."""
-    return x if isinstance(x, NewSequence) else as_samples(x, ready.features, t=t)
+    return x if isinstance(x, NewSequence | Missed) else as_samples(x, ready.features, t=t)
 
 
 def _ready(core: ResumableStream) -> Ready:
@@ -164,7 +165,7 @@ def _ready(core: ResumableStream) -> Ready:
     return core.ready
 
 
-async def _blocks(samples: Samples, blocks: Blocks) -> AsyncIterable[Floats | NewSequence]:
+async def _blocks(samples: Samples, blocks: Blocks) -> AsyncIterable[Block | NewSequence]:
     async for x in _each(samples):
         for block in blocks.take(x):
             yield block
@@ -172,7 +173,7 @@ async def _blocks(samples: Samples, blocks: Blocks) -> AsyncIterable[Floats | Ne
         yield block
 
 
-async def _each(samples: Samples) -> AsyncIterable[Sample]:
+async def _each(samples: Samples) -> AsyncIterable[Sample | None]:
     if isinstance(samples, AsyncIterable):
         async for x in samples:
             yield x

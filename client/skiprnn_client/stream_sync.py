@@ -4,16 +4,16 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Unpack
 
 from skiprnn_client.driver import OnReady
-from skiprnn_client.messages import Floats, Update
+from skiprnn_client.messages import Update
 from skiprnn_client.retry import DEFAULT_RETRY, OnRetry, RetryPolicy
-from skiprnn_client.samples import Blocks, NewSequence
+from skiprnn_client.samples import Block, Blocks, NewSequence
 from skiprnn_client.stream import Sample, StreamOptions, as_block, prepared, window_size
 from skiprnn_client.sync_driver import SyncDriver
 
 
 def stream_sync(
     url: str | Sequence[str],
-    samples: Iterable[Sample],
+    samples: Iterable[Sample | None],
     *,
     wake: bool = True,
     window: int | None = None,
@@ -68,7 +68,7 @@ def stream_from_sync(
         yield from driver.finish(t=t, end=end)
 
 
-def _blocks(samples: Iterable[Sample], blocks: Blocks) -> Iterator[Floats | NewSequence]:
+def _blocks(samples: Iterable[Sample | None], blocks: Blocks) -> Iterator[Block | NewSequence]:
     for x in samples:
         yield from blocks.take(x)
     yield from blocks.rest()

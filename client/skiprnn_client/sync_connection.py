@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from skiprnn_client.base_connection import BaseConnection, expect
 from skiprnn_client.connection import close_socket, opened
-from skiprnn_client.errors import ClientError, ServerError, StreamClosed
+from skiprnn_client.errors import ClientError, ServerError, StreamClosed, missed_rejected
 from skiprnn_client.handshake import Options, closed, closed_here
 from skiprnn_client.loop_thread import LoopThread, Work
 from skiprnn_client.messages import END, KEEPALIVE, RESET, Ended, GoAway, Ready, Reply, Saved
@@ -48,6 +48,14 @@ class SyncConnection(BaseConnection):
     def receive(self) -> Reply:
         """Wait for the answer to the oldest message that has none. Errors as in `send`."""
         return expect(Reply, self._answer(None))
+
+    def missed(self, n: int = 1, *, t: int | None = None) -> Reply:
+        """Tell the server that samples were missed. Arguments and errors: see `Connection.missed`."""
+        self._expect_idle("missed")
+        try:
+            return expect(Reply, self._answer(self._missed_message(n, t)))
+        except ServerError as error:
+            raise missed_rejected(error) from None
 
     def reset(self) -> None:
         """Start a new sequence: its first sample is 0 again. Nothing may be in flight."""

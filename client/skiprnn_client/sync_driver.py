@@ -15,17 +15,17 @@ from typing import NamedTuple, Self
 from skiprnn_client.driver import Driver, OnReady
 from skiprnn_client.handshake import Options, closed_here
 from skiprnn_client.loop_thread import LoopThread
-from skiprnn_client.messages import Floats, Ready, Update
+from skiprnn_client.messages import Ready, Update
 from skiprnn_client.reconnect import Reconnect
 from skiprnn_client.resumable_stream import ResumableStream
 from skiprnn_client.retry import OnRetry, Retry
-from skiprnn_client.samples import NewSequence
+from skiprnn_client.samples import Block, NewSequence
 
 
 class _Put(NamedTuple):
     """Samples, the first of index t."""
 
-    block: Floats | NewSequence
+    block: Block | NewSequence
     t: int
 
 
@@ -98,7 +98,7 @@ class SyncDriver:
         assert self.ready is not None
         return self.ready
 
-    def put(self, block: Floats | NewSequence, *, t: int) -> Generator[Update, None, None]:
+    def put(self, block: Block | NewSequence, *, t: int) -> Generator[Update, None, None]:
         """Send samples, and wait until another message may be sent: with a window of 1, for their updates."""
         self._pending += 1
         self._command(_Put(block, t))

@@ -57,12 +57,15 @@ def unroll(
     x: ArrayLike,
     *,
     threshold: float | None = None,
+    missed: ArrayLike | None = None,
     session: "onnxruntime.InferenceSession | None" = None,
 ) -> Unrolled:
     """Run a sequence as one stream does: update, pass over the samples that the gate skips, update.
 
     Args:
         x: [T, F], raw units; taken as float32.
+        missed: [T] of true and false: samples that the sensor missed; their values are not looked at. An update that
+            falls on one of them waits for the next sample that was not missed. None: all samples are there.
         threshold: of the gate, in [0.5, 1]; None takes the bundle's.
         session: from `open_session(bundle.model)`, to unroll many sequences; None opens one.
 
@@ -70,13 +73,15 @@ def unroll(
         ValueError: x has another shape, a sample of an update is not finite, or threshold is out of range.
     """
     session = session or open_session(bundle.model)
-    made = list(updates(bundle, x, threshold=threshold, session=session))
+    made = list(updates(bundle, x, threshold=threshold, missed=missed, session=session))
+    wake = made[-1].t + 1 + made[-1].skip if made else 0
+    present = _present(missed, len(np.asarray(x)))
     return Unrolled(
         t=np.array([update.t for update in made], np.int64),
         y=np.array([update.y for update in made], np.float32).reshape(-1, bundle.info.outputs),
         update_prob=np.array([update.update_prob for update in made], np.float32),
         state=made[-1].new_state if made else bundle.info.initial_state,
-        wake=made[-1].t + 1 + made[-1].skip if made else 0,
+        wake=_next_present(present, wake),
     )
 
 
@@ -86,12 +91,14 @@ def updates(
     *,
     session: "onnxruntime.InferenceSession",
     threshold: float | None = None,
+    missed: ArrayLike | None = None,
 ) -> Iterator[Update]:
     """The updates of `unroll`, one after another. Same arguments and errors."""
     info = bundle.info
     samples = _samples(x, info.input_size)
     table = skip_table(info.threshold if threshold is None else threshold, info.max_skip)
-    state, t = info.initial_state, 0
+    present = _present(missed, len(samples))
+    state, t = info.initial_state, _next_present(present, 0)
     while t < len(samples):
         if not np.isfinite(samples[t]).all():
             raise ValueError(f"x[{t}]: expected finite numbers, got {samples[t].tolist()!r}")
@@ -100,7 +107,22 @@ def updates(
         new_state, update_prob, y = (row[0] for row in rows)
         skip = int(table(update_prob))
         yield Update(t, samples[t], state, new_state, update_prob, y, skip)
-        state, t = new_state, t + 1 + skip
+        state, t = new_state, _next_present(present, t + 1 + skip)
+
+
+def _present(missed: ArrayLike | None, count: int) -> NDArray[np.bool_]:
+    present = np.ones(count, bool) if missed is None else ~np.asarray(missed, bool)
+    if present.shape != (count,):
+        raise ValueError(f"missed: expected one for each of {count} samples, got shape {present.shape}")
+    return present
+
+
+def _next_present(present: NDArray[np.bool_], t: int) -> int:
+    """The first sample from t on that was not missed; T or later: there is none."""
+    if t >= len(present) or present[t]:
+        return t
+    later = present[t:]
+    return t + (int(later.argmax()) if later.any() else len(later))
 
 
 def _samples(x: ArrayLike, input_size: int) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from skiprnn_client import (
     Ended,
     GoAway,
     ProtocolError,
+    Reply,
     SampleError,
     ServerError,
     StreamClosed,
@@ -64,6 +65,35 @@ async def test_after_an_error_the_stream_goes_on_where_the_server_says() -> None
             assert (caught.value.code, caught.value.next, caught.value.fatal) == ("gap", 1, False)
             assert connection.next == 1
             assert (await connection.send([X] * 5)).updates[0].t == 5
+
+
+async def test_missed_samples_move_the_update_that_falls_on_them() -> None:
+    with fake_server(every=5) as server:
+        async with connect(server.url) as connection:
+            await connection.send(X)
+            assert await connection.missed() == Reply(1, 5, ())
+            assert await connection.missed(3, t=4) == Reply(6, 7, ())
+            assert (connection.next, connection.wake) == (7, 7)
+            assert [update.t for update in (await connection.send(X)).updates] == [7]
+            with pytest.raises(ServerError, match="gap: expected at most 12, got 13"):
+                await connection.missed(t=13)
+            with pytest.raises(SampleError, match="sample 8: expected at least 1 missed sample, got 0"):
+                await connection.missed(0)
+            assert connection.next == 8
+
+
+async def test_a_server_that_does_not_know_missed_samples_is_named() -> None:
+    def old(stream: FakeStream) -> None:
+        stream.hear()
+        stream.error("message", "expected x", next=0)
+        stream.be_honest()
+
+    with fake_server(old) as server:
+        async with connect(server.url) as connection:
+            with pytest.raises(ServerError, match="this server does not take missed samples; it is older"):
+                await connection.missed(3)
+            assert connection.next == 0
+            assert (await connection.send(X)).t == 0
 
 
 async def test_a_cancelled_send_does_not_disturb_the_next() -> None:

@@ -59,8 +59,16 @@ def replaying(form: str, url: str, **options: Any) -> LineProcess:
     return LineProcess([*node(), REPLAY, form, given])
 
 
-def lines(x: Samples) -> list[str]:
-    return [json.dumps(row) for row in x.tolist()]
+def lines(x: Samples, missed: NDArray[np.bool_] | None = None) -> list[str]:
+    gone = np.zeros(len(x), bool) if missed is None else missed
+    return ["null" if absent else json.dumps(row) for row, absent in zip(x.tolist(), gone, strict=True)]
+
+
+def some_missed(x: Samples) -> NDArray[np.bool_]:
+    """A fifth of the samples, and a gap as of a sensor that was off."""
+    missed = np.random.default_rng(0).random(len(x)) < 0.2
+    missed[200:260] = True
+    return missed
 
 
 def finished(replay: LineProcess) -> tuple[list[dict[str, Any]], int]:
@@ -69,8 +77,10 @@ def finished(replay: LineProcess) -> tuple[list[dict[str, Any]], int]:
     return [json.loads(line) for line in out], said.count("ready")
 
 
-def assert_uninterrupted(updates: list[dict[str, Any]], bundle: Bundle, x: Samples) -> None:
-    expected = unroll(bundle, x)
+def assert_uninterrupted(
+    updates: list[dict[str, Any]], bundle: Bundle, x: Samples, missed: NDArray[np.bool_] | None = None
+) -> None:
+    expected = unroll(bundle, x, missed=missed)
     assert [update["t"] for update in updates] == expected.t.tolist()
     assert np.array([update["y"] for update in updates], np.float32).tobytes() == expected.y.tobytes()
 
@@ -97,30 +107,33 @@ def test_connections_cut_in_the_middle_of_a_frame_cost_no_update(
     server: ServerProcess, bundle: Bundle, form: str, options: dict[str, Any]
 ) -> None:
     x = random_sequence(bundle, 900)
+    missed = some_missed(x)
     with cutting_proxy(server.port, cuts=8, longest=1500) as proxy:
         url = f"ws://127.0.0.1:{proxy.port}/v1/models/watch/stream"
         with replaying(form, url, **options) as replay:
-            replay.give(lines(x))
+            replay.give(lines(x, missed))
             updates, connections = finished(replay)
-    assert_uninterrupted(updates, bundle, x)
+    assert_uninterrupted(updates, bundle, x, missed)
     assert connections > 3
 
 
 def test_a_server_that_is_killed_costs_no_update(models: Path, bundle: Bundle, tmp_path: Path) -> None:
     x, store = random_sequence(bundle, 600), f"sqlite:///{tmp_path / 'streams.db'}"
+    missed = some_missed(x)
+    given = lines(x, missed)
     with (
         ServerProcess(models, store_url=store, snapshot_interval_seconds=0.1) as server,
         ExitStack() as stack,
     ):
         replays = [stack.enter_context(replaying(form, server.url(), **options)) for form, options in FORMS]
         for replay in replays:
-            replay.give(lines(x[:300]), until_printed=50)
+            replay.give(given[:300], until_printed=50)
         server.kill()
         server.start()
         for replay in replays:
-            replay.give(lines(x[300:]))
+            replay.give(given[300:])
             out, said = replay.finish()
-            assert_uninterrupted([json.loads(line) for line in out], bundle, x)
+            assert_uninterrupted([json.loads(line) for line in out], bundle, x, missed)
             assert said.count("ready") >= 2
             assert re.search(r"^try 1 in [\d.e-]+ ms: closed with \d+", said, re.M), said
 

@@ -38,6 +38,39 @@ def test_saved_samples_are_discarded_and_the_floor_never_falls() -> None:
     assert (len(samples), samples.floor) == (0, (1, 1))
 
 
+def test_missed_samples_in_a_row_are_one_entry_and_a_message_of_their_own() -> None:
+    samples = buffer((0, 3))
+    for position in ((0, 4), (0, 6), (0, 9), (1, 0)):
+        samples.add_missed(position, 2)
+    samples.add((1, 2), bytes(4))
+    assert runs(samples, (0, 0), most=1) == [(0, 3, 1), (0, 4, 4), (0, 9, 2), (1, 0, 2), (1, 2, 1)]
+    assert [message.data is None for message in samples.since((0, 0), most=9)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert len(samples) == 5
+
+
+def test_missed_samples_stay_until_the_last_of_them_is_saved() -> None:
+    """A server that comes back in the middle of them is told of all of them again."""
+    samples = buffer((0, 3))
+    samples.add_missed((0, 4), 4)
+    samples.discard_before((0, 6))
+    assert runs(samples, (0, 6)) == runs(samples, (0, 0)) == [(0, 4, 4)]
+    samples.discard_before((0, 8))
+    assert len(samples) == 0
+
+
+def test_a_full_buffer_drops_missed_samples_together() -> None:
+    samples = ReplayBuffer(max_samples=1, max_bytes=100)
+    samples.add_missed((0, 4), 4)
+    samples.drop_oldest()
+    assert (len(samples), samples.floor) == (0, (0, 8))
+
+
 @pytest.mark.parametrize("limits", [{"max_samples": 3}, {"max_bytes": 12}])
 def test_a_full_buffer_drops_the_oldest_and_says_from_where_it_reaches(limits: dict[str, int]) -> None:
     samples = buffer((0, 3), (0, 4), **limits)

@@ -3,6 +3,7 @@
 Whatever is lost, the updates handed out are exactly those of an uninterrupted run: none missing, none doubled.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,21 +14,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from skiprnn_client import NEW_SEQUENCE, BufferFullError, RetryPolicy, StreamClosed, StreamLost
+from skiprnn_client import NEW_SEQUENCE, BufferFullError, RetryPolicy, ServerError, StreamClosed, StreamLost
 from skiprnn_client.messages import Update
 from skiprnn_client.resumable_stream import ResumableStream
-from skiprnn_client.samples import NewSequence
+from skiprnn_client.samples import Block, Missed, NewSequence
 from support.model_stream import FEATURES, ModelServer, Point, uninterrupted
 
-Block = NDArray[np.float32]
+Recording = NDArray[np.float32]  # NaN: a sample that was missed
 
 
-def sequences(lengths: Sequence[int]) -> list[Block]:
+def sequences(lengths: Sequence[int], missed: float = 0.0) -> list[Recording]:
+    """`missed`: share of the samples."""
     rng = np.random.default_rng(sum(lengths))
-    return [rng.normal(size=(length, FEATURES)).astype(np.float32) for length in lengths]
+    recordings = [rng.normal(size=(length, FEATURES)).astype(np.float32) for length in lengths]
+    for x in recordings:
+        x[rng.random(len(x)) < missed] = np.nan
+    return recordings
 
 
-def cut(blocks: Sequence[Block], sizes: Sequence[int]) -> Iterator[Block | NewSequence]:
+def cut(blocks: Sequence[Recording], sizes: Sequence[int]) -> Iterator[Block | NewSequence]:
     """All samples in blocks of these sizes, over and over."""
     number = 0
     for index, samples in enumerate(blocks):
@@ -36,8 +41,15 @@ def cut(blocks: Sequence[Block], sizes: Sequence[int]) -> Iterator[Block | NewSe
         start = 0
         while start < len(samples):
             size = sizes[number % len(sizes)]
-            yield samples[start : start + size]
+            yield from told_apart(samples[start : start + size])
             start, number = start + size, number + 1
+
+
+def told_apart(samples: Recording) -> Iterator[Block]:
+    """Those that there are, and those that were missed."""
+    missed = np.isnan(samples).all(axis=1)
+    for run in np.split(samples, np.flatnonzero(np.diff(missed)) + 1):
+        yield Missed(len(run)) if np.isnan(run).all() else run
 
 
 class Client:
@@ -67,7 +79,7 @@ class Client:
     def put(self) -> None:
         if self.item is NEW_SEQUENCE and self.core.idle:
             self.core.reset()
-        elif isinstance(self.item, np.ndarray) and self.core.can_send:
+        elif isinstance(self.item, np.ndarray | Missed) and self.core.can_send:
             self.core.put(self.item)
         else:
             return
@@ -122,11 +134,12 @@ def runs(draw: st.DrawFn, *, steps: Sequence[str] = STEPS) -> dict[str, Any]:
         "steps": draw(st.lists(st.sampled_from(steps), min_size=40, max_size=160)),
         "window": draw(st.integers(1, 6)),
         "wake": draw(st.booleans()),
+        "missed": draw(st.sampled_from([0.0, 0.2, 0.7])),
     }
 
 
 def play(run: dict[str, Any], *, durable: bool, max_samples: int = 1000) -> tuple[Client, list[Point]]:
-    whole = sequences(run["lengths"])
+    whole = sequences(run["lengths"], run["missed"])
     core = ResumableStream(
         encoding="f32", window=run["window"], wake=run["wake"], retry=RetryPolicy(max_samples=max_samples)
     )
@@ -165,9 +178,9 @@ def test_a_server_that_dies_without_a_store_loses_the_stream_or_nothing(run: dic
         assert client.told == expected[: len(client.told)]
 
 
-def started(*, durable: bool = True, **policy: Any) -> Client:
+def started(*, durable: bool = True, missed: float = 0.0, **policy: Any) -> Client:
     core = ResumableStream(encoding="f32", window=1, wake=False, retry=RetryPolicy(**policy))
-    return Client(core, ModelServer(durable), cut(sequences([60]), [1]))
+    return Client(core, ModelServer(durable), cut(sequences([60], missed), [1]))
 
 
 def go(client: Client, times: int) -> None:
@@ -196,6 +209,46 @@ def test_only_samples_that_were_read_and_are_not_saved_are_kept() -> None:
     client.save()
     client.receive()
     assert len(client.core._buffer) == 0
+
+
+def test_missed_samples_are_kept_as_one_until_they_are_saved() -> None:
+    """Else a server that comes back from before them would have an update due that never comes."""
+    client = started(missed=1.0)
+    go(client, 20)
+    assert len(client.core._buffer) == 1
+    client.kill()
+    assert client.server.coming == ['{"t": 0, "missed": 20}']
+    client.process()
+    client.receive()
+    client.save()
+    client.receive()
+    assert len(client.core._buffer) == 0
+
+
+def test_missed_samples_whose_answers_were_lost_are_replayed_in_their_place() -> None:
+    (x,) = sequences([4])
+    x[1:3] = np.nan
+    core = ResumableStream(encoding="f32", window=9, wake=False, retry=RetryPolicy())
+    client = Client(core, ModelServer(True), told_apart(x))
+    for step in (client.put, client.process):
+        for _ in range(3):
+            step()
+    assert len(client.server.going) == 3
+    client.lose()  # all three answers
+    client.kill()
+    assert [json.loads(message) for message in client.server.coming if isinstance(message, str)] == [
+        {"t": 1, "missed": 2}
+    ]
+    client.finish()
+    assert client.told == uninterrupted([x])
+
+
+def test_a_server_that_does_not_know_missed_samples_is_named() -> None:
+    client = started(missed=1.0)
+    client.put()
+    client.server.going = ['{"type": "error", "code": "message", "message": "expected x", "fatal": false}']
+    with pytest.raises(ServerError, match=r"it is older than 0\.2: update it.* \(it says: expected x\)"):
+        client.receive()
 
 
 def test_without_a_durable_store_nothing_answered_is_kept() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skiprnn_client import NEW_SEQUENCE, Ready, SampleError
+from skiprnn_client import MISSED, NEW_SEQUENCE, Ready, SampleError
 from skiprnn_client.messages import Encoding, encode_samples
 from skiprnn_client.samples import Blocks, as_samples, check_finite, most_samples
 
@@ -86,6 +86,16 @@ def test_a_new_sequence_completes_the_old_one_and_counts_from_zero() -> None:
     rest, mark = blocks.take(NEW_SEQUENCE)
     assert (rest.tolist(), mark) == ([[1, 2]], NEW_SEQUENCE)  # type: ignore[union-attr]
     with pytest.raises(SampleError, match="sample 0"):
+        blocks.take([1, 2, 3])
+
+
+@pytest.mark.parametrize("mark", [MISSED, None])
+def test_a_missed_sample_completes_the_message_before_it_and_counts(mark: Any) -> None:
+    blocks = Blocks(_ready(), chunk=2, t=7)
+    assert blocks.take([1, 2]) == []
+    rest, missed = blocks.take(mark)
+    assert (rest.tolist(), missed) == ([[1, 2]], MISSED)  # type: ignore[union-attr]
+    with pytest.raises(SampleError, match="sample 9"):
         blocks.take([1, 2, 3])
 
 

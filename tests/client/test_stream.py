@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from skiprnn_client import SampleError, ServerError, StreamClosed, Update, stream, stream_from
+from skiprnn_client import MISSED, SampleError, ServerError, StreamClosed, Update, stream, stream_from
 from skiprnn_client.messages import Encoding
 from support.fake_server import FEATURES, FakeStream, fake_server
 
@@ -180,3 +180,39 @@ async def test_only_samples_that_are_read_are_fetched() -> None:
             assert await indices(stream_from(server.url, read)) == READ
             assert fetched == [*READ, 45]
     assert server.streams[0].messages == [*((t, 1, None) for t in READ), (-1, 0, "end")]
+
+
+@pytest.mark.parametrize("mark", [None, MISSED])
+async def test_an_update_that_falls_on_missed_samples_waits_for_the_next_one(mark: Any) -> None:
+    samples = [*X[:2], mark, *X[3:5], mark, mark, *X[7:14]]
+    with fake_server(every=5) as server:
+        assert await indices(stream(server.url, samples)) == [0, 7, 12]
+    told = [(t, 1, None) for t in (0, 7, 12)]
+    assert server.streams[0].messages == [
+        told[0],
+        (5, 1, "missed"),
+        (6, 1, "missed"),
+        *told[1:],
+        (-1, 0, "end"),
+    ]
+
+
+async def test_a_sample_that_could_not_be_fetched_is_missed() -> None:
+    with fake_server(every=5) as server:
+        updates = stream_from(server.url, lambda t: None if t >= 20 else MISSED if t in (5, 6) else X[t])
+        assert await indices(updates) == [0, 7, 12, 17]
+
+
+async def test_a_server_that_does_not_know_missed_samples_is_named() -> None:
+    def old(stream: FakeStream) -> None:
+        stream.hear()
+        stream.error(
+            "message", "expected x with samples, or type end, reset or keepalive, got type None and no x"
+        )
+        stream.be_honest()
+
+    with (
+        fake_server(old) as server,
+        pytest.raises(ServerError, match="does not take missed samples; it is older"),
+    ):
+        await indices(stream(server.url, [None]))

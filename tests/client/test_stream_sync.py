@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from skiprnn_client import (
+    MISSED,
     stream_from_sync,
     stream_sync,
 )
@@ -66,3 +67,13 @@ def test_a_resumed_stream_may_be_given_the_recording_again_from_its_start() -> N
     with fake_server(every=5, next=12, wake=15, resumed=True) as server:
         assert [update.t for update in stream_sync(server.url, X, start=0, end=False)] == READ[3:]
     assert "end" not in [message.type for message in server.streams[0].messages]
+
+
+def test_an_update_that_falls_on_missed_samples_waits_for_the_next_one() -> None:
+    with fake_server(every=5) as server:
+        samples = [*X[:2], None, *X[3:5], MISSED, None, *X[7:14]]
+        assert [update.t for update in stream_sync(server.url, samples)] == [0, 7, 12]
+        updates = stream_from_sync(server.url, lambda t: None if t >= 20 else MISSED if t in (5, 6) else X[t])
+        assert [update.t for update in updates] == [0, 7, 12, 17]
+    missed = [message.t for message in server.streams[0].messages if message.type == "missed"]
+    assert missed == [5, 6], "what would be skipped is not told"

@@ -12,6 +12,7 @@ from skiprnn_client import (
     Ended,
     GoAway,
     ProtocolError,
+    Reply,
     SampleError,
     ServerError,
     StreamClosed,
@@ -45,6 +46,28 @@ def test_after_an_error_the_stream_goes_on_where_the_server_says() -> None:
         with pytest.raises(SampleError):
             connection.send([1.0])
         assert connection.send(X[:5]).updates[0].t == 5
+
+
+def test_missed_samples_move_the_update_that_falls_on_them() -> None:
+    with fake_server(every=5) as server, connect_sync(server.url) as connection:
+        connection.send(X[0])
+        assert connection.missed(3, t=4) == Reply(6, 7, ())
+        assert [update.t for update in connection.send(X[7]).updates] == [7]
+        connection.post(X[8])
+        with pytest.raises(ClientError, match="missed: 1 messages are not answered yet"):
+            connection.missed()
+
+
+def test_a_server_that_does_not_know_missed_samples_is_named() -> None:
+    def old(stream: FakeStream) -> None:
+        stream.hear()
+        stream.error("message", "expected x", next=0)
+        stream.be_honest()
+
+    with fake_server(old) as server, connect_sync(server.url) as connection:
+        with pytest.raises(ServerError, match="this server does not take missed samples; it is older"):
+            connection.missed(3)
+        assert connection.send(X[0]).t == 0
 
 
 @pytest.mark.parametrize("notices", ["post", "receive"])

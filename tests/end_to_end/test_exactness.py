@@ -80,6 +80,26 @@ async def test_many_clients_at_once_each_get_the_bits_of_the_offline_unroll(
         assert same(updates, unroll(bundle, x))
 
 
+@pytest.mark.parametrize("encoding", ["f32", "json"])
+@pytest.mark.parametrize("wake", [True, False])
+async def test_streams_with_missed_samples_get_the_bits_of_the_offline_unroll(
+    server: Running, bundle: Bundle, recordings: list[Samples], encoding: Any, wake: bool
+) -> None:
+    rng = np.random.default_rng(1)
+    masks = [rng.random(len(x)) < rng.choice([0.05, 0.5]) for x in recordings]
+
+    async def client(number: int, x: Samples, missed: NDArray[np.bool_]) -> list[Update]:
+        samples = [None if gone else sample for sample, gone in zip(x, missed, strict=True)]
+        options = {"wake": wake, "encoding": encoding, "window": 1 + number % 5, "chunk": 1 + number % 3}
+        return [update async for update in stream(server.url(), samples, **options)]
+
+    done = await asyncio.gather(
+        *[client(number, *given) for number, given in enumerate(zip(recordings, masks, strict=True))]
+    )
+    for x, missed, updates in zip(recordings, masks, done, strict=True):
+        assert same(updates, unroll(bundle, x, missed=missed))
+
+
 def test_the_updates_that_the_server_counts_are_the_gates_that_opened(
     server: Running, bundle: Bundle, recordings: list[Samples]
 ) -> None:

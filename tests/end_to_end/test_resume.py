@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from skiprnn_client import (
+    MISSED,
     NEW_SEQUENCE,
     Ready,
     RetryPolicy,
@@ -26,6 +27,7 @@ from skiprnn_client import (
     stream_from_sync,
     stream_sync,
 )
+from skiprnn_client.samples import Missed
 from skiprnn_export import Bundle, read
 from skiprnn_export.unroll import unroll
 from support.bundles import random_sequence, write_random_bundle
@@ -37,6 +39,8 @@ SAMPLES = 900
 SOON = RetryPolicy(initial_backoff_seconds=0.02, max_backoff_seconds=0.3, retry_timeout_seconds=60)
 
 Samples = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Given = Samples | Missed
 
 
 @pytest.fixture(scope="module")
@@ -56,26 +60,36 @@ class Source:
 
     Args:
         gates: index → what must have happened before that sample or a later one is given.
+        missed: [T], samples that the sensor missed; None: none of them.
     """
 
-    def __init__(self, x: Samples, *, gates: dict[int, Event] | None = None, seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        x: Samples,
+        *,
+        gates: dict[int, Event] | None = None,
+        seconds: float = 0.0,
+        missed: Mask | None = None,
+    ) -> None:
         self.x, self._gates, self._seconds = x, gates or {}, seconds
+        self._missed = np.zeros(len(x), bool) if missed is None else missed
 
-    def __call__(self, t: int) -> Samples | None:
+    def __call__(self, t: int) -> Given | None:
         for index, gate in self._gates.items():
             if t >= index:
                 gate.wait(60)
         time.sleep(self._seconds)
-        sample: Samples | None = self.x[t] if t < len(self.x) else None
-        return sample
+        if t >= len(self.x):
+            return None
+        return MISSED if self._missed[t] else cast("Samples", self.x[t])
 
-    def __iter__(self) -> Iterator[Samples]:
+    def __iter__(self) -> Iterator[Given]:
         t = 0
         while (x := self(t)) is not None:
             yield x
             t += 1
 
-    async def __aiter__(self) -> AsyncIterator[Samples]:
+    async def __aiter__(self) -> AsyncIterator[Given]:
         t = 0
         while (x := await asyncio.to_thread(self, t)) is not None:
             yield x
@@ -110,8 +124,17 @@ FORMS: dict[str, tuple[Play, dict[str, Any]]] = {
 }
 
 
-def assert_uninterrupted(updates: list[Update], bundle: Bundle, x: Samples) -> None:
-    expected = unroll(bundle, x)
+def some_missed(seed: int = 0) -> Mask:
+    """A fifth of the samples, and a gap as of a sensor that was off."""
+    missed = np.random.default_rng(seed).random(SAMPLES) < 0.2
+    missed[200:260] = True
+    return missed
+
+
+def assert_uninterrupted(
+    updates: list[Update], bundle: Bundle, x: Samples, missed: Mask | None = None
+) -> None:
+    expected = unroll(bundle, x, missed=missed)
     assert [update.t for update in updates] == expected.t.tolist()
     assert b"".join(update.y.tobytes() for update in updates) == expected.y.tobytes()
 
@@ -120,6 +143,7 @@ def test_a_server_that_is_killed_twice_costs_no_update(models: Path, bundle: Bun
     killed, gates = [Event(), Event()], dict[int, Event]()
     gates = {SAMPLES // 3: killed[0], 2 * SAMPLES // 3: killed[1]}
     inputs = {form: random_sequence(bundle, SAMPLES, seed=seed) for seed, form in enumerate(FORMS)}
+    missed = {form: some_missed(seed) for seed, form in enumerate(FORMS)}
     heard: dict[str, list[Ready]] = {form: [] for form in FORMS}
     store = f"sqlite:///{tmp_path / 'streams.db'}"
     with (
@@ -130,7 +154,7 @@ def test_a_server_that_is_killed_twice_costs_no_update(models: Path, bundle: Bun
             form: pool.submit(
                 play,
                 server.url(),
-                Source(inputs[form], gates=gates, seconds=0.0005),
+                Source(inputs[form], gates=gates, seconds=0.0005, missed=missed[form]),
                 retry=SOON,
                 on_ready=heard[form].append,
                 **options,
@@ -144,7 +168,7 @@ def test_a_server_that_is_killed_twice_costs_no_update(models: Path, bundle: Bun
             gate.set()
             server.start()
         for form, result in running.items():
-            assert_uninterrupted(result.result(60), bundle, inputs[form])
+            assert_uninterrupted(result.result(60), bundle, inputs[form], missed[form])
             assert len(heard[form]) >= 3, f"{form} was not interrupted"
             assert all(ready.resumed for ready in heard[form][1:])
 
@@ -162,12 +186,11 @@ def test_connections_cut_in_the_middle_of_a_frame_cost_no_update(
     form: str, memory_server: ServerProcess, bundle: Bundle
 ) -> None:
     play, options = FORMS[form]
-    x = random_sequence(bundle, SAMPLES, seed=5)
-    heard: list[Ready] = []
+    x, missed, heard = random_sequence(bundle, SAMPLES, seed=5), some_missed(), list[Ready]()
     with cutting_proxy(memory_server.port, cuts=8, longest=1500) as proxy:
         url = f"ws://127.0.0.1:{proxy.port}/v1/models/watch/stream"
-        updates = play(url, Source(x), retry=SOON, on_ready=heard.append, **options)
-    assert_uninterrupted(updates, bundle, x)
+        updates = play(url, Source(x, missed=missed), retry=SOON, on_ready=heard.append, **options)
+    assert_uninterrupted(updates, bundle, x, missed)
     assert len(proxy.cuts) == 8
     assert len(heard) > 3
 

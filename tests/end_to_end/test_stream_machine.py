@@ -82,6 +82,7 @@ class StreamMachine(RuleBasedStateMachine):
         self.x: NDArray[np.float32] = random_sequence(self.served, LONGEST, seed=self.next_seed)
         self.next_seed += 1
         self.next, self.updates = 0, list[Update]()
+        self.missed = np.zeros(LONGEST, bool)
 
     def run(self, work: Any) -> Any:
         return self.loop.run_until_complete(work)
@@ -141,6 +142,23 @@ class StreamMachine(RuleBasedStateMachine):
         reply = self.send(t, min(n, self.next - t))
         assert isinstance(reply, Reply)
         assert not reply.updates
+
+    @precondition(lambda self: self.session is not None and self.session.slot.wake < LONGEST - 40)
+    @rule(n=st.integers(1, 20), named=st.booleans())
+    def miss(self, n: int, named: bool) -> None:
+        assert self.session
+        session, t = self.session, self.session.slot.wake if named else None
+        first = self.next if t is None else t
+
+        async def tell() -> Reply | SkipRnnServiceError:
+            session.engine.miss(session.slot, t, n)
+            return await asyncio.wait_for(self.listener.answers.get(), ANSWER_SECONDS)
+
+        reply = self.run(tell())
+        assert isinstance(reply, Reply)
+        self.missed[first : first + n] = True
+        self.next, self.known = first + n, True
+        assert reply == (self.next - 1, max(session.slot.wake, self.next), ())
 
     @precondition(lambda self: self.session is not None and self.session.slot.wake < LONGEST - 10)
     @rule(past=st.integers(1, 5))
@@ -202,7 +220,8 @@ class StreamMachine(RuleBasedStateMachine):
         if not hasattr(self, "x"):
             return
         assert self.session is None or self.session.slot.next == self.next
-        expected = unroll(self.served, self.x[: self.next], session=self.step)
+        x, missed = self.x[: self.next], self.missed[: self.next]
+        expected = unroll(self.served, x, missed=missed, session=self.step)
         assert [update.t for update in self.updates] == expected.t.tolist()
         assert b"".join(update.y for update in self.updates) == expected.y.tobytes()
 

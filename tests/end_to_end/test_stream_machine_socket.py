@@ -1,6 +1,7 @@
 """Whatever clients, servers and operators do in whatever order, a stream is what the offline unroll says.
 
-The model of a stream is three numbers: the version it runs on, how many resets it has seen, and the next sample.
+The model of a stream is three numbers and a set: the version it runs on, how many resets it has seen, the next sample,
+and which ones were missed.
 """
 
 import tempfile
@@ -26,7 +27,7 @@ from support.servers import Running, serving
 from support.stores import MemoryCase, SqliteCase
 from support.stream_worlds import MODEL, Answer, LocalWorld, RemoteWorld, Samples, Session, Updates, World
 
-_VERSIONS, _SAMPLES = 3, 2_000
+_VERSIONS, _SAMPLES, _AHEAD = 3, 2_500, 250
 _IDS = st.sampled_from("ab")
 
 
@@ -47,9 +48,9 @@ def bundle(version: int) -> Bundle:
 
 
 @cache
-def truth(version: int, sequence: int) -> Updates:
-    """All updates of a sequence, offline."""
-    done = unroll(bundle(version), x(sequence))
+def truth(version: int, sequence: int, missed: frozenset[int], end: int) -> Updates:
+    """All updates of a sequence up to an index, offline."""
+    done = unroll(bundle(version), x(sequence)[:end], missed=[t in missed for t in range(end)])
     return [(int(t), y.tobytes()) for t, y in zip(done.t, done.y, strict=True)]
 
 
@@ -60,17 +61,26 @@ class Place(NamedTuple):
     sequence: int = 0
     next: int = 0
     samples: int = 0  # over all sequences
+    missed: frozenset[int] = frozenset()
 
     def updates(self, start: int = 0) -> Updates:
-        return [update for update in truth(self.version, self.sequence) if start <= update[0] < self.next]
+        return [update for update in self._truth() if start <= update[0] < self.next]
 
     @property
     def wake(self) -> int:
-        return next(t for t, _ in truth(self.version, self.sequence) if t >= self.next)
+        return next(t for t, _ in self._truth() if t >= self.next)
+
+    def _truth(self) -> Updates:
+        end = (self.next // _AHEAD + 2) * _AHEAD
+        return truth(self.version, self.sequence, self.missed, end)
 
     def read(self, end: int) -> "Place":
         end = max(end, self.next)
         return self._replace(next=end, samples=self.samples + end - self.next)
+
+    def miss(self, start: int, end: int) -> "Place":
+        """Of those that were consumed before it changes nothing."""
+        return self.read(end)._replace(missed=self.missed.union(range(max(start, self.next), end)))
 
 
 class StreamMachine(RuleBasedStateMachine):
@@ -130,6 +140,16 @@ class StreamMachine(RuleBasedStateMachine):
         after = self.live[stream_id] = before.read(t + n)
         assert answer == Answer(after.next - 1, after.wake, after.updates(before.next))
 
+    @rule(stream_id=_IDS, n=st.integers(1, 20), back=st.integers(-30, 30))
+    def miss(self, stream_id: str, n: int, back: int) -> None:
+        """The next samples, or some that were consumed or told already, or behind some that are left out."""
+        if self.is_live(stream_id):
+            before = self.live[stream_id]
+            t = min(max(before.next - back, 0), before.wake)
+            answer = self.sessions[stream_id].miss(n, t)
+            after = self.live[stream_id] = before.miss(t, t + n)
+            assert answer == Answer(after.next - 1, after.wake, [])
+
     @rule(stream_id=_IDS, past=st.integers(1, 5))
     def leave_a_gap(self, stream_id: str, past: int) -> None:
         if self.is_live(stream_id):
@@ -142,7 +162,7 @@ class StreamMachine(RuleBasedStateMachine):
         if self.is_live(stream_id):
             self.sessions[stream_id].reset()
             place = self.live[stream_id]
-            self.live[stream_id] = place._replace(sequence=place.sequence + 1, next=0)
+            self.live[stream_id] = place._replace(sequence=place.sequence + 1, next=0, missed=frozenset())
 
     @rule(stream_id=_IDS)
     def end(self, stream_id: str) -> None:

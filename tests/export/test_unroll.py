@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skiprnn_export import Bundle, open_session, skips, unroll
 from skiprnn_export.bundle import pack
@@ -49,6 +51,30 @@ def test_a_longer_sequence_begins_with_the_shorter_one(bundle: Bundle) -> None:
     assert np.array_equal(whole.t[:count], part.t)
     assert np.array_equal(whole.y[:count], part.y)
     assert whole.t[count] == part.wake
+
+
+@given(missed=st.lists(st.booleans(), min_size=60, max_size=60))
+def test_an_update_waits_for_the_next_sample_that_was_not_missed(bundle: Bundle, missed: list[bool]) -> None:
+    x = random_sequence(bundle, 60)
+    x[missed] = np.nan
+    done = unroll(bundle, x, missed=missed)
+    due = 0
+    for t, skip in zip(done.t, skips(done.update_prob), strict=True):
+        assert all(missed[due:t])
+        assert not missed[t]
+        due = t + 1 + int(skip)
+    assert due >= 60 or all(missed[due:])
+    assert done.wake == max(due, 60) if due < 60 else done.wake == due
+
+
+def test_missed_samples_that_would_be_skipped_change_nothing(bundle: Bundle) -> None:
+    x = random_sequence(bundle, 100)
+    done = unroll(bundle, x)
+    missed = np.ones(100, bool)
+    missed[done.t] = False
+    assert np.array_equal(unroll(bundle, x, missed=missed).y, done.y)
+    with pytest.raises(ValueError, match=r"missed: expected one for each of 100 samples, got shape \(3,\)"):
+        unroll(bundle, x, missed=[True] * 3)
 
 
 def test_an_empty_sequence_stays_where_it_begins(bundle: Bundle) -> None:

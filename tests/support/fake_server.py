@@ -34,7 +34,7 @@ Refusal = Callable[[ServerConnection, Request], Response | None]
 
 
 class Message(NamedTuple):
-    """What came: data as (t, samples), control as its type."""
+    """What came: data as (t, samples), control as its type, and missed samples as both."""
 
     t: int
     n: int
@@ -61,17 +61,25 @@ class FakeStream:
             message = Message(struct.unpack_from("<Q", frame)[0], (len(frame) - 8) // (4 * FEATURES))
         else:
             fields = json.loads(frame)
-            message = Message(fields.get("t", -1), len(fields.get("x", ())), fields.get("type"))
+            n, missed = (
+                fields.get("missed", len(fields.get("x", ()))),
+                "missed" if "missed" in fields else None,
+            )
+            message = Message(fields.get("t", -1), n, fields.get("type", missed))
         self.messages.append(message)
         return message
 
     def answer(self, message: Message) -> None:
         """What an honest server says."""
         match message.type:
-            case None if message.t > self.wake:
+            case None | "missed" if message.t > self.wake:
                 self.error("gap", f"expected at most {self.wake}, got {message.t}", next=self.next)
             case None:
                 self.reply(message)
+            case "missed":
+                self.next = max(self.next, message.t + message.n)
+                self.wake = max(self.wake, self.next)
+                self.send_reply([])
             case "end":
                 for type in ("ended", "closed"):  # the old word, for older clients
                     self.say(type=type, samples=self.next, updates=self.next // self.every)

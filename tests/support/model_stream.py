@@ -1,6 +1,7 @@
 """A server of streams in a few lines, without sockets or clocks: what clients are held to.
 
-Its network's state is a number, made from the samples that it read; everything else follows from the state.
+Its network's state is a number, made from the samples that it read; everything else follows from the state. A sample
+that was missed is NaN in a recording.
 """
 
 import json
@@ -37,6 +38,12 @@ class Place:
         state = crc32(x, self.state)
         skip = (state >> 4) % 4
         return replace(self, wake=t + 1 + skip, state=state, recent=(*self.recent, (t, float(state % 997))))
+
+    def miss(self, t: int, n: int) -> "Place":
+        """A whole message of samples that were missed."""
+        assert t <= self.wake, "a gap"
+        end = max(self.next, t + n)
+        return replace(self, next=end, wake=max(self.wake, end))
 
     def take(self, t: int, samples: Sequence[bytes]) -> "Place":
         """A whole message."""
@@ -100,7 +107,7 @@ class ModelServer:
         message = self.coming.pop(0)
         assert self.now is not None
         if isinstance(message, str):
-            self._control(json.loads(message)["type"])
+            self._text(json.loads(message))
             return
         samples = [message[start : start + 4 * FEATURES] for start in range(8, len(message), 4 * FEATURES)]
         before, self.now = self.now, self.now.take(struct.unpack_from("<Q", message)[0], samples)
@@ -118,6 +125,14 @@ class ModelServer:
         if not self.ended:
             self.now = self.stored
 
+    def _text(self, fields: dict[str, Any]) -> None:
+        assert self.now is not None
+        if "missed" not in fields:
+            self._control(fields["type"])
+            return
+        self.now = self.now.miss(fields["t"], fields["missed"])
+        self._say(t=self.now.next - 1, wake=self.now.wake, updates=[], saved=self.saved)
+
     def _control(self, kind: str) -> None:
         assert self.now is not None
         if kind == "end":
@@ -132,15 +147,12 @@ class ModelServer:
 
 def uninterrupted(sequences: Sequence[NDArray[np.float32]]) -> list[Point]:
     """What a client must have been told in the end."""
-    return [
-        (number, t, y)
-        for number, samples in enumerate(sequences)
-        for t, y in _all_updates([sample.tobytes() for sample in samples])
-    ]
+    return [(number, t, y) for number, samples in enumerate(sequences) for t, y in _all_updates(samples)]
 
 
-def _all_updates(samples: list[bytes]) -> list[tuple[int, float]]:
+def _all_updates(samples: NDArray[np.float32]) -> list[tuple[int, float]]:
     place = Place()
-    while place.wake < len(samples):
-        place = place.read(place.wake, samples[place.wake])
+    while (t := place.wake) < len(samples):
+        missed = np.isnan(samples[t]).all()
+        place = place.miss(t, 1) if missed else place.read(t, samples[t].tobytes())
     return list(place.recent)

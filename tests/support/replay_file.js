@@ -1,6 +1,9 @@
-/** node replay_file.js FORM OPTIONS < samples: streams lines of JSON, prints updates as lines of JSON. For tests. */
+/**
+ * node replay_file.js FORM OPTIONS < samples: streams lines of JSON, prints updates as lines of JSON. A line of null is a
+ * sample that was missed. For tests.
+ */
 import { createInterface } from "node:readline";
-import { stream, streamFrom } from "../../client/js/index.js";
+import { MISSED, stream, streamFrom } from "../../client/js/index.js";
 
 const [form, given] = process.argv.slice(2);
 const { url, pauseMs = 0, ...options } = JSON.parse(given);
@@ -12,13 +15,13 @@ async function read(t) {
     const { done, value } = await lines.next();
     if (done) return null;
     if (pauseMs) await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    samples.push(JSON.parse(value));
+    samples.push(JSON.parse(value) ?? MISSED);
   }
   return samples[t];
 }
 
 async function* all() {
-  for (let t = 0, x; (x = await read(t)) !== null; t++) yield x;
+  for (let t = 0, x; (x = await read(t)) !== null; t++) yield x === MISSED ? null : x;
 }
 
 let connections = 0;

@@ -55,6 +55,9 @@ class Session(Protocol):
     def send(self, x: Samples, t: int) -> Answer | str:
         """The answer, or the code of the error."""
 
+    def miss(self, n: int, t: int) -> Answer | str:
+        """Tell that samples were missed. As `send`."""
+
     def reset(self) -> None: ...
 
     def end(self) -> None:
@@ -122,6 +125,16 @@ class _LocalSession:
 
     async def _send(self, x: Samples, t: int) -> Answer | str:
         self._session.engine.submit(self._session.slot, t, len(x), x.tobytes())
+        return await self._answer()
+
+    def miss(self, n: int, t: int) -> Answer | str:
+        return self._world.run(self._miss(n, t))  # type: ignore[no-any-return]
+
+    async def _miss(self, n: int, t: int) -> Answer | str:
+        self._session.engine.miss(self._session.slot, t, n)
+        return await self._answer()
+
+    async def _answer(self) -> Answer | str:
         answer = await self._listener.answers.get()
         if isinstance(answer, Reply):
             return Answer(answer.t, answer.wake, _pairs(answer.updates))
@@ -259,6 +272,13 @@ class _RemoteSession:
 
     def send(self, x: Samples, t: int) -> Answer | str:
         self._say(x=x.tolist(), t=t)
+        return self._answer()
+
+    def miss(self, n: int, t: int) -> Answer | str:
+        self._say(missed=n, t=t)
+        return self._answer()
+
+    def _answer(self) -> Answer | str:
         said = self._hear()
         if said.get("type") == "error":
             return str(said["code"])

@@ -1,5 +1,6 @@
 // A program in TypeScript as a user would write it: `tsc` must find nothing wrong with it but what is said to be wrong.
 import {
+  MISSED,
   NEW_SEQUENCE,
   ServerError,
   StreamLost,
@@ -13,8 +14,10 @@ import {
 
 const url = "ws://127.0.0.1:8000/v1/models/watch/stream";
 
-async function* samples(): AsyncGenerator<number[] | typeof NEW_SEQUENCE> {
+async function* samples(): AsyncGenerator<number[] | null | typeof MISSED | typeof NEW_SEQUENCE> {
   yield [0, 1, 0.5];
+  yield null;
+  yield MISSED;
   yield NEW_SEQUENCE;
 }
 
@@ -25,7 +28,7 @@ export async function all(): Promise<Update[]> {
     const most: number = Math.max(...update.y);
     updates.push(label === null || most < 0 ? { ...update, label: "none" } : update);
   }
-  for await (const { t } of streamFrom(url, (t) => (t < 3 ? Float32Array.of(t, t, t) : null))) updates.length = t;
+  for await (const { t } of streamFrom(url, (t) => (t === 1 ? MISSED : t < 3 ? Float32Array.of(t, t, t) : null))) updates.length = t;
   return updates;
 }
 
@@ -33,7 +36,8 @@ export async function one(): Promise<number> {
   const connection: Connection = await connect(url, { encoding: "json", ticket: async () => "t" });
   try {
     const reply: Reply = await connection.send([[0, 1, 0.5]], { t: connection.nextNeeded });
-    return reply.wake + (await connection.end()).updates + connection.ready.classes.length;
+    const later: number = (await connection.missed(2, { t: reply.wake })).wake;
+    return later + (await connection.end()).updates + connection.ready.classes.length;
   } catch (error) {
     if (error instanceof ServerError) return error.next ?? -1;
     if (error instanceof StreamLost) return error.t;

@@ -2,7 +2,7 @@
 
 command     the options
 run         one source through one stream: pace, connections, what is shown
-sources     files and pipes → samples (csv_lines: CSV)
+sources     files and pipes → samples (csv_lines: CSV; missing: rows that lack a value)
 view        JSON lines and plain lines; picture: the live picture in a terminal (braille: its curves)
 """
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from skiprnn_cli.console import INTERRUPTED, fail
+from skiprnn_cli.stream.missing import Missing
 from skiprnn_cli.stream.run import Run
 from skiprnn_cli.stream.sources import Format, check_readable
 
@@ -28,6 +29,13 @@ _Source = Annotated[
 _Format = Annotated[
     Format | None,
     typer.Option("--format", help="Of the input.  [default: from its name, else csv]", show_default=False),
+]
+_Missing = Annotated[
+    Missing,
+    typer.Option(
+        help="Rows with empty cells: an error, a missed sample (an update that falls on it waits for the next row), "
+        "or the last value of each channel."
+    ),
 ]
 _SampleRate = Annotated[
     float | None,
@@ -100,6 +108,7 @@ def stream(
     model: _Model,
     source: _Source = "-",
     format: _Format = None,
+    missing: _Missing = Missing.ERROR,
     sample_rate: _SampleRate = None,
     real_time: _RealTime = False,
     wake: _Wake = True,
@@ -119,7 +128,15 @@ def stream(
     """
     from skiprnn_client import ClientError, ConnectionFailed, StreamLost
 
-    run = Run(source, format, sample_rate=sample_rate, real_time=real_time, wake=wake, json=json)
+    run = Run(
+        source,
+        format,
+        sample_rate=sample_rate,
+        real_time=real_time,
+        wake=wake,
+        json=json,
+        missing=missing,
+    )
     options = {"stream_id": stream_id, "threshold": threshold, "api_key": api_key, "end": not park}
     try:
         check_readable(source)

@@ -1,10 +1,12 @@
 """CSV lines → samples, with errors that name the line and the column."""
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from skiprnn.channels import Feature, is_header, left_out, match
 from skiprnn.numerals import parse_number
+from skiprnn_cli.stream.missing import Missing
 
 Notice = Callable[[str], None]  # shows a message
 
@@ -20,6 +22,7 @@ def read_samples(
     source: str,
     channels: Sequence[Feature] = (),
     notice: Notice | None = None,
+    missing: Missing = Missing.ERROR,
 ) -> Iterator[list[float]]:
     """A sample of `features` numbers a line, as the lines come. Blank lines are passed over.
 
@@ -27,6 +30,7 @@ def read_samples(
         source: name of the file, for the message of an error.
         channels: the features. A first line that names all of them says where they stand (`skiprnn.channels`).
         notice: is told which columns are left out.
+        missing: an empty cell is NaN, unless this is ERROR.
 
     Raises:
         CsvError: another number of columns, a header that names some of the features alone, a cell that is not a finite
@@ -34,7 +38,7 @@ def read_samples(
     """
     rows = _rows(lines, source)
     where, first = next(rows, (source, []))
-    columns = _Columns(features, source)
+    columns = _Columns(features, source, missing)
     empty = True
     if is_header(first, channels):
         columns.read_header(first, where, channels, notice)
@@ -62,8 +66,8 @@ def _rows(lines: Iterable[str], source: str) -> Iterator[tuple[str, list[str]]]:
 class _Columns:
     """Which cells of a line are a sample."""
 
-    def __init__(self, features: int, source: str) -> None:
-        self._source, self._names = source, list[str]()
+    def __init__(self, features: int, source: str, missing: Missing) -> None:
+        self._source, self._names, self._missing = source, list[str](), missing
         self._chosen: Sequence[int] = range(features)
         self._width, self._as = features, "as the model has features"
 
@@ -97,5 +101,10 @@ class _Columns:
     def _number(self, cell: str, where: str, column: int) -> float:
         if (value := parse_number(cell)) is not None:
             return value
+        if not (empty := not cell.strip()) or self._missing is Missing.ERROR:
+            raise self._not_a_number(cell, where, column, "; --missing wait or hold takes such rows" * empty)
+        return math.nan
+
+    def _not_a_number(self, cell: str, where: str, column: int, way_out: str) -> CsvError:
         name = f" ({self._names[column].strip()})" if self._names else ""
-        raise CsvError(f"{where}, column {column + 1}{name}: expected a number, got {cell!r}")
+        return CsvError(f"{where}, column {column + 1}{name}: expected a number, got {cell!r}{way_out}")

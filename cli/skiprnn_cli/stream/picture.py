@@ -32,7 +32,7 @@ OTHER_ROWS = 12  # of the picture that are no signal
 MOST_SIGNALS = 8
 
 # Background colours of the raster: of 256, so that they are the same in every terminal's theme.
-UPDATED, SENT, NOT_SENT = "color(160)", "color(32)", "color(24)"
+UPDATED, SENT, NOT_SENT, MISSED = "color(160)", "color(32)", "color(24)", "color(240)"
 
 
 class Mark(NamedTuple):
@@ -45,6 +45,7 @@ class Mark(NamedTuple):
 _UPDATED = Mark(UPDATED, "█")
 _SENT = Mark(SENT, "─")  # sent, and skipped by the server
 _NOT_SENT = Mark(NOT_SENT, "·")
+_MISSED = Mark(MISSED, " ")
 
 
 class Picture(View):
@@ -85,12 +86,18 @@ class Picture(View):
     ) -> None:
         self._live.__exit__(kind, error, trace)  # leaves the last picture, which holds the summary
 
-    def add_sample(self, x: Sequence[float]) -> None:
+    def add_sample(self, x: Sequence[float] | None) -> None:
         with self._lock:
             super().add_sample(x)
-            self._signals.append(x)
-            self._marks.append(_NOT_SENT if self.wake else _SENT)
+            self._signals.append(self._signal(x))
+            self._marks.append(_MISSED if x is None else _NOT_SENT if self.wake else _SENT)
             self._labels.append((self._latest and self._latest.label) or "")
+
+    def _signal(self, x: Sequence[float] | None) -> Sequence[float]:
+        """A missed sample is drawn at the height of the one before it."""
+        if x is not None:
+            return x
+        return self._signals[-1] if self._signals else [0.0] * self.ready.features
 
     def add_update(self, update: "Update", round_trip: float | None) -> None:
         with self._lock:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from skiprnn.channels import Feature
 from skiprnn_cli.console import log_lines
+from skiprnn_cli.stream.missing import Missing
 from skiprnn_cli.stream.picture import Picture
 from skiprnn_cli.stream.sources import Format, Source, SourceError, open_source
 from skiprnn_cli.stream.view import JsonLines, PlainLines, View
@@ -36,6 +37,7 @@ class Run:
         real_time: without a sample_rate, that of the recording, else of the model.
         wake: do not send samples that the network skips.
         json: show JSON lines.
+        missing: what becomes of rows with empty cells.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Run:
         real_time: bool,
         wake: bool,
         json: bool,
+        missing: Missing = Missing.ERROR,
     ) -> None:
+        self._missing = missing
         self._source, self._format, self._wake, self._json = source, format, wake, json
         self._sample_rate, self._real_time = sample_rate, real_time
         self._ready: Ready | None = None
@@ -98,12 +102,17 @@ class Run:
         if self._ready is None:
             self._ready, self._next = ready, ready.next
 
-    def _samples(self) -> Iterator[list[float]]:
+    def _samples(self) -> Iterator[list[float] | None]:
         """Called once the server is ready."""
         assert self._ready is not None
         features, channels = self._ready.features, _channels(self._ready)
         with open_source(
-            self._source, features, self._format, channels=channels, notice=self._notice
+            self._source,
+            features,
+            self._format,
+            channels=channels,
+            notice=self._notice,
+            missing=self._missing,
         ) as source:
             source = self._from_next(source, self._ready)
             self._view = view = self._shown.enter_context(self._new_view(self._ready, source))
@@ -121,13 +130,13 @@ class Run:
         if t == 0 or not self._is_whole():
             return source
         passed = sum(1 for _ in islice(samples, t))
-        if (first := next(samples, None)) is None:
+        if not (first := list(islice(samples, 1))):
             raise SourceError(
                 f"{self._source}: expected more than {t} samples, since {resumed}, got {passed}; "
                 "give other samples on standard input, or another --stream-id"
             )
         self._notice(f"{resumed}: the samples before it are skipped in {self._source}")
-        return Source(chain([first], samples), source.sample_rate, source.length and source.length - t)
+        return Source(chain(first, samples), source.sample_rate, source.length and source.length - t)
 
     def _pace(self, ready: "Ready", source: Source) -> float | None:
         """Samples a second; None: as fast as they come."""

@@ -3,9 +3,10 @@
 import io
 import sys
 import wave
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -14,8 +15,10 @@ import numpy as np
 from skiprnn.channels import Feature
 from skiprnn.data.file_kind import COMMENT, file_kind, not_utf8
 from skiprnn_cli.stream.csv_lines import Notice, read_samples
+from skiprnn_cli.stream.missing import Missing, Row, filled
 
 _FRAMES = 1024  # of a WAV file, read at once
+_Fill = Callable[[Iterable[Row]], Iterator[Row | None]]
 _SCALES = {1: 2.0**7, 2: 2.0**15, 3: 2.0**23, 4: 2.0**31}  # by bytes a sample
 
 
@@ -32,9 +35,9 @@ class SourceError(ValueError):
 
 
 class Source(NamedTuple):
-    """Samples as they come. `sample_rate`: Hz, as recorded; `length`: samples; None: the source does not state it."""
+    """Samples as they come; None: one was missed. `sample_rate`: Hz; `length`: samples; None: it is not stated."""
 
-    samples: Iterator[list[float]]
+    samples: Iterator[Row | None]
     sample_rate: float | None = None
     length: int | None = None
 
@@ -57,6 +60,7 @@ def open_source(
     *,
     channels: Sequence[Feature] = (),
     notice: Notice | None = None,
+    missing: Missing = Missing.ERROR,
 ) -> Iterator[Source]:
     """A source of samples of `features` numbers, for the length of the block.
 
@@ -64,23 +68,29 @@ def open_source(
         name: of a file; - is standard input.
         format: None: from the ending of the name; CSV where that is none of them.
         channels, notice: as for `read_samples`; arrays and sound go by position.
+        missing: what becomes of rows with empty cells, and of rows of an array with NaN.
 
     Raises:
         OSError: the file cannot be read.
         SourceError, CsvError: it does not hold such samples. CSV and WAV are read on the way, so this may come late.
     """
     format = format or _format_of(name)
+    fill = partial(filled, missing=missing, source=name, channels=channels)
+
+    def csv(lines: Iterable[str]) -> Source:
+        facts: dict[str, Any] = {"channels": channels, "notice": notice, "missing": missing}
+        return Source(fill(read_samples(lines, features, source=name, **facts)))
+
     if name == "-":
-        yield _standard_input(format, features, channels, notice)
+        yield _standard_input(format, features, csv, fill)
     elif format is Format.NPY:
-        yield _array(np.load(name, mmap_mode="r", allow_pickle=False), features, name)
+        yield _array(np.load(name, mmap_mode="r", allow_pickle=False), features, name, fill)
     elif format is Format.WAV:
         with Path(name).open("rb") as file:
             yield _wav(file, features, name)
     else:
         with Path(name).open(encoding="utf-8-sig", newline="") as lines:
-            text = _text(lines, Path(name))
-            yield Source(read_samples(text, features, source=name, channels=channels, notice=notice))
+            yield csv(_text(lines, Path(name)))
 
 
 def _format_of(name: str) -> Format:
@@ -99,24 +109,24 @@ def _text(lines: Iterable[str], path: Path) -> Iterator[str]:
 
 
 def _standard_input(
-    format: Format, features: int, channels: Sequence[Feature], notice: Notice | None
+    format: Format, features: int, csv: Callable[[Iterable[str]], Source], fill: _Fill
 ) -> Source:
     match format:
         case Format.NPY:
             whole = io.BytesIO(sys.stdin.buffer.read())
-            return _array(np.load(whole, allow_pickle=False), features, "-")
+            return _array(np.load(whole, allow_pickle=False), features, "-", fill)
         case Format.WAV:
             return _wav(sys.stdin.buffer, features, "-")
-    return Source(read_samples(sys.stdin, features, source="-", channels=channels, notice=notice))
+    return csv(sys.stdin)
 
 
-def _array(array: Any, features: int, name: str) -> Source:
+def _array(array: Any, features: int, name: str, fill: _Fill) -> Source:
     """[T, F], or [T] for a model of one feature."""
     shape = getattr(array, "shape", ())
     rows = array[:, np.newaxis] if len(shape) == 1 and features == 1 else array
     if rows.ndim != 2 or rows.shape[1] != features or rows.dtype.kind not in "fiub":
         raise SourceError(f"{name}: expected numbers [T, {features}], got {array.dtype} {list(shape)}")
-    return Source((row.tolist() for row in rows), length=len(rows))
+    return Source(fill(row.tolist() for row in rows), length=len(rows))
 
 
 def _wav(file: IO[bytes], features: int, name: str) -> Source:

@@ -28,7 +28,7 @@ class View:
 
     def __init__(self, ready: "Ready", *, console: Console, wake: bool = True) -> None:
         self.ready, self.console, self.wake = ready, console, wake
-        self.samples = self.updates = 0
+        self.samples = self.missed = self.updates = 0
         self._round_trips = deque[float](maxlen=_ROUND_TRIPS)
 
     def __enter__(self) -> Self:
@@ -41,9 +41,10 @@ class View:
         """End with the summary."""
         self.console.print(self.summary(), style="dim", highlight=False)
 
-    def add_sample(self, x: Sequence[float]) -> None:  # noqa: ARG002
-        """Count the next sample."""
+    def add_sample(self, x: Sequence[float] | None) -> None:
+        """Count the next sample; None: it was missed."""
         self.samples += 1
+        self.missed += x is None
 
     def add_update(self, update: "Update", round_trip: float | None) -> None:  # noqa: ARG002
         """Count an update. `round_trip`: seconds from its sample to here; None: not known."""
@@ -58,12 +59,13 @@ class View:
     def summary(self) -> str:
         """One line about all samples so far."""
         sent, rate = (percent(count, self.samples) for count in (self.sent, self.updates))
-        return f"{self.samples:,} samples: {self.sent:,} sent ({sent}), {self.updates:,} updates ({rate})"
+        missed = f" ({self.missed:,} missed)" if self.missed else ""
+        return f"{self.samples:,} samples{missed}: {self.sent:,} sent ({sent}), {self.updates:,} updates ({rate})"
 
     @property
     def sent(self) -> int:
         """Samples that were sent: with `wake` those that update the network."""
-        return self.updates if self.wake else self.samples
+        return self.updates if self.wake else self.samples - self.missed
 
     @property
     def round_trip(self) -> float | None:

@@ -1,7 +1,7 @@
 /** One stream over one websocket. */
 
-import { ClientError, ProtocolError, StreamClosed } from "./errors.js";
-import { END, KEEPALIVE, RESET, decodeAnswer, encodeSamples } from "./messages.js";
+import { ClientError, ProtocolError, SampleError, StreamClosed, missedRejected } from "./errors.js";
+import { END, KEEPALIVE, RESET, decodeAnswer, encodeMissed, encodeSamples } from "./messages.js";
 import { asSamples, checkFinite } from "./samples.js";
 import { Socket } from "./socket.js";
 
@@ -45,6 +45,17 @@ export class Connection {
     checkFinite(samples, features, t);
     this.next = t + samples.length / features;
     return this.#ask("reply", encodeSamples(t, samples, features, this.#encoding));
+  }
+
+  /** Tell the server that `n` samples were missed; resolves to the reply, which has no updates. */
+  async missed(n = 1, { t = this.next } = {}) {
+    if (!(Number.isInteger(n) && n >= 1)) throw new SampleError(`sample ${t}: expected at least 1 missed sample, got ${n}`);
+    this.next = t + n;
+    try {
+      return await this.#ask("reply", encodeMissed(t, n));
+    } catch (error) {
+      throw missedRejected(error);
+    }
   }
 
   /** Start a new sequence, once everything sent so far is answered. */

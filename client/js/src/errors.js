@@ -29,6 +29,13 @@ export class ServerError extends ClientError {
   }
 }
 
+/** The error that answered a message of missed samples: servers of version 0.1 do not know such a message. */
+export function missedRejected(error) {
+  if (!(error instanceof ServerError) || error.code !== "message" || error.fatal) return error;
+  const why = "this server does not take missed samples; it is older than 0.2: update it, or send the last values instead";
+  return new ServerError(error.code, `${why} (it says: ${error.message.replace("message: ", "")})`, error);
+}
+
 // Going away, lost without a close frame, internal error, restart, try again later, idle, client reads too slowly.
 const RESUMABLE = new Set([1001, 1006, 1011, 1012, 1013, 4408, 4410]);
 

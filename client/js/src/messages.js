@@ -20,6 +20,11 @@ export function encodeSamples(t, x, features, encoding) {
   return message;
 }
 
+/** The message that `n` samples from index `t` on were missed. */
+export function encodeMissed(t, n) {
+  return JSON.stringify({ t, missed: n });
+}
+
 /** The first message, with `updates` as Update objects. */
 export function decodeReady(data) {
   const ready = object(data);

@@ -3,8 +3,9 @@
  *
  *     ─────── saved ─────── answered ──────────── sent ─────── put
  *             │  buffered:  │  unanswered: whole  │  waiting
- *             │  updated    │  messages           │  until it
- *             │  samples    │                     │  can send
+ *             │  updated or │  messages           │  until it
+ *             │  missed     │                     │  can send
+ *             │  samples    │                     │
  *
  * When a connection is lost the server may be anywhere from `saved` (it was killed) to `sent` (only replies were lost).
  * `ready` gives its position and repeats the latest updates. Those that are new are returned; everything from the
@@ -15,11 +16,11 @@
  * The same as client/skiprnn_client/resumable_stream.py, line by line where the languages allow.
  */
 
-import { BufferFullError, ProtocolError, StreamLost } from "./errors.js";
-import { END, RESET, decodeAnswer, encodeSamples } from "./messages.js";
+import { BufferFullError, ProtocolError, StreamLost, missedRejected } from "./errors.js";
+import { END, RESET, decodeAnswer, encodeMissed, encodeSamples } from "./messages.js";
 import { ReplayBuffer, compare, latest } from "./replay_buffer.js";
 import { RETRY_POLICY } from "./retry.js";
-import { checkFinite, mostSamples } from "./samples.js";
+import { Missed, checkFinite, mostSamples } from "./samples.js";
 
 const MERGED = 256; // samples of a replayed message, at most
 const REPLAYS_IN_FLIGHT = 32; // or both sides might wait for each other to read
@@ -85,7 +86,7 @@ export class ResumableStream {
         this.over = true;
         break;
       case "error":
-        if (!answer.error.fatal) throw answer.error;
+        if (!answer.error.fatal) throw this.#inFlight[0]?.x === null ? missedRejected(answer.error) : answer.error;
         this.#lastError = answer.error; // the close code says whether to reconnect
     }
     return [];
@@ -124,16 +125,20 @@ export class ResumableStream {
     return this.#buffer.size;
   }
 
-  /** Take samples, a Float32Array [n·F] that nothing else writes to. Those that the network skips are left out. */
+  /**
+   * Take samples, a Float32Array [n·F] that nothing else writes to. Those that the network skips are left out; of Missed
+   * samples too: where no update falls on them, nobody need know that they were missed.
+   */
   put(x) {
     const { features } = this.ready;
-    const n = x.length / features;
+    const missed = x instanceof Missed;
+    const n = missed ? x.n : x.length / features;
     const first = this.next;
     const skipped = this.#honourWake ? Math.min(Math.max(this.wake - first, 0), n) : 0;
     this.next += n;
     if (skipped === n) return;
-    const rest = x.subarray(skipped * features);
-    checkFinite(rest, features, first + skipped);
+    const rest = missed ? null : x.subarray(skipped * features);
+    if (!missed) checkFinite(rest, features, first + skipped);
     this.#limitBuffer();
     this.#submit({ sequence: this.sequence, t: first + skipped, n: n - skipped, x: rest });
   }
@@ -180,9 +185,13 @@ export class ResumableStream {
       if (typeof item === "string") yield item;
       else {
         this.#inFlight.push(item);
-        yield encodeSamples(item.t, item.x, this.ready.features, this.#encoding);
+        yield this.#encoded(item);
       }
     }
+  }
+
+  #encoded({ t, n, x }) {
+    return x === null ? encodeMissed(t, n) : encodeSamples(t, x, this.ready.features, this.#encoding);
   }
 
   #maySend(item) {
@@ -221,7 +230,7 @@ export class ResumableStream {
     const position = this.#positionOf(ready);
     const updates = this.#take(position[0], ready.resumed ? ready.updates : []);
     while (this.#unanswered.length && compare([this.sequence, end(this.#unanswered[0])], position) <= 0) {
-      this.#unanswered.shift();
+      this.#store(this.#unanswered.shift(), updates);
     }
     if (position[0] === this.sequence) this.wake = Math.max(this.wake, ready.wake);
     this.#discardBefore(position[0], ready);
@@ -277,26 +286,30 @@ export class ResumableStream {
     const message = this.#inFlight.shift();
     if (!message) throw new ProtocolError(`an answer to nothing: ${JSON.stringify(reply).slice(0, 200)}`);
     const updates = this.#take(message.sequence, reply.updates);
-    if (!message.replayed) this.#unanswered.shift();
+    if (!message.replayed) this.#store(this.#unanswered.shift(), updates);
     if (message.sequence === this.sequence) this.wake = Math.max(this.wake, reply.wake);
     this.#discardBefore(message.sequence, reply);
     return updates;
   }
 
-  /** Those that are new; their samples go into the buffer. */
+  /** Those that are new. */
   #take(sequence, updates) {
     const fresh = updates.filter(({ t }) => compare([sequence, t], this.#delivered) > 0);
     if (fresh.length) this.#delivered = [sequence, fresh.at(-1).t];
-    if (this.#durable && this.#retry) for (const { t } of fresh) this.#store(sequence, t);
     return fresh.map((update) => ({ ...update, sequence }));
   }
 
-  #store(sequence, t) {
-    const message = this.#unanswered.find((message) => message.t <= t && t < end(message));
-    if (!message) return;
+  /** Buffer what the server has processed of a message: the samples of new updates, or that they were missed. */
+  #store(message, updates) {
+    if (!this.#durable || !this.#retry) return;
+    const { sequence, t: first, n, x } = message;
+    if (x === null) return this.#buffer.addMissed([sequence, first], n);
     const { features } = this.ready;
-    const at = (t - message.t) * features;
-    this.#buffer.add([sequence, t], message.x.slice(at, at + features));
+    for (const { t } of updates) {
+      if (t < first || t >= end(message)) continue;
+      const at = (t - first) * features;
+      this.#buffer.add([sequence, t], x.slice(at, at + features));
+    }
   }
 
   #onSaved({ saved, sequence }) {

@@ -8,6 +8,17 @@ const FRAME_BYTES = 64; // index and brackets
 /** What a source yields between samples: another sequence starts here, its first sample has index 0. */
 export const NEW_SEQUENCE = Symbol("skiprnn.NEW_SEQUENCE");
 
+/** Samples that the sensor missed, `n` in a row: an update that falls on one waits for the next that is there. */
+export class Missed {
+  constructor(n) {
+    this.n = n;
+    Object.freeze(this);
+  }
+}
+
+/** What a source yields for a sample that the sensor missed. */
+export const MISSED = new Missed(1);
+
 /** One sample (F numbers), several in a row (n·F numbers) or a list of samples, as a new Float32Array. */
 export function asSamples(x, features, t) {
   const list = Array.isArray(x) && (Array.isArray(x[0]) || ArrayBuffer.isView(x[0]));
@@ -54,8 +65,13 @@ export class Blocks {
     this.#limit = Math.min(chunk ?? most, most) * ready.features; // numbers
   }
 
-  /** Samples, or NEW_SEQUENCE → the messages that are complete. */
+  /** Samples, NEW_SEQUENCE, or MISSED or null → the messages that are complete. */
   push(x) {
+    if (x === null || x instanceof Missed) {
+      const missed = x ?? MISSED;
+      this.#t += missed.n;
+      return [...this.rest(), missed];
+    }
     if (x === NEW_SEQUENCE) {
       this.#t = 0;
       return [...this.rest(), x];

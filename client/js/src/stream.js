@@ -1,7 +1,7 @@
 /** Samples in, updates out. */
 
 import { Driver } from "./driver.js";
-import { Blocks, NEW_SEQUENCE, asSamples } from "./samples.js";
+import { Blocks, Missed, NEW_SEQUENCE, asSamples } from "./samples.js";
 
 const WINDOW = 16; // messages in flight where no sample is left out
 
@@ -21,13 +21,13 @@ export async function* stream(url, samples, options = {}) {
   });
 }
 
-/** Fetch only the samples that the network updates on: `read(t)` → sample t, or null when there are no more. */
+/** Fetch only the samples that the network updates on: `read(t)` → sample t, MISSED, or null when there are no more. */
 export async function* streamFrom(url, read, options = {}) {
   const driver = new Driver(url, options, { window: 1, wake: true });
   yield* driver.updates(async (core) => {
     for (let x; (x = await read(core.nextNeeded)) != null; ) {
       core.next = core.nextNeeded;
-      await driver.put(x === NEW_SEQUENCE ? x : asSamples(x, core.ready.features, core.next));
+      await driver.put(x === NEW_SEQUENCE || x instanceof Missed ? x : asSamples(x, core.ready.features, core.next));
       await driver.until(() => core.idle);
     }
     await driver.finish(options.end ?? true);

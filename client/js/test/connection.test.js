@@ -55,3 +55,27 @@ test("another kind of answer is a protocol error", async () => {
   await assert.rejects(connection.send([1, 2]), { name: "ProtocolError", message: "expected 'reply', got 'ended'" });
   await assert.rejects((await open([REPLY])).end(), ProtocolError);
 });
+
+test("missed samples are told, and move the position", async () => {
+  const WebSocket = answering([{ ...REPLY, t: 4, wake: 5 }], [{ ...REPLY, t: 5, wake: 6 }]);
+  const told = [];
+  const { send } = WebSocket.prototype;
+  WebSocket.prototype.send = function (message) {
+    told.push(message);
+    send.call(this, message);
+  };
+  const connection = await connect("ws://host/x", { WebSocket });
+  assert.deepEqual(await connection.missed(3, { t: 2 }), { t: 4, wake: 5, saved: 0, updates: [] });
+  await connection.missed();
+  assert.deepEqual([connection.next, connection.wake], [6, 6]);
+  assert.deepEqual(told, ['{"t":2,"missed":3}', '{"t":5,"missed":1}']);
+  await assert.rejects(connection.missed(0), { name: "SampleError", message: /expected at least 1 missed sample, got 0/ });
+});
+
+test("a server that does not know missed samples is named", async () => {
+  const error = { type: "error", code: "message", message: "expected x", fatal: false, next: 0 };
+  const connection = await open([error]);
+  const message = /this server does not take missed samples; it is older than 0.2: .* \(it says: expected x\)/;
+  await assert.rejects(connection.missed(2), { name: "ServerError", message });
+  assert.equal(connection.next, 0);
+});

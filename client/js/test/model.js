@@ -1,5 +1,7 @@
 /** A server of one stream in a few lines, without sockets: what the core is held to (see tests/support/model_stream.py). */
 
+// A sample that was missed is null in a recording.
+
 export const FEATURES = 2;
 const REPEATED = 4; // updates that `ready` repeats, at least
 
@@ -22,6 +24,12 @@ function read(place, t, x) {
   return { ...place, state, wake: t + 1 + ((state >>> 4) % 4), recent: [...place.recent, { t, y: [state % 997] }] };
 }
 
+function miss(place, t, n) {
+  if (t > place.wake) throw new Error(`a gap: ${t} past ${place.wake}`);
+  const next = Math.max(place.next, t + n);
+  return { ...place, next, wake: Math.max(place.wake, next) };
+}
+
 function take(place, t, rows) {
   if (t > place.wake) throw new Error(`a gap: ${t} past ${place.wake}`);
   let after = place;
@@ -36,7 +44,7 @@ function take(place, t, rows) {
 export function uninterrupted(sequences) {
   return sequences.flatMap((rows, sequence) => {
     let place = START;
-    while (place.wake < rows.length) place = read(place, place.wake, rows[place.wake]);
+    for (let t; (t = place.wake) < rows.length; ) place = rows[t] ? read(place, t, rows[t]) : miss(place, t, 1);
     return place.recent.map(({ t, y }) => [sequence, t, y[0]]);
   });
 }
@@ -74,12 +82,12 @@ export class ModelServer {
   /** Take the next message that came (JSON). */
   process() {
     if (!this.coming.length || this.ended) return;
-    const { type, t, x } = JSON.parse(this.coming.shift());
+    const { type, t, x, missed } = JSON.parse(this.coming.shift());
     if (type === "reset") this.now = { ...START, sequence: this.now.sequence + 1 };
     else if (type === "end") this.#end();
     else {
       const before = this.now;
-      this.now = take(before, t, x);
+      this.now = missed ? miss(before, t, missed) : take(before, t, x);
       const updates = this.now.recent.filter((update) => update.t >= before.wake);
       this.#say({ t: this.now.next - 1, wake: this.now.wake, updates, saved: this.saved });
     }

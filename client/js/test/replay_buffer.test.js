@@ -27,6 +27,23 @@ test("saved samples are discarded and the floor never falls", () => {
   assert.deepEqual([samples.size, samples.floor], [2, [0, 4]]);
 });
 
+test("missed samples in a row are one entry and a message of their own", () => {
+  const samples = buffer([[0, 3]]);
+  for (const position of [[0, 4], [0, 6], [0, 9], [1, 0]]) samples.addMissed(position, 2);
+  samples.add([1, 2], Float32Array.of(0));
+  assert.deepEqual(runs(samples, [0, 0]), [[0, 3, 1], [0, 4, 4], [0, 9, 2], [1, 0, 2], [1, 2, 1]]);
+  assert.deepEqual([...samples.since([0, 4], 9)].map(({ x }) => x === null), [true, true, true, false]);
+});
+
+test("missed samples stay until the last of them is saved, and are dropped together", () => {
+  const samples = buffer([[0, 3]], { maxSamples: 1 });
+  samples.addMissed([0, 4], 4);
+  samples.discardBefore([0, 6]);
+  assert.deepEqual(runs(samples, [0, 6]), [[0, 4, 4]]);
+  samples.dropOldest();
+  assert.deepEqual([samples.size, samples.floor], [0, [0, 8]]);
+});
+
 test("a full buffer drops the oldest", () => {
   for (const limits of [{ maxSamples: 3 }, { maxBytes: 12 }]) {
     const samples = buffer([[0, 3], [0, 4], [0, 7]], limits);

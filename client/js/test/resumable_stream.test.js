@@ -5,6 +5,7 @@ import test from "node:test";
 import { BufferFullError, StreamClosed, StreamLost } from "../src/errors.js";
 import { ResumableStream } from "../src/resumable_stream.js";
 import { RETRY_POLICY } from "../src/retry.js";
+import { MISSED, Missed } from "../src/samples.js";
 import { FEATURES, ModelServer, generator, uninterrupted } from "./model.js";
 
 const RESET = Symbol("reset");
@@ -36,7 +37,7 @@ class Client {
     if (item === RESET ? !core.idle : !item || !core.canSend) return;
     this.items.shift();
     if (item === RESET) core.reset();
-    else core.put(Float32Array.from(item.flat()));
+    else core.put(item instanceof Missed ? item : Float32Array.from(item.flat()));
     this.send();
   }
 
@@ -81,16 +82,28 @@ class Client {
 
 const STEPS = ["put", "put", "put", "process", "process", "receive", "receive", "save", "lose", "kill"];
 
+/** Samples that there are, and those that were missed (null). */
+function toldApart(rows) {
+  const runs = [];
+  for (const row of rows) {
+    const last = runs.at(-1);
+    if (last && (last[0] === null) === (row === null)) last.push(row);
+    else runs.push([row]);
+  }
+  return runs.map((run) => (run[0] === null ? new Missed(run.length) : run));
+}
+
 /** A random run: what is streamed, how it is cut, what happens. */
 function play(seed, { durable, steps = STEPS }) {
   const random = generator(seed);
-  const row = () => Array.from({ length: FEATURES }, () => random(1000) / 8);
+  const gone = [0, 20, 70][random(3)]; // percent of the samples
+  const row = () => (random(100) < gone ? null : Array.from({ length: FEATURES }, () => random(1000) / 8));
   const sequences = Array.from({ length: 1 + random(3) }, () => Array.from({ length: random(40) }, row));
   const items = sequences.flatMap((rows, i) => {
     const blocks = i ? [RESET] : [];
     for (let at = 0, size; at < rows.length; at += size) {
       size = 1 + random(9);
-      blocks.push(rows.slice(at, at + size));
+      blocks.push(...toldApart(rows.slice(at, at + size)));
     }
     return blocks;
   });
@@ -198,4 +211,25 @@ test("an end whose answer was lost is an end", () => {
   client.process();
   client.lose();
   assert(client.core.over);
+});
+
+test("missed samples whose answers were lost are replayed in their place", () => {
+  const rows = Array.from({ length: 4 }, (_, t) => (t === 1 || t === 2 ? null : [t, t]));
+  const core = new ResumableStream({ encoding: "json", window: 9, wake: false, retry: RETRY_POLICY });
+  const client = new Client(core, new ModelServer(true), toldApart(rows));
+  for (const step of ["put", "put", "put", "process", "process", "process"]) client[step]();
+  assert.equal(client.server.going.length, 3);
+  client.lose(); // all three answers
+  client.kill();
+  assert.equal(client.server.coming.filter((message) => message === '{"t":1,"missed":2}').length, 1);
+  client.finish();
+  assert.deepEqual(client.told, uninterrupted([rows]));
+});
+
+test("a server that does not know missed samples is named", () => {
+  const core = new ResumableStream({ encoding: "json", window: 1, retry: RETRY_POLICY });
+  const client = new Client(core, new ModelServer(false), [MISSED]);
+  client.put();
+  client.server.going = [JSON.stringify({ type: "error", code: "message", message: "expected x" })];
+  assert.throws(() => client.receive(), /this server does not take missed samples/);
 });

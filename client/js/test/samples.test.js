@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { decodeReady } from "../src/messages.js";
-import { Blocks, NEW_SEQUENCE, asSamples, checkFinite } from "../src/samples.js";
+import { Blocks, MISSED, NEW_SEQUENCE, asSamples, checkFinite } from "../src/samples.js";
 
 const READY = { type: "ready", stream_id: "s", model: "m", version: "1", features: 2, outputs: 2, classes: ["a", "b"] };
 const ready = decodeReady(JSON.stringify(READY));
@@ -27,4 +27,13 @@ test("a source is cut into messages, and begins anew with a new sequence", () =>
     blocks.push(x).map((block) => (block === NEW_SEQUENCE ? "new" : block.length / 2)),
   );
   assert.deepEqual([...sizes, blocks.rest().length], [3, 2, "new", 1]);
+});
+
+test("a missed sample completes the message before it, and counts", () => {
+  for (const mark of [MISSED, null]) {
+    const blocks = new Blocks(ready, { chunk: 2, t: 7 });
+    assert.deepEqual(blocks.push([1, 2]), []);
+    assert.deepEqual(blocks.push(mark), [Float32Array.of(1, 2), MISSED]);
+    assert.throws(() => blocks.push([1]), /sample 9/);
+  }
 });

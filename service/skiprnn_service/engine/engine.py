@@ -170,6 +170,14 @@ class Engine:
         else:
             self._wait(slot, "submit", (t, n, payload, start))
 
+    def miss(self, slot: Slot, t: int | None, n: int) -> None:
+        """Take the word of a client that `n` samples were missed. Answered as `submit` answers, but without updates.
+
+        Args:
+            t: index of the first; None is the next one (`Stream.miss`).
+        """
+        self._wait(slot, "miss", partial(self._miss, slot, t, n))
+
     def reject(self, slot: Slot, error: ClientError) -> None:
         """Answer a message that holds no samples, in its turn."""
         self._wait(slot, "reject", partial(self._reject, slot, error))
@@ -259,6 +267,17 @@ class Engine:
         else:
             slot.payload, slot.start = payload, start
             self._batcher.add(slot, offset)
+
+    def _miss(self, slot: Slot, t: int | None, n: int) -> None:
+        before = slot.next
+        try:
+            reply = slot.miss(t, n)
+        except ClientError as error:
+            self._reject(slot, error)
+            return
+        self.stats.messages += 1
+        self.stats.samples += slot.next - before
+        self._reply(slot, reply)
 
     def _skipped(self, slot: Slot, before: int) -> None:
         """Count and answer a message without an update."""

@@ -6,15 +6,17 @@ its bytes. A message of n samples is begun, updated from where the gate says so,
 
     event      idle          due           done
     skip       idle
+    miss       idle
     begin      due | done
     advance                  due | done
     finish                                 idle
     abort                    idle          idle
     reset      idle
 
-skip is begin and finish at once for a message without an update, and does nothing to any other message. begin and
+skip is begin and finish at once for a message without an update, and does nothing to any other message. miss is a
+message of samples that do not exist: an update that falls on one of them waits for the next sample. begin and
 advance return the offset in the message of the next update ("due"), or None ("done"). Any other event is a
-StreamStateError. `next`, `last_y`, `recent` and the counts change in `finish` alone: `abort` in the middle of a message
+StreamStateError. Within a message nothing of `next`, `last_y`, `recent` and the counts changes before `finish`: `abort`
 takes the stream back to where it was.
 """
 
@@ -177,6 +179,21 @@ class Stream:
         if end > self.next:
             self.next = end
         return True
+
+    def miss(self, t: int | None, n: int) -> Reply:
+        """Consume `n` samples that were missed: none of them can be an update, which waits for the one behind them.
+
+        Args:
+            t: index of the first; as of `begin`, and so are the errors.
+        """
+        if self.state is not _IDLE:
+            raise StreamStateError("miss", self.state)
+        first = self.next if t is None else t
+        if first > self.wake:
+            raise GapError(first, next=self.next, wake=self.wake)
+        self.next = max(self.next, first + n)
+        self.wake = max(self.wake, self.next)
+        return Reply(self.next - 1, self.wake, _NOTHING)
 
     def begin(self, t: int | None, n: int) -> int | None:
         """Start a message of `n` samples.

@@ -96,7 +96,7 @@ class StreamConnection:
         try:
             if is_text:
                 message = messages.decode_text(payload, self._features)
-                if isinstance(message, str):
+                if isinstance(message, str | messages.Missed):
                     self._control(message)
                     self._count(payload)
                     return
@@ -124,8 +124,10 @@ class StreamConnection:
         if self._stream.pending:
             self._flow.queued(len(payload), self._stream.pending)
 
-    def _control(self, control: messages.Control) -> None:
-        if control == "end":
+    def _control(self, control: messages.Control | messages.Missed) -> None:
+        if isinstance(control, messages.Missed):
+            self._engine.miss(self._stream, *control)
+        elif control == "end":
             self._engine.end(self._stream, self._on_ended)
         elif control == "reset":
             self._session.reset()

@@ -7,7 +7,7 @@ control_message, error         other messages of the server, always JSON text
 
 import struct
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ NEXT = 2**64 - 1  # as the index of a binary message: "the next one"; in a reply
 
 INDEX = struct.Struct("<Q")
 _INDEX_SIZE = INDEX.size
+_MOST_MISSED = 2**32  # samples in one message: years at any rate, and no index outgrows 64 bits by it
 _REPLY = struct.Struct("<QQQII")  # t, wake, saved, number of updates, flags
 
 Control = Literal["end", "reset", "keepalive"]
@@ -28,6 +29,13 @@ Control = Literal["end", "reset", "keepalive"]
 # A message of n samples, (t, n, payload, start): from byte `start` of `payload` on, n·F little-endian float32. t None:
 # the next one. A named tuple takes three times as long to make.
 Samples = tuple[int | None, int, bytes, int]
+
+
+class Missed(NamedTuple):
+    """`n` samples from index `t` on were missed; t None: from the next one on."""
+
+    t: int | None
+    n: int
 
 
 _NO_X = msgspec.Raw()
@@ -39,6 +47,7 @@ class _Text(msgspec.Struct):
     type: str | None = None
     x: msgspec.Raw = _NO_X
     t: int | None = None
+    missed: int | None = None
 
 
 _decode_text = msgspec.json.Decoder(_Text).decode
@@ -57,8 +66,8 @@ def decode_binary(payload: bytes, sample_bytes: int) -> Samples:
     return None if t == NEXT else t, n, payload, _INDEX_SIZE
 
 
-def decode_text(payload: bytes, features: int) -> Samples | Control:
-    """`{"x": …, "t": …}` or `{"type": …}`.
+def decode_text(payload: bytes, features: int) -> Samples | Missed | Control:
+    """`{"x": …, "t": …}`, `{"missed": …, "t": …}` or `{"type": …}`.
 
     Raises:
         MessageError: not JSON, or not one of these objects.
@@ -67,23 +76,42 @@ def decode_text(payload: bytes, features: int) -> Samples | Control:
     try:
         message = _decode_text(payload)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MessageError(f'expected {{"x": …}} or {{"type": …}} in JSON: {error}') from None
+        raise MessageError(
+            f'expected {{"x": …}}, {{"missed": …}} or {{"type": …}} in JSON: {error}'
+        ) from None
     samples = bytes(message.x)
-    match message.type:
-        case None if samples:
+    match message.type, message.missed:
+        case None, None if samples:
             return _samples(samples, message.t, features)
-        case "end" | "reset" | "keepalive" as control if not samples:
+        case None, int(missed) if not samples:
+            return _missed(missed, message.t)
+        case ("end" | "reset" | "keepalive") as control, None if not samples:
             return control
     raise MessageError(
-        f"expected x with samples, or type end, reset or keepalive, got type {message.type!r}"
+        f"expected x with samples, or missed, or type end, reset or keepalive, got type {message.type!r}"
         + (" and x" if samples else " and no x")
+        + (" and missed" if message.missed is not None else "")
     )
 
 
-def _samples(data: bytes, t: int | None, features: int) -> Samples:
+def _missed(n: int, t: int | None) -> Missed:
+    _check_index(t)
+    if not 1 <= n <= _MOST_MISSED:
+        raise MessageError(f"missed: expected a number of samples from 1 to {_MOST_MISSED}, got {_shown(n)}")
+    return Missed(t, n)
+
+
+def _check_index(t: int | None) -> None:
     if t is not None and not 0 <= t < NEXT:
-        got = t if t.bit_length() <= 64 else f"a number of {t.bit_length()} bits"
-        raise MessageError(f"t: expected an index from 0 on, got {got}")
+        raise MessageError(f"t: expected an index from 0 on, got {_shown(t)}")
+
+
+def _shown(number: int) -> str:
+    return str(number) if number.bit_length() <= 64 else f"a number of {number.bit_length()} bits"
+
+
+def _samples(data: bytes, t: int | None, features: int) -> Samples:
+    _check_index(t)
     one = not data[1:].lstrip().startswith(b"[")
     try:
         rows = [_decode_sample(data)] if one else _decode_samples(data)

@@ -127,6 +127,58 @@ def test_a_bad_line_ends_it_with_the_place(server: FakeServer, tmp_path: Path) -
     assert "t=0" in result.stdout
 
 
+@pytest.fixture
+def gaps(tmp_path: Path) -> Path:
+    """A recording without the value of ay in samples 5 and 6, and without all of sample 8."""
+    path = tmp_path / "gaps.csv"
+    rows = [f"{t},{'' if t in (5, 6) else t},0" if t != 8 else ",," for t in range(12)]
+    path.write_text("\n".join(["ax,ay,az", *rows, ""]))
+    return path
+
+
+def test_rows_with_empty_cells_are_an_error_that_names_the_way_out(server: FakeServer, gaps: Path) -> None:
+    result = run(server.url, "--input", gaps)
+    assert result.exit_code == 2
+    place = f"{gaps}, line 7, column 2 (ay)"
+    assert (
+        result.stderr
+        == f"error: {place}: expected a number, got ''; --missing wait or hold takes such rows\n"
+    )
+
+
+@pytest.mark.parametrize("wake", ["--wake", "--no-wake"])
+def test_an_update_that_falls_on_a_row_with_empty_cells_waits_for_the_next(
+    server: FakeServer, gaps: Path, wake: str
+) -> None:
+    result = run(server.url, "--input", gaps, "--missing", "wait", wake)
+    *updates, summary = result.stdout.splitlines()
+    assert [line.split()[0] for line in updates] == ["t=0", "t=7"]
+    sent = "2 sent (16.7 %)" if wake == "--wake" else "9 sent (75.0 %)"
+    assert summary == f"12 samples (3 missed): {sent}, 2 updates (16.7 %)"
+    missed = [message.t for message in server.streams[0].messages if message.type == "missed"]
+    assert missed == ([5, 6] if wake == "--wake" else [5, 6, 8])
+
+
+def test_rows_with_empty_cells_may_hold_the_last_value(
+    server: FakeServer, gaps: Path, tmp_path: Path
+) -> None:
+    assert run(server.url, "--input", gaps, "--missing", "hold").stdout.count("t=") == 3
+    assert [message.type for message in server.streams[0].messages] == [None, None, None, "end"]
+    np.save(tmp_path / "run.npy", np.full((12, 3), np.nan))
+    nothing = run(server.url, "--input", tmp_path / "run.npy", "--missing", "hold")
+    assert nothing.exit_code == 2
+    assert (
+        "run.npy, sample 0: expected a value of column 1, since there is none before it to hold"
+        in nothing.stderr
+    )
+
+
+def test_a_file_that_goes_on_at_a_missed_row_goes_on(gaps: Path) -> None:
+    with fake_server(every=5, resumed=True, next=5, wake=5) as server:
+        result = run(server.url, "--input", gaps, "--missing", "wait", "--stream-id", "made-up")
+    assert result.stdout.splitlines()[0].startswith("t=7 ")
+
+
 def test_channels_are_found_by_name_and_a_label_is_left_out(tmp_path: Path) -> None:
     channels = [{"name": name, "unit": "g"} for name in ("ax", "ay", "az")]
     path = tmp_path / "labelled.csv"

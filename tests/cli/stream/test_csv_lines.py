@@ -1,9 +1,11 @@
 """CSV → samples: what is read, and what an error says."""
 
+import numpy as np
 import pytest
 
 from skiprnn.channels import feature_of
 from skiprnn_cli.stream.csv_lines import CsvError, read_samples
+from skiprnn_cli.stream.missing import Missing
 
 
 def read(text: str, features: int = 2) -> list[list[float]]:
@@ -35,7 +37,10 @@ def test_lines_are_read_as_they_come() -> None:
     ("text", "message"),
     [
         ("1,2\n3,x\n", "run.csv, line 2, column 2: expected a number, got 'x'"),
-        ("ax,ay\n1,2\n\n3,\n", "run.csv, line 4, column 2 (ay): expected a number, got ''"),
+        (
+            "ax,ay\n1,2\n\n3,\n",
+            "run.csv, line 4, column 2 (ay): expected a number, got ''; --missing wait or hold",
+        ),
         ("ax,ay\n1,nan\n", "run.csv, line 2, column 2 (ay): expected a number, got 'nan'"),
         ("1,inf\n", "run.csv, line 1, column 2: expected a number, got 'inf'"),
         ("1,x\n", "run.csv, line 1, column 2: expected a number, got 'x'"),
@@ -47,7 +52,16 @@ def test_lines_are_read_as_they_come() -> None:
 def test_a_bad_line_is_named_with_its_column(text: str, message: str) -> None:
     with pytest.raises(CsvError) as caught:
         read(text)
-    assert str(caught.value) == message
+    assert str(caught.value).removesuffix(" takes such rows") == message
+
+
+@pytest.mark.parametrize("missing", [Missing.WAIT, Missing.HOLD])
+def test_empty_cells_are_nan_where_they_are_asked_for(missing: Missing) -> None:
+    lines = ["ax,ay\n", "1,2\n", " ,4\n", ",\n"]
+    rows = np.array(list(read_samples(lines, 2, source="-", missing=missing)))
+    np.testing.assert_array_equal(rows, np.array([[1, 2], [np.nan, 4], [np.nan, np.nan]]))
+    with pytest.raises(CsvError, match="line 1, column 1: expected a number, got 'nan'"):
+        list(read_samples(["nan,1\n"], 2, source="-", missing=missing))
 
 
 def test_what_came_before_a_bad_line_is_read() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from skiprnn_cli.stream.picture import NOT_SENT, UPDATED, Picture
+from skiprnn_cli.stream.picture import MISSED, NOT_SENT, UPDATED, Picture
 from skiprnn_client import Ready, Update
 
 Replies = Iterable[Update | None]  # one a sample
@@ -98,6 +98,17 @@ def test_updates_and_skipped_samples_are_red_and_blue() -> None:
     shown, _ = picture(_ready(), REPLIES)
     first = shown._raster().spans[0].style
     assert (first.color.name, first.bgcolor.name) == (UPDATED, NOT_SENT)  # type: ignore[union-attr]
+
+
+def test_missed_samples_are_gaps_in_the_raster_and_flat_in_the_signal() -> None:
+    shown, console = picture(_ready(), [])
+    for x in (None, [1.0, 2.0], None, None, [3.0, 1.0]):
+        shown.add_sample(x)
+    with console.capture() as captured:
+        console.print(shown.draw())
+    assert shown._aligned(shown._signals)[2] == [1.0, 2.0]
+    assert [mark.color for mark in shown._marks].count(MISSED) == 3
+    assert "5 samples (3 missed): 0 sent" in captured.get()
 
 
 def test_a_notice_stands_until_the_next_update() -> None:

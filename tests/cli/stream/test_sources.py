@@ -28,7 +28,7 @@ def write_wav(file: Any, rows: np.ndarray[Any, Any], width: int, rate: int = 800
         sound.writeframes(data)
 
 
-def read(path: str | Path, features: int = 2, format: Format | None = None) -> list[list[float]]:
+def read(path: str | Path, features: int = 2, format: Format | None = None) -> list[list[float] | None]:
     with open_source(str(path), features, format) as source:
         return list(source.samples)
 

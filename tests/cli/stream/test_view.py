@@ -41,6 +41,13 @@ def test_the_summary_counts_samples_and_updates(wake: bool, sent: str) -> None:
     assert shown(PlainLines, 2, wake=wake).splitlines()[-1] == f"8 samples: {sent}, 2 updates (25.0 %)"
 
 
+def test_missed_samples_are_counted_apart_and_are_not_sent() -> None:
+    view = View(READY, console=Console(file=io.StringIO()), wake=False)
+    for x in ([0.0], None, None, [0.0]):
+        view.add_sample(x)
+    assert view.summary() == "4 samples (2 missed): 2 sent (50.0 %), 0 updates (0.0 %)"
+
+
 def test_the_round_trip_is_the_median() -> None:
     view = View(READY, console=Console(file=io.StringIO()))
     assert view.round_trip is None

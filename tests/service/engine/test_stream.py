@@ -15,8 +15,9 @@ EVENTS: dict[str, Callable[[Stream], object]] = {
     "finish": lambda stream: stream.finish(),
     "abort": lambda stream: stream.abort(),
     "reset": lambda stream: stream.reset(),
+    "miss": lambda stream: stream.miss(None, 1),
 }
-LEGAL = {"idle": {"begin", "reset"}, "due": {"advance", "abort"}, "done": {"finish", "abort"}}
+LEGAL = {"idle": {"begin", "reset", "miss"}, "due": {"advance", "abort"}, "done": {"finish", "abort"}}
 
 
 def stream_in(state: str) -> Stream:
@@ -73,6 +74,24 @@ def test_counts_left_out_samples_as_skipped() -> None:
     assert play(stream, 1, t=15, skip=lambda _: 0) == [0]
     assert stream.finish().t == 15
     assert stream.samples == 6
+
+
+def test_an_update_waits_for_a_sample_that_was_not_missed() -> None:
+    stream = Stream("s", Position(next=10, skip_remaining=5))
+    assert stream.miss(None, 3) == (12, 15, ())
+    assert stream.miss(13, 2) == (14, 15, ())  # samples that would have been skipped
+    assert stream.miss(None, 4) == (18, 19, ())  # the update was due at 15
+    assert play(stream, 2, skip=lambda _: 9) == [0]
+    assert stream.finish().updates == [Update(19, b"y19")]
+    assert (stream.samples, stream.updates) == (11, 1)
+
+
+def test_missed_samples_may_be_told_twice_and_have_no_gap_before_them() -> None:
+    stream = Stream("s", Position(next=10, skip_remaining=0))
+    assert stream.miss(10, 2) == stream.miss(10, 2) == stream.miss(11, 1) == (11, 12, ())
+    with pytest.raises(GapError, match=r"at most 12.*got 13"):
+        stream.miss(13, 1)
+    assert (stream.next, stream.wake) == (12, 12)
 
 
 def test_refuses_a_gap_past_wake_and_says_where_to_go_on() -> None:

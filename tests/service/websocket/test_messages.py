@@ -48,7 +48,7 @@ def test_both_encodings_of_samples_are_read_as_the_same_bytes(x: list[list[float
             read = messages.decode_binary(message, 4 * F)
         else:
             decoded = messages.decode_text(message.encode(), F)
-            assert not isinstance(decoded, str)
+            assert not isinstance(decoded, str | messages.Missed)
             read = decoded
         begins, n, payload, start = read
         assert (begins, n) == (t, len(x))
@@ -87,6 +87,30 @@ def test_any_text_is_understood_or_refused_and_nothing_else_is_raised(text: str 
 @pytest.mark.parametrize("control", ["end", "reset", "keepalive"])
 def test_control_messages_are_their_type(control: str) -> None:
     assert messages.decode_text(json.dumps({"type": control}).encode(), F) == control
+
+
+def test_missed_samples_have_a_number_and_perhaps_an_index() -> None:
+    assert messages.decode_text(b'{"missed": 3}', 2) == (None, 3)
+    assert messages.decode_text(b'{"t": 7, "missed": 1}', 2) == (7, 1)
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (b'{"missed": 0}', "missed: expected a number of samples from 1 to 4294967296, got 0"),
+        (b'{"missed": -1}', "got -1"),
+        (b'{"missed": 1, "t": -1}', "t: expected an index from 0 on, got -1"),
+        (b'{"missed": 1.5}', "expected"),
+        (b'{"missed": true}', "expected"),
+        (b'{"missed": 1, "x": [1, 2]}', "got type None and x and missed"),
+        (b'{"missed": 1, "type": "end"}', "got type 'end' and no x and missed"),
+        (b'{"missed": 1' + b"0" * 400 + b"}", "got a number of"),
+    ],
+    ids=["none", "negative", "index", "half", "bool", "x", "type", "digits"],
+)
+def test_missed_samples_that_cannot_be_are_rejected(payload: bytes, expected: str) -> None:
+    with pytest.raises(MessageError, match=expected):
+        messages.decode_text(payload, 2)
 
 
 @pytest.mark.parametrize("payload", [b'{"type": null}', b"null", b"1", b"", b'{"x": null}', b"\xff"])
