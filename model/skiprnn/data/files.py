@@ -1,15 +1,14 @@
 """The files of a folder that are recordings. Which are passed over, and why, is logged."""
 
-import csv
 import hashlib
 import logging
 from collections.abc import Collection, Sequence
 from itertools import islice
 from pathlib import Path
 
-from skiprnn.data.dialect import SEPARATORS, open_text
 from skiprnn.data.file_kind import file_kind
 from skiprnn.data.summary import entry
+from skiprnn.dialect import is_table, open_text
 
 TEXT = (".csv", ".tsv", ".txt")
 PARQUET = (".parquet", ".pq")
@@ -38,7 +37,7 @@ def find_recordings(data: Path, besides: Collection[Path] = ()) -> list[Path]:
     others = [path for path in visible if path not in set(named) and not path.is_dir()]
     elsewhere = {path.resolve() for path in besides}
     taken = [path for path in named if not _is_folder(path) and path.resolve() not in elsewhere]
-    prose = [path for path in taken if path.suffix.lower() == ".txt" and not _is_table(path)]
+    prose = [path for path in taken if path.suffix.lower() == ".txt" and not holds_a_table(path)]
     _say(data, f"their names do not end in {_ENDINGS}", others)
     _say(data, "text without columns", prose)
     if not (recordings := [path for path in taken if path not in set(prose)]):
@@ -72,6 +71,15 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def holds_a_table(path: Path) -> bool:
+    """Whether the first lines of a text have as many cells, two at least: prose has not."""
+    try:
+        with open_text(path) as file:
+            return is_table(list(islice((line for line in file if line.strip()), 3)))
+    except UnicodeDecodeError:
+        return True  # the reader says what it is
+
+
 def _say(data: Path, why: str, paths: Sequence[Path]) -> None:
     if paths:
         names = shown([str(path.relative_to(data)) for path in paths])
@@ -90,14 +98,3 @@ def _is_folder(path: Path) -> bool:
         raise ValueError(f"{path}: expected a recording, found {file_kind(path)}; remove it, or put it right")
     _log.info("%s", entry("folder", f"{path} is a folder: each file in it is a recording"))
     return True
-
-
-def _is_table(path: Path) -> bool:
-    """Whether the first lines of a text have as many cells, two at least: prose has not."""
-    try:
-        with open_text(path) as file:
-            lines = list(islice((line for line in file if line.strip()), 3))
-    except UnicodeDecodeError:
-        return True  # the reader says what it is
-    widths = [[len(row) for row in csv.reader(lines, delimiter=separator)] for separator in SEPARATORS]
-    return any(len(width) > 1 and width[0] > 1 and len(set(width)) == 1 for width in widths)

@@ -16,6 +16,7 @@ import numpy as np
 from skiprnn.channels import feature_of
 from skiprnn.data.resample import Floats
 from skiprnn.data.table_file import Kind, TableFile
+from skiprnn.numerals import CLOCK
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 SINCE_1970 = (6.3e8, 4.1e9)  # seconds, in 1990 and 2100
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-CLOCK = re.compile(r"\d+:[0-5]\d:[0-5]\d(?:[.,]\d+)?", re.ASCII)
 
 _SPELLINGS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),

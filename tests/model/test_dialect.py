@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skiprnn.data.dialect import SEPARATORS, has_decimal_commas, separator_of
 from skiprnn.data.read_table import read_table_file
+from skiprnn.dialect import SEPARATORS, decimal_of, first_lines, has_decimal_commas, open_text, separator_of
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=6)
 NUMBERS = st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=2, max_size=9)
@@ -27,7 +27,8 @@ def test_a_table_of_any_cells_is_split_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], separator: str
 ) -> None:
     path = written(tmp_path_factory.mktemp("data"), [["first", "second"], *map(list, rows)], separator)
-    assert separator_of(path) == separator
+    with open_text(path) as file:
+        assert separator_of(first_lines(file)) == separator
 
 
 @given(NUMBERS, st.sampled_from(SEPARATORS), st.sampled_from([".", ","]))
@@ -44,20 +45,23 @@ def test_numbers_are_read_back_in_every_dialect(
     ]
 
 
-def test_the_most_even_separator_wins(tmp_path: Path) -> None:
-    path = tmp_path / "run.csv"
-    path.write_text("name, unit;x\na, b;1\nc;2\n")
-    assert separator_of(path) == ";"
-    path.write_text("x\n1\n2\n")
-    assert separator_of(path) == ","
-    assert separator_of(path, ",") == ";"
+def test_the_most_even_separator_wins() -> None:
+    assert separator_of(["name, unit;x", "a, b;1", "c;2"]) == ";"
+    assert separator_of(["x", "1", "2"]) == ","
+    assert separator_of(["x", "1", "2"], ",") == ";"
+
+
+def test_without_names_the_number_of_features_tells() -> None:
+    assert separator_of(["1,5;2,5", "3,5;4,5"]) == ","
+    assert separator_of(["1,5;2,5", "3,5;4,5"], width=2) == ";"
+    assert separator_of(["1,5", "2,5"], ",", width=1) == ";"
 
 
 def test_decimal_commas_separate_nothing(tmp_path: Path) -> None:
     path = tmp_path / "run.csv"
     path.write_text("x,label\n1,5,a\n")
     with pytest.raises(ValueError, match="expected semicolons or tabs between cells beside decimal commas"):
-        separator_of(path, ",")
+        separator_of(["x,label", "1,5,a"], ",")
     with pytest.raises(ValueError, match=r"run\.csv: expected semicolons"):
         read_table_file(path, decimal=",")
 
@@ -74,3 +78,32 @@ def test_decimal_commas_separate_nothing(tmp_path: Path) -> None:
 )
 def test_cells_tell_whether_commas_are_decimal(cells: list[str], commas: bool) -> None:
     assert has_decimal_commas({"x": cells}, []) == commas
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False).map(repr)), st.sampled_from([".", ","]))
+def test_the_decimal_mark_of_cells_is_that_they_were_written_with(cells: list[str], decimal: str) -> None:
+    marked = [cell.replace(".", decimal) for cell in cells]
+    try:
+        told = decimal_of(marked)
+    except ValueError:
+        assert decimal == ","  # 1,234 alone
+    else:
+        assert told == (decimal if any(decimal in cell for cell in marked) else "")
+
+
+@pytest.mark.parametrize(
+    ("cells", "decimal"),
+    [(["7", "1,234", "0,5"], ","), (["1,234", "2.5"], "."), (["a,5", "1,2.5", "7"], ""), ([".5"], ".")],
+)
+def test_the_first_cell_that_tells_decides(cells: list[str], decimal: str) -> None:
+    assert decimal_of(cells) == decimal
+
+
+def test_cells_that_may_be_thousands_tell_nothing() -> None:
+    with pytest.raises(ValueError, match="got '1,234', which may be both"):
+        decimal_of(["7", "1,234", "5,678"])
+
+
+@pytest.mark.parametrize("line", ["sep=;\r\n", "\ufeffsep=,\n"])
+def test_a_line_for_excel_is_no_row(line: str) -> None:
+    assert first_lines([line, "\n", "x;y\n"]) == ["x;y\n"]
