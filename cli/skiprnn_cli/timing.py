@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skiprnn.data.files import SUFFIXES, suffix_of
+
 _ROWS = 10_000  # of CSV that are looked at
 
 
@@ -41,8 +43,7 @@ def not_as_trained(path: Path, sample_rate: float | None) -> str:
     """
     from skiprnn.data.resample import is_same_rate
 
-    timing = timing_of(path)
-    if timing is None or not sample_rate:
+    if not sample_rate or suffix_of(path) not in SUFFIXES or (timing := timing_of(path)) is None:
         return ""
     rate, holes = f"{timing.sample_rate:.4g} Hz", timing.holes
     found = [f"samples at {rate}"] if not is_same_rate(timing.sample_rate, sample_rate) else []

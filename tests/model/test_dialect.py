@@ -3,13 +3,17 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skiprnn.channels import feature_of
 from skiprnn.data.read_table import read_table_file
 from skiprnn.dialect import SEPARATORS, decimal_of, first_lines, has_decimal_commas, open_text, separator_of
+from support.table_cases import CASES
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=6)
 NUMBERS = st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=2, max_size=9)
@@ -107,3 +111,16 @@ def test_cells_that_may_be_thousands_tell_nothing() -> None:
 @pytest.mark.parametrize("line", ["sep=;\r\n", "\ufeffsep=,\n"])
 def test_a_line_for_excel_is_no_row(line: str) -> None:
     assert first_lines([line, "\n", "x;y\n"]) == ["x;y\n"]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES["dialects"] if "no_names" not in case], ids=str)
+def test_training_reads_every_dialect_as_everywhere(tmp_path: Path, case: dict[str, Any]) -> None:
+    path = tmp_path / "run.csv"
+    path.write_text(case["text"], encoding="utf-8", newline="")
+    features = [feature_of(name) for name in case["features"]]
+    if case["rows"] is None:
+        with pytest.raises(ValueError, match=r"run\.csv: expected"):
+            read_table_file(path, rows=1).samples(features)
+    else:
+        expected = np.array(case["rows"], np.float32)
+        np.testing.assert_array_equal(read_table_file(path, rows=1).samples(features), expected)

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from skiprnn.channels import Feature
-from skiprnn.data.files import SUFFIXES, suffix_of
 from skiprnn_cli.console import log_lines
 from skiprnn_cli.stream.missing import Missing
 from skiprnn_cli.stream.picture import Picture
@@ -129,8 +128,7 @@ class Run:
 
     def _say_what_is_not_as_trained(self, ready: "Ready") -> None:
         path = Path(self._source)
-        is_table = path.is_file() and suffix_of(path) in SUFFIXES
-        if is_table and (said := not_as_trained(path, ready.facts.get("sample_rate"))):
+        if path.is_file() and (said := not_as_trained(path, ready.facts.get("sample_rate"))):
             self._notice(said)
 
     def _from_next(self, source: Source, ready: "Ready") -> Source:

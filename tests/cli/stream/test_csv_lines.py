@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skiprnn.channels import feature_of
+from skiprnn.dialect import Dialect
 from skiprnn_cli.stream.csv_lines import CsvError, read_samples
 from skiprnn_cli.stream.missing import Missing
 
@@ -118,3 +119,21 @@ def test_a_file_that_does_not_fit_the_features_is_an_error(text: str, message: s
     with pytest.raises(CsvError) as caught:
         by_name(text, "ax [g]", "ay [g]")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ax;ay\n1,5;2\n3;0,25\n", "\ufeffsep=\t\nax\tay\n1,5\t2\n3\t0,25\n", "1,5;2,0\n3;0,25\n"],
+)
+def test_a_pipe_tells_its_dialect_as_it_comes(text: str) -> None:
+    lines = iter(text.splitlines(keepends=True))
+    samples = read_samples(lines, 2, source="-")
+    assert next(samples) == [1.5, 2]
+    assert list(lines) == ["3;0,25\n".replace(";", "\t" if "\t" in text else ";")]
+
+
+def test_a_pipe_whose_first_marks_tell_nothing_is_an_error() -> None:
+    with pytest.raises(CsvError, match=r"-, line 3: .* got '1,234', which may be both; --decimal , or"):
+        list(read_samples(["x;y\n", "1;2\n", "1,234;5\n", "0,5;1\n"], 2, source="-"))
+    samples = read_samples(["1,234;5\n"], 2, source="-", dialect=Dialect(decimal=","))
+    assert list(samples) == [[1.234, 5]]
