@@ -34,6 +34,7 @@ COMMANDS = {  # what gets past the reading of options; FILE is empty
     "inspect": "inspect FILE",
     "train": "train watch --out FILE --override nothing=1",
     "plot": "plot FILE",
+    "report": "report FILE",
     "export": "export FILE --out models/x.onnx",
     "compare": "compare FILE --update-rates 0.5",
     "bench": "bench ws://127.0.0.1:9/v1/models/m/stream",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic takes no other below Python 3.12
 
 
@@ -75,6 +76,7 @@ class _Score(TypedDict):
     y: list[float]
 
 
+@with_config(ConfigDict(extra="allow"))  # the outputs are the model's
 class Score(_Score, total=False):
     """The scores of one sequence, or of a row as `per` says; beside these fields one number an output, by its name.
 
