@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO, cast
 
 SEPARATORS = (",", ";", "\t")
+MISSING = ("", "nan", "NaN", "NAN")  # cells without a value
 
 _SEPARATOR_LINE = re.compile(r"\ufeff?sep=.\s*")
 _LINES = 20  # that tell the separator

@@ -11,7 +11,15 @@ from itertools import chain
 from pathlib import Path
 
 from skiprnn.channels import Feature, is_header, left_out, match
-from skiprnn.dialect import Dialect, decimal_of, first_lines, is_separator_line, open_lines, separator_of
+from skiprnn.dialect import (
+    MISSING,
+    Dialect,
+    decimal_of,
+    first_lines,
+    is_separator_line,
+    open_lines,
+    separator_of,
+)
 from skiprnn.numerals import parse_number
 from skiprnn_cli.stream.missing import Missing
 
@@ -41,7 +49,7 @@ def read_samples(
         source: name of the file, for the message of an error.
         channels: the features. A first line that names all of them says where they stand (`skiprnn.channels`).
         notice: is told which columns are left out.
-        missing: an empty cell is NaN, unless this is ERROR.
+        missing: an empty cell, or `nan`, is NaN, unless this is ERROR.
         dialect: what is not known of it is found from the lines as they come.
 
     Raises:
@@ -190,7 +198,7 @@ class _Columns:
     def _number(self, cell: str, where: str, column: int) -> float:
         if (value := parse_number(cell, self._decimal or ".")) is not None:
             return value
-        if not (empty := not cell.strip()) or self._missing is Missing.ERROR:
+        if not (empty := cell.strip() in MISSING) or self._missing is Missing.ERROR:
             raise self._not_a_number(cell, where, column, "; --missing wait or hold takes such rows" * empty)
         return math.nan
 

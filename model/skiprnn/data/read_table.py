@@ -13,12 +13,10 @@ from skiprnn.channels import feature_of, without_mark
 from skiprnn.data.file_kind import checked_kind, file_kind, not_utf8
 from skiprnn.data.files import PARQUET
 from skiprnn.data.table_file import TableFile, texts_of
-from skiprnn.dialect import first_lines, has_decimal_commas, open_text, separator_of
+from skiprnn.dialect import MISSING, first_lines, has_decimal_commas, open_text, separator_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_NAN = ["", "nan", "NaN", "NAN"]  # a number that is missing
 
 
 def read_table_file(
@@ -104,7 +102,7 @@ def _parsed_csv(
             decimal=decimal,
             dtype=dict.fromkeys(as_text, str),
             keep_default_na=False,
-            na_values={name: [""] if name in as_text else _NAN for name in header},
+            na_values={name: [""] if name in as_text else list(MISSING) for name in header},
             index_col=False,
             low_memory=False,
             nrows=most_rows,
