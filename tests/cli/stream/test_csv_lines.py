@@ -42,7 +42,10 @@ def test_lines_are_read_as_they_come() -> None:
             "ax,ay\n1,2\n\n3,\n",
             "run.csv, line 4, column 2 (ay): expected a number, got ''; --missing wait or hold",
         ),
-        ("ax,ay\n1,nan\n", "run.csv, line 2, column 2 (ay): expected a number, got 'nan'"),
+        (
+            "ax,ay\n1,nan\n",
+            "run.csv, line 2, column 2 (ay): expected a number, got 'nan'; --missing wait or hold",
+        ),
         ("1,inf\n", "run.csv, line 1, column 2: expected a number, got 'inf'"),
         ("1,x\n", "run.csv, line 1, column 2: expected a number, got 'x'"),
         ("ax,ay\nax,ay\n", "run.csv, line 2, column 1 (ax): expected a number, got 'ax'"),

@@ -196,8 +196,8 @@ def test_a_file_that_says_it_is_packed_must_be(tmp_path: Path) -> None:
 def test_parquet_is_read_by_name(tmp_path: Path) -> None:
     table = pd.DataFrame({"who": "ann", "ay [g]": [2.0, None, 6.0], "ax": [1, 3, 5]})
     table.to_parquet(tmp_path / "run.pq")
-    channels, options = [Feature("ax"), Feature("ay", "g")], {"missing": Missing.HOLD}
-    with open_source(str(tmp_path / "run.pq"), 2, channels=channels, **options) as source:
+    channels = [Feature("ax"), Feature("ay", "g")]
+    with open_source(str(tmp_path / "run.pq"), 2, channels=channels, missing=Missing.HOLD) as source:
         assert list(source.samples) == [[1, 2], [3, 2], [5, 6]]
     with (
         pytest.raises(ValueError, match=r"run\.pq: .*'ay \[g\]'"),
