@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,21 @@ def test_a_file_that_was_trained_on_is_streamed(
     assert ("expected samples at the model's 50 Hz" in result.stderr) == (rate is not None)
 
 
+def test_a_file_is_scored_over_http(folder: Path, bundle: Bundle) -> None:
+    """Semicolons, decimal commas, a byte order mark and CRLF."""
+    body = (folder / "data" / "s0" / "rest_00.csv").read_bytes()
+    with serving(folder / "models") as server:
+        url = f"{server.http}/v1/models/own/score"
+        request = urllib.request.Request(url, body, {"Content-Type": "text/csv"})
+        with urllib.request.urlopen(request) as answer:
+            (score,) = json.load(answer)["scores"]
+    expected = unroll(bundle, samples(folder, "s0/rest_00.csv", bundle))
+    assert [update["t"] for update in score["updates"]] == expected.t.tolist()
+    assert (
+        np.array([update["y"] for update in score["updates"]], np.float32).tobytes() == expected.y.tobytes()
+    )
+
+
 def test_the_folder_is_scored(folder: Path, bundle: Bundle, tmp_path: Path) -> None:
     data = shutil.copytree(folder / "data", tmp_path / "data")
     (data / LACKS_VALUES).unlink()
@@ -91,6 +107,7 @@ def test_the_folder_is_scored(folder: Path, bundle: Bundle, tmp_path: Path) -> N
         assert np.stack(row["update_y"]).tobytes() == expected.y.tobytes(), name
     assert "left out, of no known format or without columns: notes.txt" in result.stderr
     assert "expected samples at the model's 50 Hz without holes, got samples at 25 Hz" in result.stderr
+    assert "; 11 more files differ too" in result.stderr  # 12 at 25 or 100 Hz, or with a hole of a second
 
 
 def test_a_file_is_scored_in_the_order_of_its_times(folder: Path, bundle: Bundle, tmp_path: Path) -> None:

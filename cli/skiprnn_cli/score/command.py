@@ -194,7 +194,7 @@ def _score_folder(run: "FolderRun", threads: int, batch: int, *, json: bool) -> 
         warn(f"{len(run.warnings) - _SHOWN} more files have such columns")
     for text in list(run.not_as_trained.values())[:1]:
         more = len(run.not_as_trained) - 1
-        warn(text + f"; so in {more} more files" * (more > 0))
+        warn(text + f"; {more} more file{'s' * (more > 1)} differ{'s' * (more == 1)} too" * (more > 0))
     for name, reason in run.failed.items():
         typer.echo(f"error: {name}: {reason}", err=True)
     scored = len(run.files) - len(run.failed)
