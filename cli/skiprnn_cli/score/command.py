@@ -15,6 +15,7 @@ from skiprnn_cli.console import INTERRUPTED, fail, print_facts, warn
 from skiprnn_cli.score import files
 from skiprnn_cli.score.run import Options, Run
 from skiprnn_cli.timing import not_as_trained
+from skiprnn_export.escaping import escaped
 
 if TYPE_CHECKING:
     from skiprnn_cli.score.folder import FolderRun
@@ -182,21 +183,21 @@ def _score_file(run: Run, threads: int, batch: int, *, anew: bool, json: bool) -
 def _score_folder(run: "FolderRun", threads: int, batch: int, *, json: bool) -> None:
     """Exit code 1 where a file could not be scored."""
     if run.left_out:
-        names = ", ".join(map(run.name, run.left_out[:_SHOWN])) + (
+        names = ", ".join(escaped(run.name(path)) for path in run.left_out[:_SHOWN]) + (
             ", …" if len(run.left_out) > _SHOWN else ""
         )
         warn(f"left out, of no known format or without columns: {names}")
     with _progress(run, None, quiet=json) as on_file:
         totals = run.score(threads, batch, on_file)
     for name, texts in list(run.warnings.items())[:_SHOWN]:
-        warn(f"{name}: {texts[0]}")
+        warn(f"{escaped(name)}: {texts[0]}")
     if len(run.warnings) > _SHOWN:
         warn(f"{len(run.warnings) - _SHOWN} more files have such columns")
     for text in list(run.not_as_trained.values())[:1]:
         more = len(run.not_as_trained) - 1
         warn(text + f"; {more} more file{'s' * (more > 1)} differ{'s' * (more == 1)} too" * (more > 0))
     for name, reason in run.failed.items():
-        typer.echo(f"error: {name}: {reason}", err=True)
+        typer.echo(escaped(f"error: {name}: {reason}"), err=True)
     scored = len(run.files) - len(run.failed)
     _report(run, totals, {"files": f"{scored:,} of {len(run.files):,}"}, json=json)
     if run.failed:

@@ -98,11 +98,11 @@ def _first_line(file: BinaryIO, spec: InputSpec, delimiter: str) -> list[str]:
 class CsvWriter:
     """A line a row; no lists of updates."""
 
-    def __init__(self, sink: Sink, _: OutputSpec, *, delimiter: str = ",") -> None:
-        self._sink, self._delimiter, self._begun = sink, delimiter, False
+    def __init__(self, sink: Sink, spec: OutputSpec, *, delimiter: str = ",") -> None:
+        self._sink, self._types, self._delimiter, self._begun = sink, spec.types, delimiter, False
 
     def write(self, rows: Rows) -> None:
-        text, columns = io.StringIO(), rows.lists()
+        text, columns = io.StringIO(), rows.lists(self._types)
         lines = csv.writer(text, lineterminator="\n", delimiter=self._delimiter)
         if not self._begun:
             lines.writerow(columns)

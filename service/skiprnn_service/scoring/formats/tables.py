@@ -251,7 +251,7 @@ def _warnings(pa: Any, names: list[str], columns: Columns, scan: Scan) -> list[s
     found = [] if columns.time else [hints.about_times(name) for name in hints.like_times(left)[:1]]
     if columns.id is not None:
         return found
-    for name in hints.like_ids(left):
+    for name in hints.like_ids(left)[: hints.MOST_COLUMNS]:
         try:
             batches = (_grouped(pa, batch.column(0), name) for batch in _slices(scan([name]), _ROWS))
             found += hints.about_ids(name, ((batch.ids, len(batch.code)) for batch in batches))
@@ -287,14 +287,14 @@ def _nested(pa: Any, slices: Iterable[Any], columns: Columns, spec: InputSpec) -
 
 def _nested_ids(pa: Any, column: Any) -> list[Any]:
     _check_ids(pa, column, ID)
-    ids: list[Any] = column.to_pylist()
+    ids = _within_int64(column.to_pylist(), ID)
     return [id if isinstance(id, int | float | str | None) else str(id) for id in ids]
 
 
 def _check_ids(pa: Any, column: Any, name: str) -> None:
-    """Ids are numbers, text or times; a long one would be written into every answer."""
+    """Ids are numbers, text, times or durations; a long one would be written into every answer."""
     types, values = pa.types, column.dictionary if pa.types.is_dictionary(column.type) else column
-    if types.is_nested(values.type) or types.is_dictionary(values.type):
+    if types.is_nested(values.type) or types.is_dictionary(values.type) or types.is_interval(values.type):
         raise ShapeError(f"{name}: expected numbers or text, got {column.type!s:.100}")
     if types.is_primitive(values.type) or types.is_decimal(values.type) or types.is_null(values.type):
         return
@@ -365,21 +365,34 @@ def _batches(pa: Any, scan: Scan, columns: Columns) -> Iterator[Batch]:
 
 
 def _grouped(pa: Any, column: Any, name: str) -> Grouped:
-    """Which of the distinct values of a column each row has; none of them is null."""
+    """Which of the distinct values of a column each row has; none of them is null or empty."""
     if column.null_count:
         raise ShapeError(f"{name}: expected a name or number in every row, got null")
     _check_ids(pa, column, name)
     encoded = pa.compute.dictionary_encode(_decoded(pa, column))
     code = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.intp)
-    return Grouped(_id_values(pa, encoded.dictionary), code)
+    ids = _id_values(pa, encoded.dictionary, name)
+    if "" in ids:
+        raise ShapeError(f"{name}: expected a name or number in every row, got ''")
+    return Grouped(ids, code)
 
 
-def _id_values(pa: Any, column: Any) -> list[int | str]:
+def _id_values(pa: Any, column: Any, name: str) -> list[int | str]:
     """Whole numbers as such, all else as text."""
     column = _decoded(pa, column)
     if pa.types.is_temporal(column.type):
         column = column.cast(pa.string())
-    return [id if type(id) is int else str(id) for id in column.to_pylist()]
+    return [id if type(id) is int else str(id) for id in _within_int64(column.to_pylist(), name)]
+
+
+def _within_int64(ids: list[Any], name: str) -> list[Any]:
+    """The same ids. Raises ShapeError: not every format could write one as a whole number (`json` rejects it too)."""
+    for id in ids:
+        if type(id) is int and id >= 2**63:
+            raise ShapeError(
+                f"{name:.100}: expected whole numbers below 2^63, got {id}: write the ids as text"
+            )
+    return ids
 
 
 def _decoded(pa: Any, column: Any) -> Any:
@@ -389,10 +402,11 @@ def _decoded(pa: Any, column: Any) -> Any:
 def _plain(pa: Any, column: Any, name: str) -> NDArray[Any]:
     """Values that are carried through [n]: of numpy's type, or of Python's where some are null."""
     types, column = pa.types, _decoded(pa, column)
-    if types.is_nested(column.type):
+    if types.is_nested(column.type) or types.is_interval(column.type):
         raise ShapeError(f"carry: expected numbers, text or times in {name!r:.100}, got {column.type!s:.100}")
     _check_ids(pa, column, name)
-    if column.null_count and not (types.is_timestamp(column.type) or types.is_floating(column.type)):
+    known = (types.is_timestamp, types.is_duration, types.is_floating)  # whose missing values numpy has too
+    if column.null_count and not any(is_type(column.type) for is_type in known):
         found = np.empty(len(column), object)
         found[:] = column.to_pylist()
         return found
@@ -473,10 +487,7 @@ class _TableWriter:
             self._file = self._open(batch.schema)
         for before, now in zip(self._schema, batch.schema, strict=True):
             if before != now:
-                raise MessageError(
-                    f"{now.name:.100}: expected one type for a table, got {before.type} and {now.type}: "
-                    "write all values as numbers or all as text, or take JSON or CSV"
-                )
+                raise MessageError(_one_type(now.name, before.type, now.type))
         self._file.write_batch(batch)
 
     def close(self) -> None:
@@ -498,16 +509,21 @@ class _TableWriter:
         return pa.RecordBatch.from_pydict(columns).replace_schema_metadata(self._metadata())
 
     def _column(self, name: str, values: Any) -> Any:
-        """Of the type that the input had, where it is known; of ids that are not all numbers: text."""
+        """Of the type that the input had, where it is known."""
         pa = self._pa
         if name == "id":
-            return pa.array(
-                values if all(isinstance(id, int) for id in values) else [str(id) for id in values]
-            )
+            return self._ids(values)
         try:
             return pa.array(values, self._spec.types.get(name), from_pandas=False)
         except pa.ArrowException as error:
             raise MessageError(f"{name:.100}: expected one type for a table: {error!s:.300}") from None
+
+    def _ids(self, ids: Sequence[int | str]) -> Any:
+        """Whole numbers, or text. Both are an error however many sequences are written at a time."""
+        whole = {type(id) is int for id in ids}
+        if len(whole) > 1:
+            raise MessageError(_one_type("id", "numbers", "text"))
+        return self._pa.array(ids if whole == {True} else [*map(str, ids)])
 
     def _outputs(self, y: NDArray[np.float32]) -> Any:
         """[·, K] as a column of lists of K."""
@@ -516,6 +532,13 @@ class _TableWriter:
     def _metadata(self) -> dict[str, bytes]:
         spec, outputs = self._spec, encode(self._spec.outputs)
         return {"model": spec.model.encode(), "version": spec.version.encode(), "outputs": outputs}
+
+
+def _one_type(name: str, one: object, other: object) -> str:
+    return (
+        f"{name:.100}: expected one type for a table, got {one} and {other}: "
+        "write all values as numbers or all as text, or take JSON or CSV"
+    )
 
 
 class ArrowWriter(_TableWriter):
