@@ -21,7 +21,7 @@ from skiprnn.data.files import shown
 from skiprnn.data.gaps import Missing
 from skiprnn.data.groups import groups_of
 from skiprnn.data.layout import Layout
-from skiprnn.data.proposals import proposals
+from skiprnn.data.proposals import mixed, proposals
 from skiprnn.data.raw_recording import RawRecording, raw_recordings
 from skiprnn.data.resample import common_rate, measured_rate
 from skiprnn.data.sampled_recording import SampledRecording
@@ -57,7 +57,9 @@ def read_own_recordings(data: Path, layout: Layout) -> OwnRecordings:
     """
     raw: Sequence[RawRecording] = raw_recordings(data, layout)
     _check_columns(raw, layout)
-    groups = groups_of(raw, layout.group_column)
+    groups = groups_of(raw, layout.group_column, layout.recording)
+    for text in mixed([one.table for one in raw], layout):
+        _log.warning("warning: %s", text)
     raw, time = _timed(raw, layout)
     columns = find_columns([one.table for one in raw], layout, time, raw[0].values)
     rates = [measured_rate(one.time.seconds) for one in raw if one.time is not None]

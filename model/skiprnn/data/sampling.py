@@ -60,6 +60,7 @@ class Sampling:
         return SampledRecording(
             name=f"{raw.name}{suffix}",
             source=raw.name,
+            id=raw.id,
             paths=raw.paths,
             group=group,
             x=np.stack([segment.numbers(column) for column in values.T], axis=1).astype(np.float32),
