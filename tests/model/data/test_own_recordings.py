@@ -246,6 +246,53 @@ def test_an_empty_cell_of_a_target_is_told_from_a_value(tmp_path: Path) -> None:
     assert recording.texts("state") == [""] * 5 + ["on"] * 45
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("far", [1e8, 1e30])
+def test_a_time_that_is_far_off_is_a_gap(tmp_path: Path, far: float) -> None:
+    columns = wave(50, label="a")
+    columns["time"][-1] = far
+    write(tmp_path, "a.csv", **columns)
+    with pytest.raises(ValueError, match=r"a\.csv: expected a sample every .* between rows 99 and 100"):
+        read(tmp_path)
+    assert len(only(tmp_path, missing=Missing.INTERPOLATE).x) == 99
+    with pytest.raises(
+        ValueError, match=r"a\.csv: expected 100,000,000 samples .* rows 1 to 100 .*longest_gap"
+    ):
+        read(tmp_path, missing=Missing.INTERPOLATE, longest_gap=10**12)
+
+
+def test_a_rate_that_takes_more_than_the_memory_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", **wave(50, label="a"))
+    with pytest.raises(
+        ValueError, match=r"a\.csv: expected 100,000,000 samples .* got 1,980,000,001 .*sample_rate"
+    ):
+        read(tmp_path, sample_rate=1e9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_infinite_value_is_named_without_a_warning_before(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", x=[*np.sin(np.arange(20)), np.inf], label="a")
+    with pytest.raises(ValueError, match=r"a\.csv: expected finite numbers in 'x', got inf in row 21"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["%m/%d/%Y %H:%M:%S", "%Y-%m-%d %I:%M:%S %p"])
+def test_times_in_a_form_that_is_not_read_are_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, form: str
+) -> None:
+    times = pd.date_range("2024-01-02T01:00", periods=20, freq="s").strftime(form)
+    write(tmp_path, "a.csv", time=times, x=np.sin(np.arange(20)), label="a")
+    read(tmp_path)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert (
+        f"the column 'time' looks like times, such as {times[0]!r}, and is left out: dates are read"
+        in warning
+    )
+    caplog.clear()
+    read(tmp_path, time="none")
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]
+
+
 # One table, folders, names, side tables
 
 
