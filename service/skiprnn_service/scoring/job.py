@@ -133,6 +133,7 @@ def output_spec(info: BundleInfo, updates: bool, per: Per, inputs: Input) -> Out
         per=per,
         carried=inputs.carried,
         types=inputs.types,
+        events=info.events,
     )
 
 
