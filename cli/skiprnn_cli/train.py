@@ -29,22 +29,20 @@ RENAMED = {
 
 # skiprnn.tasks.NAMES, which the help cannot import: it would load PyTorch.
 TASKS = (
-    *(
-        "adding",
-        "charades",
-        "digits",
-        "ecg",
-        "falls",
-        "fashion",
-        "frequency",
-        "imdb",
-        "mnist",
-        "plaid",
-        "recordings",
-        "ucf101",
-        "watch",
-        "words",
-    ),
+    "adding",
+    "charades",
+    "digits",
+    "ecg",
+    "falls",
+    "fashion",
+    "frequency",
+    "imdb",
+    "mnist",
+    "plaid",
+    "recordings",
+    "ucf101",
+    "watch",
+    "words",
 )
 
 _gate = partial(typer.Option, rich_help_panel="When to update")
@@ -119,7 +117,7 @@ def train(
     """
     from skiprnn import tasks
     from skiprnn.data.download import DownloadError
-    from skiprnn.training import TrainingInterruptedError, fit
+    from skiprnn.training import TrainingDivergedError, TrainingInterruptedError, fit
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("skiprnn").setLevel(logging.INFO)
@@ -139,6 +137,8 @@ def train(
         results = fit(experiment, out, resume=resume, progress_bar=show_bar)
     except (OSError, ValueError, DownloadError) as error:
         fail(error)
+    except TrainingDivergedError as error:
+        fail(f"{out}: {error}", code=1)
     except TrainingInterruptedError as error:
         fail(error, code=1)
     if results_file is not None:
