@@ -13,13 +13,14 @@ def proposals(tables: Sequence[TableFile], layout: Layout, *, one_file: bool) ->
     used = {*layout.texts, *layout.columns, layout.time}
     names = [name for name in tables[0].names if name not in used]
     groups = [name for name in names if is_group_name(name)]
-    whole = [name for name in groups if not _mixes(tables, name)]
+    is_divided = not one_file or bool(layout.recording)
+    whole = [name for name in groups if not (is_divided and _mixes(tables, name))]
     if whole and not layout.group_column:
         yield (
             "group?",
             f"the column {whole[0]!r} looks like a group: --override group={whole[0]} keeps whole groups apart",
         )
-    if not one_file or layout.recording:
+    if is_divided:
         return
     named = [name for name in names if is_recording_name(name)] + groups
     if ids := [name for name in named if _repeats(tables[0], name)]:
