@@ -110,6 +110,12 @@ class NetworkConfig:
         return not (self.is_regression or self.multi_label)
 
     @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the K outputs: its classes, its targets with their units, or y0, y1, …"""
+        named = self.classes or tuple(map(str, self.targets))
+        return named or tuple(f"y{index}" for index in range(self.output_size))
+
+    @property
     def state_size(self) -> int:
         """S, the width of the packed state."""
         return self.num_layers * self.hidden_size * (2 if self.cell == "lstm" else 1)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import typer
 from rich.console import Console
 
+from skiprnn.channels import Feature
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -137,7 +139,7 @@ def top(update: "Update", ready: "Ready", most: int = TOP_CLASSES) -> list[tuple
 
 def _names(ready: "Ready") -> list[str]:
     """Of the outputs of a regression, as a header has them."""
-    named = [f"{one['name']} [{one['unit']}]" if one.get("unit") else one["name"] for one in ready.targets]
+    named = [str(Feature(one["name"], one.get("unit", ""))) for one in ready.targets]
     return named or [f"y{index}" for index in range(ready.outputs)]
 
 

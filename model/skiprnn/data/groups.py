@@ -37,9 +37,9 @@ def groups_of(recordings: Sequence[RawRecording], column: str, recording: str = 
 
 def _way_out(column: str, recording: str) -> str:
     if recording:
-        return f"--override recording={column},{recording} tells recordings of each apart"
+        return f"recording={column},{recording} tells recordings of each apart"
     return (
-        "write a file for each, or name the column that tells recordings apart with --override recording=COLUMN (or "
+        "write a file for each, or name the column that tells recordings apart with recording=COLUMN (or "
         f"recording={column},COLUMN where its numbers start again for each)"
     )
 

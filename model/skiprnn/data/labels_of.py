@@ -19,7 +19,7 @@ from skiprnn.data.table_file import TableFile
 WAYS = ("folder", "top_folder", "name", "name:PATTERN")
 
 _BEGINNING = re.compile(r"[^\d\s_]+")
-_KEYS = ("recording", "file", "filename", "file_name", "name", "path", "id")  # columns of a side table
+KEYS = ("recording", "file", "filename", "file_name", "name", "path", "id")  # columns of a side table
 
 
 def value_of(name: str, way: str) -> str:
@@ -107,7 +107,7 @@ def read_side_table(path: Path, recordings: Sequence[Sequence[str]], decimal: st
     header = read_table_file(path, decimal=decimal, rows=1).names
     table = read_table_file(path, header, decimal, rows=1)
     names = SideNames(recordings)
-    keys = sorted(table.names, key=lambda name: name.lower() not in _KEYS)
+    keys = sorted(table.names, key=lambda name: name.lower() not in KEYS)
     key = next((key for key in keys if any(name in names for name in table.ids(key))), None)
     if key is None:
         raise ValueError(

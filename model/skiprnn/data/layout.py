@@ -95,15 +95,15 @@ class Layout:
         """From the options of a task.
 
         Args:
-            targets: in place of the label.
+            targets: in place of the columns of labels.
             part: as the attribute.
         """
         given = {name: options[name] for name in OPTIONS if name not in ("label", "columns")}
         given["missing"] = (
             given["missing"] if given["missing"] not in list(Missing) else Missing(given["missing"])
         )
-        columns = _listed(options["columns"])
-        return cls(targets=targets or (options["label"],), columns=columns, part=part, **given)
+        labels = targets or _listed(options["label"])
+        return cls(targets=labels, columns=_listed(options["columns"]), part=part, **given)
 
     @property
     def group_column(self) -> str:

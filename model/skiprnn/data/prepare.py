@@ -243,7 +243,7 @@ def _check_windows(data: Data, targets: Targets) -> None:
         ends = "of" if targets.per_step else "that ends in"
         raise ValueError(
             f"expected windows of every class in the held-out part, got none {ends} [{_named(targets, missing)}]; "
-            "try a smaller --override window=…, or another --seed"
+            "try a smaller window=…, or another seed"
         )
 
 
@@ -270,7 +270,7 @@ def _on_flags(recordings: Sequence[Own], features: Sequence[Feature]) -> str:
     names = ", ".join(str(features[k]) for k in flags)
     return (
         f"of the channels, {names} hold 0 and 1 alone: if they are labels, the figures are too good; "
-        "--override columns=… names the channels"
+        "columns=… names the channels"
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from skiprnn.data.identity import is_group_name, is_recording_name
+from skiprnn.column_names import is_group_name, is_recording_name
 from skiprnn.data.layout import Layout
 from skiprnn.data.summary import counted
 from skiprnn.data.table_file import TableFile
@@ -18,7 +18,7 @@ def proposals(tables: Sequence[TableFile], layout: Layout, *, one_file: bool) ->
     if whole and not layout.group_column:
         yield (
             "group?",
-            f"the column {whole[0]!r} looks like a group: --override group={whole[0]} keeps whole groups apart",
+            f"the column {whole[0]!r} looks like a group: group={whole[0]} keeps whole groups apart",
         )
     if is_divided:
         return
@@ -26,7 +26,7 @@ def proposals(tables: Sequence[TableFile], layout: Layout, *, one_file: bool) ->
     if ids := [name for name in named if _repeats(tables[0], name)]:
         yield (
             "recording?",
-            f"the column {ids[0]!r} looks like the id of a recording: --override recording={ids[0]} divides the table",
+            f"the column {ids[0]!r} looks like the id of a recording: recording={ids[0]} divides the table",
         )
 
 
@@ -44,7 +44,7 @@ def mixed(tables: Sequence[TableFile], layout: Layout) -> Iterator[str]:
             also = ",".join((name, *columns)) if columns else f"{name} (or {name},COLUMN)"
             yield (
                 f"the column {name!r} has several values in {counted(len(found), 'recording')} of {len(tables)}, from "
-                f"row {found[0].row(0)} of {found[0].path.name} on: --override recording={also} tells recordings of "
+                f"row {found[0].row(0)} of {found[0].path.name} on: recording={also} tells recordings of "
                 "each apart"
             )
 

@@ -27,7 +27,7 @@ _FAR = 20  # steps: from here on a fall is no row that came late
 _DAY = 86_400.0  # seconds
 _DAYS = 106_000  # of a duration in nanoseconds that 64 bits hold
 _WAY_OUT = (
-    f"--override recording=COLUMN divides a table of many recordings, time={NO_TIME} with a sample_rate=… takes no "
+    f"recording=COLUMN divides a table of many recordings, time={NO_TIME} with a sample_rate=… takes no "
     "notice of such a clock"
 )
 
@@ -185,13 +185,13 @@ def _unit(table: TableFile, column: str, values: Floats, unit: str) -> str:
     if other := feature_of(column).unit:
         raise ValueError(
             f"{table.path}: expected a time in {', '.join(UNITS)}, got {other!r}, the unit of the column {column!r}; "
-            f"--override time_unit=… says which it is, time={NO_TIME} leaves it out"
+            f"time_unit=… says which it is, time={NO_TIME} leaves it out"
         )
     if (values % 1 != 0).any():
         return "s"
     raise ValueError(
         f"{table.path}: expected a unit for {column!r}, got whole numbers that may be seconds or milliseconds; say "
-        f"which with --override time_unit=s (or ms, us, ns, min, h, d), or leave it out with time={NO_TIME}"
+        f"which with time_unit=s (or ms, us, ns, min, h, d), or leave it out with time={NO_TIME}"
     )
 
 

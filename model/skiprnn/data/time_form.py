@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skiprnn.channels import feature_of
+from skiprnn.column_names import TIME_UNITS, is_time_name, last_word
 from skiprnn.data.resample import Floats
 from skiprnn.data.table_file import Kind, TableFile
 
@@ -25,34 +26,13 @@ SINCE_1970 = (6.3e8, 4.1e9)  # seconds, in 1990 and 2100
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 CLOCK = re.compile(r"\d+:[0-5]\d:[0-5]\d(?:[.,]\d+)?", re.ASCII)
 
-_SPELLINGS = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
-    **dict.fromkeys(("ms", "msec", "msecs", "millis", "millisecond", "milliseconds"), "ms"),
-    **dict.fromkeys(("us", "µs", "μs", "usec", "micros", "microsecond", "microseconds"), "us"),
-    **dict.fromkeys(("ns", "nsec", "nanos", "nanosecond", "nanoseconds"), "ns"),
-}
 _LONG = {
     **dict.fromkeys(("min", "mins", "minute", "minutes"), "min"),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
     **dict.fromkeys(("d", "day", "days"), "d"),
 }  # `min` may be a minimum and `h` a height: no names of times by themselves
+_KNOWN = TIME_UNITS | _LONG
 _OF_CLOCKS = ("s", "ms", "us", "ns")  # that count since 1970
-_NAMES = {"t", "ts", "time", "times", "timestamp", "stamp", "datetime", "date", "epoch", "elapsed", "clock"}
-_BESIDE = {
-    "unix",
-    "utc",
-    "local",
-    "rel",
-    "relative",
-    "sample",
-    "sensor",
-    "system",
-    "since",
-    "start",
-    "recorded",
-    "at",
-}
-_WORDS = re.compile(r"[^\W\d_]+")
 _DAY = len("2024-03-01")
 _MOSTLY = 0.9  # of the steps of a time that is found by its name do not fall
 
@@ -103,19 +83,10 @@ def time_columns(tables: Sequence[TableFile], besides: Collection[str] = ()) -> 
     return found
 
 
-def is_time_name(name: str) -> bool:
-    """Whether a column without its unit is named as a time: `time`, `ts`, `timestamp_ms`, `elapsed seconds`."""
-    words = _words(name)
-    known = _NAMES | (_SPELLINGS.keys() - {"s"})
-    return bool(words & known) and words <= {*known, *_BESIDE, "s"} and not re.search(r"\d", name)
-
-
 def is_certain_name(column: str) -> bool:
     """Whether it is named as a time and as nothing else: `time` and `t [ms]` are, `t` is not."""
     feature = feature_of(column)
-    return is_time_name(feature.name) and (
-        feature.unit in _SPELLINGS | _LONG or feature.name.lower() not in ("t", "ts")
-    )
+    return is_time_name(feature.name) and (feature.unit in _KNOWN or feature.name.lower() not in ("t", "ts"))
 
 
 def form_of(table: TableFile, column: str, *, named: bool = False) -> Form | None:
@@ -168,11 +139,8 @@ def _form_of_numbers(values: Floats, column: str) -> Form | None:
 
 def named_unit(column: str) -> str:
     """`t [ms]`, `time_ms` and `milliseconds` → `ms`; empty: the name has none, or one of no time."""
-    feature, known = feature_of(column), _SPELLINGS | _LONG
-    if feature.unit:
-        return known.get(feature.unit, "")
-    words = [word.lower() for word in _WORDS.findall(feature.name)]
-    return known.get(words[-1], "") if words else ""
+    feature = feature_of(column)
+    return _KNOWN.get(feature.unit or last_word(feature.name), "")
 
 
 def unit_since_1970(values: Floats) -> str:
@@ -184,9 +152,3 @@ def unit_since_1970(values: Floats) -> str:
         if values.min() * UNITS[unit] >= earliest and values.max() * UNITS[unit] <= latest
     )
     return next(fitting, "")
-
-
-def _words(name: str) -> set[str]:
-    """`sampleTime_ms` → sample, time, ms."""
-    spaced = re.sub(r"(?<=[a-zµμ])(?=[A-Z])", " ", name)
-    return {word.lower() for word in _WORDS.findall(spaced)}

@@ -42,7 +42,7 @@ class SkipClassifier(ClassifierMixin, SkipEstimator):  # type: ignore[misc]
                 f"y: expected [N] of two classes at least, got {np.shape(y)} of {classes[:5].tolist()}"
             )
         network = {"output_size": len(classes), "classes": tuple(map(str, classes))}
-        self._fit(X, torch.from_numpy(numbers), network, Metric("accuracy", accuracy))
+        self._fit(X, torch.from_numpy(numbers), network, Metric("accuracy", accuracy, is_share=True))
         self.classes_ = classes
         return self
 

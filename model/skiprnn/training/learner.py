@@ -133,7 +133,7 @@ class Learner(lightning.LightningModule):
             "epoch %d of %d: %s %.4g, update rate %.1f%%, loss %.4g, %.1f s",
             self.current_epoch + 1,
             self._recipe.epochs,
-            metric.name.replace("_", " "),
+            metric.label,
             result.metric,
             100 * result.update_rate,
             result.loss,

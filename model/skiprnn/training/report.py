@@ -17,7 +17,7 @@ from skiprnn.recipe import Recipe
 from skiprnn.training.evaluation import answers_of
 from skiprnn.training.event_evaluation import EventTest
 from skiprnn.training.experiment import Experiment, metric_of
-from skiprnn.training.figures import confusion, figures_of, output_names, update_rates
+from skiprnn.training.figures import confusion, figures_of, update_rates
 
 
 class _Item(NamedTuple):
@@ -128,7 +128,7 @@ def _on_constants(config: NetworkConfig, items: Sequence[_Item]) -> Iterator[str
     _, targets = _joined(items)
     if not config.is_regression or len(targets) < 2:
         return
-    for name, column in zip(output_names(config), targets.reshape(len(targets), -1).T, strict=True):
+    for name, column in zip(config.output_names, targets.reshape(len(targets), -1).T, strict=True):
         if bool((column == column[0]).all()):
             yield (
                 f"the target {name!r} is {column[0].item():g} wherever it is reported: R² cannot say how well it is "
@@ -142,13 +142,13 @@ def _on_selection(data: Data, recipe: Recipe) -> str:
         return ""
     return (
         "the network was selected on the recordings that it is reported on, so the figures are too good; "
-        "hold out more groups, or train with --override keep=last"
+        "hold out more groups, or train with keep=last"
     )
 
 
 def _on_spread(groups: Mapping[str, Sequence[_Item]], metric: Metric) -> str:
     """How much the figures depend on who was held out: those without one of the groups."""
-    said = "R²" if metric.name == "r2" else metric.name.replace("_", " ")
+    said = metric.label
     if not groups:
         return ""
     if len(groups) == 1:

@@ -26,8 +26,8 @@ def proposed(
 def test_a_group_and_a_recording_column_are_proposed_for_one_large_table() -> None:
     found = proposed()
     assert list(found) == ["group?", "recording?"]
-    assert "--override group=subject" in found["group?"]
-    assert "--override recording=trial" in found["recording?"]
+    assert "group=subject" in found["group?"]
+    assert "recording=trial" in found["recording?"]
 
 
 def test_several_files_are_recordings_already() -> None:
@@ -42,7 +42,7 @@ def test_what_an_option_names_already_is_not_proposed() -> None:
 
 def test_a_group_divides_the_table_where_no_column_names_recordings() -> None:
     found = proposed(columns={"x": list(range(4)), "subject": [1, 1, 2, 2]})
-    assert "--override recording=subject" in found["recording?"]
+    assert "recording=subject" in found["recording?"]
 
 
 def test_an_id_that_never_changes_or_never_repeats_divides_nothing() -> None:
@@ -56,7 +56,7 @@ def test_a_group_of_which_a_recording_has_several_is_not_proposed_but_warned_of(
     table = TableFile(Path("all.csv"), pd.DataFrame(columns), ".")
     (warning,) = mixed([table], Layout(recording="trial"))
     assert "'subject' has several values in 1 recording of 1, from row 1 of all.csv on" in warning
-    assert "--override recording=subject,trial tells" in warning
+    assert "recording=subject,trial tells" in warning
     (warning,) = mixed([table, table], Layout())
     assert "recording=subject (or subject,COLUMN) tells" in warning
     assert list(mixed([table], Layout())) == list(mixed([table], Layout(recording="subject,trial"))) == []
