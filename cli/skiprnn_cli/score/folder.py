@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from skiprnn.data.files import is_hidden, is_prose
 from skiprnn_cli.score import files
 from skiprnn_cli.score.run import Options, prepared_runner
+from skiprnn_cli.timing import not_as_trained
 from skiprnn_export import read as read_bundle
 from skiprnn_service.errors import ClientError, ContentTypeError, MessageError, TooLargeError
 from skiprnn_service.scoring import job
@@ -46,8 +48,9 @@ class FolderRun:
 
     Attributes:
         failed: the files that could not be scored, and why.
-        left_out: files whose names end in no known format.
+        left_out: files whose names end in no known format, and text without columns.
         warnings: of the readers, by file.
+        not_as_trained: what live tools do not do that training does, by file.
         seconds, samples: what was scored.
 
     Raises:
@@ -63,6 +66,7 @@ class FolderRun:
         self._suffix = None if suffix is None else f".{suffix.removeprefix('.')}"
         self.files, self.left_out = self._listed()
         self.failed, self.warnings = dict[str, str](), dict[str, tuple[str, ...]]()
+        self.not_as_trained = dict[str, str]()
         self.seconds, self.samples, self.resumed = 0.0, 0, False
         if not self.files:
             raise MessageError(f"{data}: expected files of sequences in the folder, found none")
@@ -75,15 +79,15 @@ class FolderRun:
         return not is_folder(self.out)
 
     def _listed(self) -> tuple[list[Path], list[Path]]:
-        """Files of known formats, and all others; neither hidden ones nor those of `out`."""
+        """Files of known formats, and all others, also text without columns; neither hidden ones nor those of `out`."""
         found, left = list[Path](), list[Path]()
         for path in sorted(self.data.rglob("*")):
             inside = path.relative_to(self.data)
-            if any(part.startswith(".") for part in inside.parts) or not path.is_file():
+            if is_hidden(inside) or not path.is_file():
                 continue
             if self.out.resolve() in (path.resolve(), *path.resolve().parents):
                 continue
-            (found if _is_known(path) else left).append(path)
+            (found if _is_known(path) and not is_prose(path) else left).append(path)
         return found, left
 
     def _target(self, path: Path) -> Path:
@@ -157,6 +161,8 @@ class FolderRun:
                         f"expected {spec.max_bytes} bytes of samples at most: score it by itself"
                     )
                 examples.append(example._replace(carried=(np.array([name]), *example.carried)))
+        if said := not_as_trained(path, self.bundle.info.sample_rate):
+            self.not_as_trained[name] = said
         if not examples:
             raise MessageError("expected one sequence at least, got none")
         return Item(path, found._replace(examples=iter(()), carried=(FILE, *found.carried)), examples)

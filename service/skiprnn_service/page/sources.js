@@ -11,7 +11,7 @@
 
 import { getText, modelPath } from "./api.js";
 import { isHeader, leftOut, match, parseNumber } from "./channels.js";
-import { hasDecimalCommas, rowsOf } from "./dialect.js";
+import { hasDecimalCommas, tableOf } from "./dialect.js";
 import { truthReader } from "./truth.js";
 
 const STANDARD_GRAVITY = 9.80665; // m/s² in a g
@@ -30,7 +30,7 @@ export function recorded(rows, channels, { columnsLeftOut = [], labels = null, a
  * stand (channels.js), and which columns have the labels (truth.js) of a model. Throws an Error that names line and column.
  */
 export function parseCsv(text, features, labels = [LABEL], model = {}) {
-  const rows = rowsOf(text);
+  const { separator, rows } = tableOf(text, features.length);
   const first = rows[0] ?? { cells: [], line: 1 };
   const names = isHeader(first.cells, features) ? first.cells : null;
   const chosen = names && placed(() => match(names, features), first.line);
@@ -39,7 +39,7 @@ export function parseCsv(text, features, labels = [LABEL], model = {}) {
   const columns = chosen ?? [...features.keys()];
   const table = rows.slice(names ? 1 : 0);
   for (const row of table) checkWidth(row, width);
-  const comma = hasDecimalCommas(table.map(({ cells }) => columns.map((column) => cells[column])));
+  const comma = separator !== "," && hasDecimalCommas(table.map(({ cells }) => columns.map((column) => cells[column])));
   const samples = table.map((row) => sampleOfRow(row, columns, comma));
   if (!samples.length) throw new Error("Expected a sample a line, found none.");
   return recorded(samples, names && columns.map((column) => names[column].trim()), chosen ? beside(names, chosen, table, labels, model) : {});
@@ -57,7 +57,7 @@ function beside(names, chosen, table, labels, model) {
 }
 
 function numberOf(cell, comma) {
-  return parseNumber(comma ? cell.replace(",", ".") : cell);
+  return parseNumber(comma ? cell.replace(".", "_").replace(",", ".") : cell);
 }
 
 function sampleOfRow(row, columns, comma) {

@@ -116,7 +116,7 @@ def test_a_bad_file_is_named_and_the_others_are_scored(
     assert result.exit_code == 1
     assert "error: a/bad.csv: " in result.stderr
     assert "1 of 6 files could not be scored" in result.stderr
-    assert "left out, of no known format: notes.txt" in result.stderr
+    assert "left out, of no known format or without columns: notes.txt" in result.stderr
     if out == "scores.csv":
         check(pd.read_csv(tmp_path / out), bundle, recordings)
     else:

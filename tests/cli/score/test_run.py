@@ -63,5 +63,5 @@ def test_a_folder_that_is_not_there_is_an_error_before_any_work(sequences: Path)
 
 
 def test_a_format_that_is_not_known_is_an_error(sequences: Path) -> None:
-    with pytest.raises(ContentTypeError, match=r"out\.txt: expected a name that ends in one of"):
-        Run(sequences.with_name("m.onnx"), sequences, Path("out.txt"), Options())
+    with pytest.raises(ContentTypeError, match=r"out\.dat: expected a name that ends in one of"):
+        Run(sequences.with_name("m.onnx"), sequences, Path("out.dat"), Options())

@@ -15,6 +15,7 @@ from skiprnn_service.errors import ShapeError, TooLargeError
 from skiprnn_service.scoring.formats.base import Example, InputSpec
 
 Id = int | str
+_DAY = np.timedelta64(1, "D").astype("m8[ns]")
 _WHOLE = ""  # id of the one sequence of a table without ids
 
 
@@ -44,7 +45,7 @@ class Batch(NamedTuple):
     Attributes:
         grouped: which sequence each belongs to; None: all belong to one.
         x: [n, F].
-        time: [n], numbers that order the rows of a sequence; None: the rows are in order.
+        time: [n], numbers or durations that order the rows of a sequence; None: the rows are in order.
         carried: a column's values [n] each; that of the times is the first.
     """
 
@@ -131,6 +132,7 @@ def _order(
     time: NDArray[Any], row: NDArray[np.int64], values: NDArray[Any], id: Id, spec: InputSpec
 ) -> NDArray[np.intp]:
     """What sorts the rows by time. Raises ShapeError where two have the same one."""
+    time = _past_midnight(time) if time.dtype.kind == "m" else time
     order = time.argsort(kind="stable")
     same = np.flatnonzero(time[order[1:]] == time[order[:-1]])
     if len(same):
@@ -149,3 +151,9 @@ def unique(examples: Iterable[Example]) -> Iterator[Example]:
         if seen.setdefault((type(example.id), example.id), number) != number:
             raise ShapeError(f"id: expected each id once, got {example.id!r:.100} again in sequence {number}")
         yield example
+
+
+def _past_midnight(time: NDArray[Any]) -> NDArray[Any]:
+    """Durations [N] in the order of their rows, of which those after midnight go on from the day before."""
+    falls = np.diff(time, prepend=time[:1]) < -_DAY / 2
+    return np.asarray(time + _DAY * np.cumsum(falls))

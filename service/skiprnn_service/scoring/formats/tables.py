@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skiprnn_export.channels import match, without_mark
+from skiprnn_export.channels import NUMBER, match, without_mark
 from skiprnn_service.errors import ContentTypeError, MessageError, ShapeError, TooLargeError
 from skiprnn_service.scoring.formats import hints
 from skiprnn_service.scoring.formats.base import (
@@ -39,7 +39,7 @@ MAX_COLUMNS = 10_000  # each costs kilobytes before its first value
 
 _ROWS = 65_536  # samples of a slice
 _NESTED_ROWS = 2048  # sequences of a slice
-_NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"  # skiprnn.numerals, for columns
+_NUMBER = f"^{NUMBER}$"
 _MISSING = ("", "nan", "NaN", "-nan", "-NaN", "NA", "N/A", "n/a", "#N/A", "null", "NULL")
 
 Scan = Callable[[Sequence[str]], Iterable[Any]]  # record batches of some columns, from the first row on
@@ -74,6 +74,7 @@ class Columns(NamedTuple):
         id: of the sequence's id; None: there is none.
         time: of the times; None: there is none.
         carried: those that come back.
+        decimal: the decimal mark of numbers that are text.
     """
 
     nested: bool
@@ -81,6 +82,7 @@ class Columns(NamedTuple):
     id: str | None
     time: str | None
     carried: list[str]
+    decimal: str = "."
 
     @property
     def names(self) -> list[str]:
@@ -148,13 +150,19 @@ def _check_row_groups(metadata: Any, names: Sequence[str], spec: InputSpec) -> N
 
 
 def read_table(
-    pa: Any, schema: Any, scan: Scan, spec: InputSpec, by_position: Iterable[int] | None = None
+    pa: Any,
+    schema: Any,
+    scan: Scan,
+    spec: InputSpec,
+    by_position: Iterable[int] | None = None,
+    decimal: Callable[[Sequence[str]], str] = lambda _: ".",
 ) -> Input:
     """The sequences of a table.
 
     Args:
         scan: reads some of its columns.
         by_position: columns that may be features where none is named; None: those of numbers.
+        decimal: the decimal mark in columns of text.
     """
     names = check_names(schema.names, spec)
     if X in names and _is_list(pa, schema.field(X).type):
@@ -167,6 +175,7 @@ def read_table(
         if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     ]
     columns = choose_columns(names, numeric if by_position is None else by_position, spec)
+    columns = columns._replace(decimal=decimal(columns.values))
     return _input(schema, columns, _long(pa, scan, columns, spec), _warnings(pa, names, columns, scan))
 
 
@@ -359,9 +368,12 @@ def _long(pa: Any, scan: Scan, columns: Columns, spec: InputSpec) -> Iterator[Ex
 
 
 def _batches(pa: Any, scan: Scan, columns: Columns) -> Iterator[Batch]:
-    first, times = 0, Times()  # first: row of the slice
+    first, times = 0, Times(columns.decimal)  # first: row of the slice
     for batch in _slices(scan(columns.names), _ROWS):
-        values = [_numbers(pa, batch.column(name), name, first=first) for name in columns.values]
+        values = [
+            _numbers(pa, batch.column(name), name, first=first, decimal=columns.decimal)
+            for name in columns.values
+        ]
         grouped = None if columns.id is None else _grouped(pa, batch.column(columns.id), columns.id)
         carried = tuple(_plain(pa, batch.column(name), name) for name in columns.carried)
         time = None
@@ -426,16 +438,17 @@ def time_keys(
         row = keys.index(None)
         id: int | str = 0 if grouped is None else grouped.ids[grouped.code[row]]
         raise ShapeError(
-            f"{name:.100}: expected a time in every row, a number or as ISO 8601 writes it, all of one kind; "
+            f"{name:.100}: expected a time in every row, a number, a duration such as 0:01:02.5 or as ISO 8601 "
+            "writes it, all of one kind; "
             f"got {values[row]!r:.100} in row {first + row + 1}, of sequence {id!r:.100}"
         )
-    return np.array(keys)
+    return np.array(keys, "m8[ns]" if times.are_durations else None)
 
 
-def _numbers(pa: Any, column: Any, name: str, *, first: int = 0) -> NDArray[np.float32]:
+def _numbers(pa: Any, column: Any, name: str, *, first: int = 0, decimal: str = ".") -> NDArray[np.float32]:
     """Null becomes NaN, which scoring rejects where it reads it. `first` is the number of the first row."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return parsed(pa, column, name, first=first)
+        return parsed(pa, column, name, first=first, decimal=decimal)
     try:
         floats = column.cast(pa.float32(), safe=False)
     except pa.ArrowException as error:
@@ -443,10 +456,12 @@ def _numbers(pa: Any, column: Any, name: str, *, first: int = 0) -> NDArray[np.f
     return np.asarray(floats.to_numpy(zero_copy_only=False), np.float32)
 
 
-def parsed(pa: Any, column: Any, name: str, *, first: int = 0) -> NDArray[np.float32]:
+def parsed(pa: Any, column: Any, name: str, *, first: int = 0, decimal: str = ".") -> NDArray[np.float32]:
     """Numbers of text, by the rule of `skiprnn.numerals`; a missing one is NaN, rejected where it is in an update."""
     compute = pa.compute
     text = compute.utf8_trim_whitespace(column.fill_null(""))
+    if decimal != ".":
+        text = compute.replace_substring(compute.replace_substring(text, ".", "_"), decimal, ".")
     missing = compute.is_in(text, value_set=pa.array(_MISSING, text.type))
     good = compute.or_(missing, compute.match_substring_regex(text, _NUMBER))
     digits = compute.if_else(compute.and_(good, compute.invert(missing)), text, "nan")
