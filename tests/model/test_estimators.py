@@ -125,6 +125,30 @@ def test_arrays_that_do_not_fit_are_rejected(x: NDArray[np.float32], y: list[str
         SkipClassifier(**SHORT).fit(x, y)
 
 
+def test_a_fit_that_is_rejected_changes_nothing() -> None:
+    """Neither the names of its answers nor their shape, whatever the step that rejects them."""
+    short = SHORT | {"epochs": 1}
+    classifier = SkipClassifier(**short).fit(X, Y)
+    regressor = SkipRegressor(**short).fit(X, np.arange(160.0))
+    names, values = classifier.predict(X).tolist(), regressor.predict(X).tolist()
+    for x, y in ((X[:1], ["cat"]), (X[:2, :, :1], list("ab")), (X[:9], list("abcabcab")), (X * np.nan, Y)):
+        with pytest.raises(ValueError):
+            classifier.fit(x, y)
+    with pytest.raises(ValueError, match="held_out: expected a share that leaves"):
+        classifier.set_params(held_out=0.1).fit(X[:2], ["cat", "dog"])
+    for x, y in ((X[:9], np.ones((8, 2))), (X * np.nan, np.ones((160, 2)))):
+        with pytest.raises(ValueError):
+            regressor.fit(x, y)
+    assert classifier.classes_.tolist() == ["high", "low"]
+    assert classifier.predict(X).tolist() == names
+    assert regressor.predict(X).tolist() == values
+
+
+def test_classes_of_two_types_are_rejected() -> None:
+    with pytest.raises(ValueError, match="y: expected classes of one type, got int and str"):
+        SkipClassifier(**SHORT).fit(X, np.array([1, "1"] * 80, dtype=object))
+
+
 def test_other_features_are_rejected_when_it_predicts(fitted: SkipClassifier) -> None:
     with pytest.raises(ValueError, match=r"arrays \[T, 2\], got \(20, 1\)"):
         fitted.predict(X[:, :, :1])

@@ -11,6 +11,8 @@ from skiprnn.data.layout import Layout
 from skiprnn.data.table_file import Kind, TableFile
 from skiprnn.data.time_form import Form, form_of, time_columns
 
+NOT_ISO = "text that is no time in ISO 8601"
+
 _REASONS = {
     Form.DATES: "a date",
     Form.DURATIONS: "a duration",
@@ -95,6 +97,6 @@ def _reason(tables: Sequence[TableFile], name: str, time: str | None, known: Map
             raise table.odd_cell(column)
     if Kind.NUMBERS not in kinds:
         if Kind.WORDS in kinds and is_time_name(feature.name) and not form_of(*found[0], named=True):
-            return "text that is no time in ISO 8601"
+            return NOT_ISO
         return Kind.WORDS if Kind.WORDS in kinds else Kind.EMPTY
     return identity_of([table for table, _ in found], [column for _, column in found])

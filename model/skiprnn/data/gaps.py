@@ -13,6 +13,8 @@ from skiprnn.data.resample import HOLE, Floats
 
 Rows = NDArray[np.int64]
 
+FAR = 2**31  # samples: no gap that long is filled, and their sum fits 64 bits
+
 
 class Missing(StrEnum):
     """What to do about samples that are missing."""
@@ -24,14 +26,14 @@ class Missing(StrEnum):
 
 
 def places(seconds: Floats) -> Rows:
-    """Index [N] of every sample among all that there should be; it jumps over a hole in time.
+    """Index [N] of every sample among all that there should be; it jumps over a hole in time, by `FAR` at most.
 
     Args:
         seconds: [N], growing.
     """
     steps = np.diff(seconds)
     usual = np.sort(steps)[(len(steps) - 1) // 2] if len(steps) else 1.0
-    indices = np.where(steps >= HOLE * usual, np.rint(steps / usual), 1)
+    indices = np.where(steps >= HOLE * usual, np.rint(np.minimum(steps / usual, FAR)), 1)
     return np.concatenate([[0], np.cumsum(indices)]).astype(np.int64)
 
 

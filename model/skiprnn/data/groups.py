@@ -11,8 +11,11 @@ from skiprnn.data.summary import entry
 _log = logging.getLogger(__name__)
 
 
-def groups_of(recordings: Sequence[RawRecording], column: str) -> list[str]:
+def groups_of(recordings: Sequence[RawRecording], column: str, recording: str = "") -> list[str]:
     """The group of each recording, by a column; its name where none is named.
+
+    Args:
+        recording: the columns that tell recordings apart, as in `Layout`.
 
     Raises:
         ValueError: a recording has rows of two groups; the message names the file.
@@ -25,11 +28,20 @@ def groups_of(recordings: Sequence[RawRecording], column: str) -> list[str]:
         other = next((row for row, text in enumerate(found) if spelling[text] != spelling[found[0]]), None)
         if other is not None:
             raise ValueError(
-                f"{raw.table.path}: expected rows of one group, got {found[0]!r} in row {raw.table.row(0)} and "
-                f"{found[other]!r} in row {raw.table.row(other)} of {column!r}; write a file for each, or name the "
-                "column that tells recordings apart with recording=COLUMN"
+                f"{raw.table.path}: expected rows of one group, got {found[0]!r} in row "
+                f"{raw.table.row(0)} and {found[other]!r} in row {raw.table.row(other)} of {column!r}; "
+                f"{_way_out(column, recording)}"
             )
     return [spelling[found[0]] for found in texts]
+
+
+def _way_out(column: str, recording: str) -> str:
+    if recording:
+        return f"recording={column},{recording} tells recordings of each apart"
+    return (
+        "write a file for each, or name the column that tells recordings apart with recording=COLUMN (or "
+        f"recording={column},COLUMN where its numbers start again for each)"
+    )
 
 
 def spelling_of(texts: Iterable[str], column: str) -> dict[str, str]:

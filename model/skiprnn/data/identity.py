@@ -28,7 +28,7 @@ def identity_of(tables: Sequence[TableFile], columns: Sequence[str]) -> str:
     if is_group_name(name):
         return "names a group"
     values = [table.floats(column) for table, column in zip(tables, columns, strict=True)]
-    values = [column[~np.isnan(column)] for column in values]
+    values = [column[np.isfinite(column)] for column in values]
     is_whole = all((column % 1 == 0).all() for column in values)
     if is_whole and (is_id_name(name) or is_row_name(name)):
         return "an id"

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from skiprnn.data.files import stem
 from skiprnn.data.read_table import read_table_file
+from skiprnn.data.side_names import SideNames
 from skiprnn.data.table_file import TableFile
 
 WAYS = ("folder", "top_folder", "name", "name:PATTERN")
@@ -61,7 +62,11 @@ def _pattern(way: str) -> re.Pattern[str]:
 
 @dataclasses.dataclass(frozen=True)
 class SideTable:
-    """A table with a row a recording: a column of their names or ids, and what holds for each."""
+    """A table with a row a recording: a column of their names or ids, and what holds for each.
+
+    Attributes:
+        rows: of each recording, by its own name.
+    """
 
     table: TableFile
     key: str
@@ -71,19 +76,19 @@ class SideTable:
     def columns(self) -> list[str]:
         return [name for name in self.table.names if name != self.key]
 
-    def values(self, names: Sequence[str]) -> dict[str, str]:
+    def values(self, recording: str) -> dict[str, str]:
         """What holds for a recording, by column; an empty cell holds nothing.
 
         Args:
-            names: any of them may stand in the table.
+            recording: its own name.
 
         Raises:
             ValueError: it has no row; the message names the file.
         """
-        row = next((self.rows[name] for name in names if name in self.rows), None)
+        row = self.rows.get(recording)
         if row is None:
             raise ValueError(
-                f"{self.table.path}: expected a row for {names[0]!r} in {self.key!r}, found none"
+                f"{self.table.path}: expected a row for {recording!r} in {self.key!r}, found none"
             )
         cells = {name: _cells(self.table, name)[row] for name in self.columns}
         return {name: text for name, text in cells.items() if text}
@@ -93,28 +98,47 @@ def read_side_table(path: Path, recordings: Sequence[Sequence[str]], decimal: st
     """A side table; the column that holds the recordings' names is found.
 
     Args:
-        recordings: of each, the names that it may have in the table.
+        recordings: of each, the names that it may have in the table, as `side_names` gives them.
 
     Raises:
-        ValueError: no column holds them, or one of them twice; the message names the file.
+        ValueError: no column holds them, a recording has two rows, or a name is that of two recordings; the message
+            names the file.
     """
     header = read_table_file(path, decimal=decimal, rows=1).names
     table = read_table_file(path, header, decimal, rows=1)
-    known = {name for names in recordings for name in names}
+    names = SideNames(recordings)
     keys = sorted(table.names, key=lambda name: name.lower() not in KEYS)
-    key = next((name for name in keys if known & set(_cells(table, name))), None)
+    key = next((key for key in keys if any(name in names for name in table.ids(key))), None)
     if key is None:
         raise ValueError(
             f"{path}: expected a column of the recordings' names, such as {recordings[0][0]!r}, found none among "
             f"{table.names}"
         )
+    return SideTable(table, key, _rows(table, key, names))
+
+
+def _rows(table: TableFile, key: str, names: SideNames) -> dict[str, int]:
+    """The row of each recording, by its own name; rows of others do not count."""
     rows: dict[str, int] = {}
-    for row, name in enumerate(_cells(table, key)):
-        if rows.setdefault(name, row) != row:
+    for row, name in enumerate(table.ids(key)):
+        recording = (
+            recording_of(name, names, f"{table.path}: row {table.row(row)} of {key!r}")
+            if name in names
+            else name
+        )
+        if rows.setdefault(recording, row) != row:
             raise ValueError(
-                f"{path}: expected one row for {name!r}, got rows {rows[name] + 1} and {row + 1}"
+                f"{table.path}: expected one row for {recording!r}, got rows {rows[recording] + 1} and {row + 1}"
             )
-    return SideTable(table, key, rows)
+    return rows
+
+
+def recording_of(name: str, names: SideNames, where: str) -> str:
+    """The own name of the recording that a cell names. Raises ValueError: two have that name; it says where."""
+    try:
+        return names[name]
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}; write the whole path, or path:id") from None
 
 
 def _cells(table: TableFile, column: str) -> list[str]:

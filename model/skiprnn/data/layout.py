@@ -48,7 +48,8 @@ class Layout:
         events: file of a side table, a row an event; it is no recording.
         group: column that names whose recording it is.
         part: column that says whether a recording is to train on, to select by or to test on.
-        recording: column that names a row's recording; empty: a file is one.
+        recording: column that names a row's recording, or several, `subject,trial`, that do so together; empty: a file
+            is one.
         columns: the channels; empty: all columns that hold numbers and identify nothing.
         time: the time column; `none`: there is none.
         time_unit: of a time column of numbers without one.
@@ -110,9 +111,14 @@ class Layout:
         return self.group or ("group" if self.group_from else "")
 
     @property
+    def recording_columns(self) -> tuple[str, ...]:
+        """The columns that name a row's recording; none: a file is one."""
+        return _listed(self.recording)
+
+    @property
     def texts(self) -> list[str]:
         """Columns that are read as they are written: they keep their spelling."""
-        return [name for name in (*self.targets, self.group, self.part, self.recording) if name]
+        return [name for name in (*self.targets, self.group, self.part, *self.recording_columns) if name]
 
 
 def _listed(names: str) -> tuple[str, ...]:

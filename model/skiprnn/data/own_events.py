@@ -10,22 +10,24 @@ import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from skiprnn.channels import feature_of
 from skiprnn.data import summary
 from skiprnn.data.event_stream import EventStream
 from skiprnn.data.events import EventChunks, EventTargets, event_data
 from skiprnn.data.groups import spelling_of
-from skiprnn.data.labels_of import KEYS
+from skiprnn.data.labels_of import KEYS, recording_of
 from skiprnn.data.own_recordings import OwnRecordings
 from skiprnn.data.prepare import described
 from skiprnn.data.read_table import read_table_file
 from skiprnn.data.sampled_recording import SampledRecording
+from skiprnn.data.side_names import SideNames
 from skiprnn.data.split import Excerpt, Parts
 from skiprnn.data.table_file import TableFile
 from skiprnn.data.targets import TargetKind, Targets
@@ -99,7 +101,7 @@ def events_of_table(
     Raises:
         ValueError: a row without a start, of no recording, or outside of it; the message names the row.
     """
-    table = read_table_file(path, [label], decimal, rows=1)
+    table = _read(path, decimal)
     rate = recordings[0].sample_rate
     starts = _times(table, "start", unit, rate)
     ends = starts if table.alike("end") is None else _times(table, "end", unit, rate)
@@ -139,6 +141,13 @@ def truth_of_table(
     return labels
 
 
+def _read(path: Path, decimal: str) -> TableFile:
+    """All but times as it is written: the id 007 is not 7."""
+    header = read_table_file(path, decimal=decimal, rows=1).names
+    texts = [name for name in header if feature_of(name).name not in ("start", "end")]
+    return read_table_file(path, texts, decimal, rows=1)
+
+
 def _times(table: TableFile, name: str, unit: str, rate: float | None) -> NDArray[np.float64]:
     """Seconds [N] as the recordings count them, or samples where their rate is unknown."""
     column = name if name in table.names else table.alike(name)
@@ -154,35 +163,27 @@ def _recordings_of(
 
     None of them, where it may be of another recording and is.
     """
-    known: dict[str, list[int]] = {}
+    names = SideNames([recording.side_names for recording in recordings])
+    parts: dict[str, list[int]] = {}
     for number, recording in enumerate(recordings):
-        for name in _names(recording.source):
-            known.setdefault(name, []).append(number)
-    cells = {column: [text.strip() for text in table.texts(column)] for column in table.names}
-    key = next((column for column, texts in cells.items() if known.keys() & set(texts)), None)
+        parts.setdefault(recording.source, []).append(number)
+    key = next((column for column in table.names if any(name in names for name in table.ids(column))), None)
     is_named = others and any(column.lower() in KEYS for column in table.names)
-    if key is None and len({recording.source for recording in recordings}) == 1 and not is_named:
+    if key is None and len(parts) == 1 and not is_named:
         return [list(range(len(recordings)))] * len(table.frame)
     if key is None:
         raise ValueError(
             f"{table.path}: expected a column of the recordings' names, such as {recordings[0].source!r}, found none "
             f"among {table.names}"
         )
-    for row, text in enumerate(cells[key]):
-        if text not in known and not others:
-            raise ValueError(
-                f"{table.path}: expected a recording's name in row {table.row(row)} of {key!r}, got {text!r}"
-            )
-    return [known.get(text, []) for text in cells[key]]
-
-
-def _names(source: str) -> set[str]:
-    """What a side table may call a recording: its id, its path, its file's name, with its ending or without."""
-    file, colon, id = source.partition(":")
-    if colon:
-        return {id, source}
-    path = PurePosixPath(file)
-    return {file, path.name, str(path.with_suffix("")), path.stem}
+    found = []
+    for row, text in enumerate(table.ids(key)):
+        where = f"row {table.row(row)} of {key!r}"
+        if text not in names and not others:
+            raise ValueError(f"{table.path}: expected a recording's name in {where}, got {text!r}")
+        is_known = text in names
+        found.append(parts[recording_of(text, names, f"{table.path}: {where}")] if is_known else [])
+    return found
 
 
 def _is_within(recording: SampledRecording, time: float) -> bool:

@@ -16,17 +16,17 @@ from pathlib import Path
 
 from skiprnn.channels import Feature
 from skiprnn.data import summary
-from skiprnn.data.columns import Columns, find_columns
+from skiprnn.data.columns import NOT_ISO, Columns, find_columns
 from skiprnn.data.files import shown
 from skiprnn.data.gaps import Missing
 from skiprnn.data.groups import groups_of
 from skiprnn.data.layout import Layout
-from skiprnn.data.proposals import proposals
+from skiprnn.data.proposals import mixed, proposals
 from skiprnn.data.raw_recording import RawRecording, raw_recordings
 from skiprnn.data.resample import common_rate, measured_rate
 from skiprnn.data.sampled_recording import SampledRecording
 from skiprnn.data.sampling import Sampling
-from skiprnn.data.table_file import FILL
+from skiprnn.data.table_file import FILL, TableFile
 from skiprnn.data.time_axis import NO_TIME, time_axis
 from skiprnn.data.time_form import find_time
 
@@ -60,9 +60,13 @@ def read_own_recordings(data: Path, layout: Layout, root: Path | None = None) ->
     """
     raw: Sequence[RawRecording] = raw_recordings(data, layout, root)
     _check_columns(raw, layout)
-    groups = groups_of(raw, layout.group_column)
+    groups = groups_of(raw, layout.group_column, layout.recording)
+    for text in mixed([one.table for one in raw], layout):
+        _log.warning("warning: %s", text)
     raw, time = _timed(raw, layout)
     columns = find_columns([one.table for one in raw], layout, time, raw[0].values)
+    if time is None and not layout.time:
+        _warn_of_times(raw[0].table, columns)
     rates = [measured_rate(one.time.seconds) for one in raw if one.time is not None]
     rate = layout.sample_rate or (common_rate(rates) if rates else None)
     sampling = Sampling(columns.features, rate, layout)
@@ -83,6 +87,17 @@ def _check_columns(recordings: Sequence[RawRecording], layout: Layout) -> None:
         if missing := [name for name in wanted if not raw.has(name)]:
             way = "label=COLUMN names it, label_from=folder (or name) or labels=FILE takes it from elsewhere"
             raise ValueError(f"{raw.table.lacks(missing)}{f'; {way}' * (layout.targets[0] in missing)}")
+
+
+def _warn_of_times(table: TableFile, columns: Columns) -> None:
+    """Of times in a form that is not read. Few different texts are no times of rows."""
+    for name in (name for name, reason in columns.left_out.items() if reason == NOT_ISO):
+        if table.frame[name].nunique() > len(table.frame) // 2:
+            _log.warning(
+                "warning: the column %r looks like times, such as %r, and is left out: dates are read in ISO 8601, "
+                "such as 2024-03-01T10:00:00.02; time=none takes no notice of times",
+                *(name, next(filter(None, table.texts(name)))),
+            )
 
 
 def _timed(recordings: Sequence[RawRecording], layout: Layout) -> tuple[Sequence[RawRecording], str | None]:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from skiprnn.data.files import find_recordings, shown, stem
+from skiprnn.data.files import find_recordings, shown
 from skiprnn.data.labels_of import read_side_table, value_of
 from skiprnn.data.layout import Layout
 from skiprnn.data.read_table import read_table_file
-from skiprnn.data.spelling import one_spelling
+from skiprnn.data.side_names import side_names
 from skiprnn.data.summary import entry
 from skiprnn.data.table_file import TableFile
 from skiprnn.data.time_axis import TimeAxis
+
+BETWEEN = ":"  # the parts of an id of several columns
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ class RawRecording:
 
     Attributes:
         name: path of the file within the data; in a table of many recordings with the id after a colon.
-        id: in such a table, else empty.
+        id: in such a table, else empty; of several columns, their cells with a colon between.
         values: what holds for the whole recording, by column.
         time: when the rows were measured, which are then in this order; None: the table does not say.
     """
@@ -51,12 +53,9 @@ class RawRecording:
         return self.name.removesuffix(f":{self.id}") if self.id else self.name
 
     @property
-    def side_names(self) -> list[str]:
-        """What a side table may call it: its id, or its path or file's name, with the ending or without."""
-        if self.id:
-            return [self.id, self.name]
-        last = self.name.rsplit("/", 1)[-1]
-        return [last, self.name, stem(last), stem(self.name)]
+    def side_names(self) -> tuple[str, ...]:
+        """What a side table may call it."""
+        return side_names(self.file, self.id)
 
 
 def raw_recordings(data: Path, layout: Layout, root: Path | None = None) -> list[RawRecording]:
@@ -76,7 +75,7 @@ def raw_recordings(data: Path, layout: Layout, root: Path | None = None) -> list
         found = [_with(raw, {}, events) for raw in found]
     if side:
         table = read_side_table(side, [raw.side_names for raw in found], layout.decimal)
-        found = [_with(raw, table.values(raw.side_names), side) for raw in found]
+        found = [_with(raw, table.values(raw.name), side) for raw in found]
     if layout.label_from:
         found = [_with(raw, {layout.targets[0]: value_of(raw.file, layout.label_from)}) for raw in found]
     if layout.group_from:
@@ -89,22 +88,37 @@ def _read(data: Path, root: Path, layout: Layout, besides: Sequence[Path]) -> It
         table = read_table_file(path, layout.texts, layout.decimal)
         name = path.relative_to(root).as_posix()
         if layout.recording:
-            for id, part in _divided(table, layout.recording).items():
+            for id, part in _divided(table, layout.recording_columns).items():
                 yield RawRecording(f"{name}:{id}", id, part, (path,))
         else:
             yield RawRecording(name, "", table, (path,))
 
 
-def _divided(table: TableFile, column: str) -> dict[str, TableFile]:
+def _divided(table: TableFile, columns: Sequence[str]) -> dict[str, TableFile]:
     """The rows of every recording by its id, in their order; they need not be adjacent. One row makes no recording."""
-    texts = table.whole_texts(column)
-    spelling = one_spelling(set(texts))
     rows: dict[str, list[int]] = {}
-    for row, text in enumerate(texts):
-        rows.setdefault(spelling[text], []).append(row)
+    for row, id in enumerate(_ids(table, columns)):
+        rows.setdefault(id, []).append(row)
     if single := [id for id, found in rows.items() if len(found) == 1]:
         _log.info("%s", entry("passed over", f"{table.path.name}: {shown(single)} (one row)"))
     return {id: table.part(np.array(found)) for id, found in rows.items() if len(found) > 1}
+
+
+def _ids(table: TableFile, columns: Sequence[str]) -> list[str]:
+    """The id of every row: what its cells say, one after another.
+
+    Raises:
+        ValueError: an empty cell, or two recordings that have the same id.
+    """
+    cells = list(zip(*(table.whole_ids(column) for column in columns), strict=True))
+    known: dict[str, tuple[str, ...]] = {}
+    for row, parts in enumerate(cells):
+        if known.setdefault(id := BETWEEN.join(parts), parts) != parts:
+            raise ValueError(
+                f"{table.path}: expected an id for each recording, got {id!r} for both {known[id]} and {parts} in row "
+                f"{table.row(row)} of {list(columns)}; write the cells without {BETWEEN!r}"
+            )
+    return [BETWEEN.join(parts) for parts in cells]
 
 
 def _with(raw: RawRecording, values: Mapping[str, str], side: Path | None = None) -> RawRecording:

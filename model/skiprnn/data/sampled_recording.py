@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from skiprnn.data.gaps import Missing, filled
 from skiprnn.data.segment import Segment
+from skiprnn.data.side_names import side_names
 from skiprnn.data.table_file import TableFile
 from skiprnn.data.types import Signal
 
@@ -21,6 +22,7 @@ class SampledRecording:
         name: unique; the path of the file within the data, `walks/7.csv`; in a table of many recordings with the
             recording's id, `all.csv:7`; after a cut at a gap with the number of the part, `walks/7.csv#2`.
         source: the same without the number of the part: parts of one recording share it.
+        id: of a recording in a table of many, else empty.
         paths: the file, and the side table if there is one.
         group: whose recording it is; `source` where no group is named. A group is never split.
         x: samples [T, F], the channels in the order of `OwnRecordings.features`.
@@ -46,6 +48,12 @@ class SampledRecording:
     filled: int
     table: TableFile
     segment: Segment
+    id: str = ""
+
+    @property
+    def side_names(self) -> tuple[str, ...]:
+        """What a side table may call it; its parts share these names."""
+        return side_names(self.source.removesuffix(f":{self.id}") if self.id else self.source, self.id)
 
     @property
     def seconds(self) -> NDArray[np.float64]:

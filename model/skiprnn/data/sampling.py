@@ -16,6 +16,8 @@ from skiprnn.data.segment import Segment
 from skiprnn.data.summary import counted
 from skiprnn.data.table_file import FILL
 
+_MOST = 100_000_000  # samples of a recording that has fewer rows
+
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
@@ -51,6 +53,11 @@ class Sampling:
 
     def _segment(self, raw: RawRecording, rows: Rows, place: Rows) -> Segment:
         seconds = raw.time.seconds[rows] - raw.time.seconds[rows[0]] if raw.time else None
+        counts = [int(place[rows[-1]] - place[rows[0]]) + 1]
+        if seconds is not None and self.rate is not None:
+            counts.append(int(float(seconds[-1]) * self.rate) + 1)
+        if max(counts) > max(_MOST, 2 * len(rows)):
+            raise _too_many(raw, rows, max(counts))
         return Segment(rows, place[rows] - place[rows[0]], seconds, self.rate, self.layout.missing)
 
     def _recording(
@@ -60,6 +67,7 @@ class Sampling:
         return SampledRecording(
             name=f"{raw.name}{suffix}",
             source=raw.name,
+            id=raw.id,
             paths=raw.paths,
             group=group,
             x=np.stack([segment.numbers(column) for column in values.T], axis=1).astype(np.float32),
@@ -71,6 +79,14 @@ class Sampling:
             table=raw.table,
             segment=segment,
         )
+
+
+def _too_many(raw: RawRecording, rows: Rows, count: int) -> ValueError:
+    first, last = (raw.table.row(int(row)) for row in (rows[0], rows[-1]))
+    return ValueError(
+        f"{raw.table.path}: expected {_MOST:,} samples of a recording at most, got {count:,} of its rows {first} to "
+        f"{last} with gaps filled and resampled; put their times right, or take a lower sample_rate or longest_gap"
+    )
 
 
 def _hole(raw: RawRecording, seconds: Floats, place: Rows) -> ValueError:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 
 from skiprnn.channels import Feature, feature_of, match
 from skiprnn.data.file_kind import COMMENT, file_kind
+from skiprnn.data.files import shown
 from skiprnn.data.gaps import Missing
-from skiprnn.data.spelling import text_of
+from skiprnn.data.spelling import merged, text_of
+from skiprnn.data.summary import entry
 from skiprnn.numerals import looks_like_a_number, parse_number
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 FILL = "missing=interpolate (or hold) fills gaps, missing=drop cuts recordings at them"
 
+_log = logging.getLogger(__name__)
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -183,6 +187,20 @@ class TableFile:
             raise self.empty(name, texts.index(""))
         return texts
 
+    def ids(self, name: str) -> list[str]:
+        """The same of names of recordings: text, without blanks around it. In Parquet the number 1.0 is `1`."""
+        if not self.decimal and self.frame[name].dtype.kind == "f":
+            return [_whole_number(value) for value in self.frame[name]]
+        return [text.strip() for text in self.texts(name)]
+
+    def whole_ids(self, name: str) -> list[str]:
+        """The same without empty cells; what is merged is logged. Raises ValueError as `whole_texts`."""
+        texts = self.whole_texts(name)
+        spelling = dict(zip(texts, self.ids(name), strict=True))
+        if len(set(spelling.values())) < len(spelling):
+            _log.info("%s", entry("merged", f"in the column {name!r}, {shown(merged(spelling))}"))
+        return [spelling[text] for text in texts]
+
     def lacks(self, names: Sequence[str]) -> ValueError:
         """An error: columns are missing."""
         no_header = any(map(looks_like_a_number, self.names)) or file_kind(self.path) == COMMENT
@@ -212,6 +230,11 @@ class TableFile:
     def empty(self, name: str, row: int) -> ValueError:
         """An error: a cell is empty."""
         return ValueError(f"{self.path}: expected a value in row {self.row(row)} of {name!r}, found none")
+
+
+def _whole_number(value: float) -> str:
+    """`1` for 1.0."""
+    return str(int(value)) if value % 1 == 0 else text_of(value)
 
 
 def texts_of(column: "pd.Series[Any]") -> list[str]:

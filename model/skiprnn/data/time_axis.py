@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skiprnn.channels import feature_of
 from skiprnn.data.gaps import Missing
 from skiprnn.data.resample import Floats
 from skiprnn.data.table_file import Kind, TableFile
@@ -25,6 +26,7 @@ NO_TIME = "none"
 _FEW = 0.05  # of the steps fall in a table of many recordings, or where a clock starts again
 _FAR = 20  # steps: from here on a fall is no row that came late
 _DAY = 86_400.0  # seconds
+_DAYS = 106_000  # of a duration in nanoseconds that 64 bits hold
 _WAY_OUT = (
     f"recording=COLUMN divides a table of many recordings, time={NO_TIME} with a sample_rate=… takes no "
     "notice of such a clock"
@@ -54,7 +56,7 @@ def time_axis(table: TableFile, name: str, unit: str = "") -> TimeAxis:
 
     Args:
         name: of the column, with or without its unit.
-        unit: of numbers whose column has none, `s`, `ms`, `us` or `ns`; empty: as the module says.
+        unit: of numbers whose column has none, one of `UNITS`; empty: as the module says.
 
     Raises:
         ValueError: no such column, a cell is no time, two rows have the same one, or the unit cannot be told; the
@@ -63,6 +65,11 @@ def time_axis(table: TableFile, name: str, unit: str = "") -> TimeAxis:
     column = name if name in table.names else table.alike(name)
     if column is None:
         raise table.lacks([name])
+    if unit and (named := named_unit(column)) not in ("", unit):
+        raise ValueError(
+            f"{table.path}: time_unit: expected {named!r}, the unit of the column {column!r}, or none, got {unit!r}; "
+            "rename the column if its name is wrong"
+        )
     start, times, dated = _times(table, column, unit)
     falls = np.flatnonzero(np.diff(times) < 0)
     if _starts_again(times, falls):
@@ -101,7 +108,10 @@ def _starts_again(times: Floats, falls: NDArray[np.int64]) -> bool:
         return False
     if np.median(-steps[falls]) <= _FAR * np.median(np.abs(steps)):
         return False
-    runs = sorted((run.min(), run.max()) for run in np.split(times, falls + 1))
+    split = np.split(times, falls + 1)
+    if any(len(run) < 2 for run in split):
+        return False  # rows that came late, not recordings
+    runs = sorted((run.min(), run.max()) for run in split)
     return any(later[0] <= earlier[1] for earlier, later in pairwise(runs))
 
 
@@ -138,6 +148,7 @@ def _typed(table: TableFile, column: str, *, dated: bool) -> tuple[float, Floats
         got = f"{table.frame[column].iloc[row]!r}" if not table.frame[column].isna().iloc[row] else "none"
         kind = "a date in ISO 8601" if dated else "a duration such as 0:01:02.5"
         raise ValueError(f"{table.path}: expected {kind} in row {table.row(row)} of {column!r}, got {got}")
+    _check_range(table, column, times, dated=dated)
     nanoseconds = times.dt.as_unit("ns").astype("int64").to_numpy()
     start = int(nanoseconds.min())
     seconds = (nanoseconds - start) / 1e9
@@ -145,6 +156,18 @@ def _typed(table: TableFile, column: str, *, dated: bool) -> tuple[float, Floats
         seconds += _DAY * np.cumsum(past_midnight)
         return start / 1e9 + float(seconds.min()), seconds - seconds.min(), dated
     return start / 1e9, seconds, dated
+
+
+def _check_range(table: TableFile, column: str, times: "pd.Series[Any]", *, dated: bool) -> None:
+    """Nanoseconds in 64 bits hold 292 years before and after 1970."""
+    fits = times.dt.year.between(1678, 2261) if dated else times.dt.days.abs() <= _DAYS
+    if not fits.all():
+        row = int((~fits).to_numpy().argmax())
+        expected = "a date from 1678 to 2261" if dated else f"a duration of {_DAYS:,} days at most"
+        raise ValueError(
+            f"{table.path}: expected {expected} in row {table.row(row)} of {column!r}, got "
+            f"{str(table.frame[column].iloc[row])!r}; leave out rows whose time is a placeholder"
+        )
 
 
 def _parsed(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -163,11 +186,16 @@ def _unit(table: TableFile, column: str, values: Floats, unit: str) -> str:
     known = named_unit(column) or unit or unit_since_1970(values)
     if known:
         return known
+    if other := feature_of(column).unit:
+        raise ValueError(
+            f"{table.path}: expected a time in {', '.join(UNITS)}, got {other!r}, the unit of the column {column!r}; "
+            f"time_unit=… says which it is, time={NO_TIME} leaves it out"
+        )
     if (values % 1 != 0).any():
         return "s"
     raise ValueError(
         f"{table.path}: expected a unit for {column!r}, got whole numbers that may be seconds or milliseconds; say "
-        f"which with time_unit=s (or ms, us, ns), or leave it out with time={NO_TIME}"
+        f"which with time_unit=s (or ms, us, ns, min, h, d), or leave it out with time={NO_TIME}"
     )
 
 

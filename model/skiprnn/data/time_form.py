@@ -22,10 +22,17 @@ from skiprnn.numerals import CLOCK
 if TYPE_CHECKING:
     import pandas as pd
 
-UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0, "d": 86400.0}
 SINCE_1970 = (6.3e8, 4.1e9)  # seconds, in 1990 and 2100
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 
+_LONG = {
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), "min"),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("d", "day", "days"), "d"),
+}  # `min` may be a minimum and `h` a height: no names of times by themselves
+_KNOWN = TIME_UNITS | _LONG
+_OF_CLOCKS = ("s", "ms", "us", "ns")  # that count since 1970
 _DAY = len("2024-03-01")
 _MOSTLY = 0.9  # of the steps of a time that is found by its name do not fall
 
@@ -79,9 +86,7 @@ def time_columns(tables: Sequence[TableFile], besides: Collection[str] = ()) -> 
 def is_certain_name(column: str) -> bool:
     """Whether it is named as a time and as nothing else: `time` and `t [ms]` are, `t` is not."""
     feature = feature_of(column)
-    return is_time_name(feature.name) and (
-        feature.unit in TIME_UNITS or feature.name.lower() not in ("t", "ts")
-    )
+    return is_time_name(feature.name) and (feature.unit in _KNOWN or feature.name.lower() not in ("t", "ts"))
 
 
 def form_of(table: TableFile, column: str, *, named: bool = False) -> Form | None:
@@ -119,29 +124,31 @@ def _form_of_texts(cells: "pd.Series[Any]", *, named: bool) -> Form | None:
 def _form_of_numbers(values: Floats, column: str) -> Form | None:
     """`t` may be a temperature and must mostly grow; what has another name of a time may be shuffled."""
     feature = feature_of(column)
-    values = values[~np.isnan(values)]
+    values = values[np.isfinite(values)]
     if len(values) < 2 or values.min() == values.max():
         return None
     steps = np.diff(values)
     grows = (steps >= 0).mean() >= (0 if is_certain_name(column) else _MOSTLY)
     if unit_since_1970(values) and (grows if is_time_name(feature.name) else (steps >= 0).all()):
         return Form.SINCE_1970
-    if not is_time_name(feature.name) or not grows or not (feature.unit in TIME_UNITS or not feature.unit):
+    if not is_time_name(feature.name) or not grows or not (named_unit(column) or not feature.unit):
         return None
     is_count = not named_unit(column) and (np.diff(np.sort(values)) == 1).all()
     return None if is_count else Form.ELAPSED
 
 
 def named_unit(column: str) -> str:
-    """`t [ms]`, `time_ms` and `milliseconds` → `ms`; empty: the name has none."""
+    """`t [ms]`, `time_ms` and `milliseconds` → `ms`; empty: the name has none, or one of no time."""
     feature = feature_of(column)
-    if feature.unit in TIME_UNITS:
-        return TIME_UNITS[feature.unit]
-    return TIME_UNITS.get(last_word(feature.name), "")
+    return _KNOWN.get(feature.unit or last_word(feature.name), "")
 
 
 def unit_since_1970(values: Floats) -> str:
     """The unit in which all values are dates; empty: they are none."""
     earliest, latest = SINCE_1970
-    fitting = (u for u, s in UNITS.items() if values.min() * s >= earliest and values.max() * s <= latest)
+    fitting = (
+        unit
+        for unit in _OF_CLOCKS
+        if values.min() * UNITS[unit] >= earliest and values.max() * UNITS[unit] <= latest
+    )
     return next(fitting, "")

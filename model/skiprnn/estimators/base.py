@@ -86,8 +86,9 @@ class SkipEstimator(BaseEstimator):  # type: ignore[misc]
         experiment = Experiment(task, recipe, self.random_state, warm_start=self.start)
         with tempfile.TemporaryDirectory() as temporary:
             run = Path(temporary, "run") if self.run is None else Path(self.run)
-            self.results_ = fit(experiment, run, progress_bar=self.verbose)
-            self.network_ = SkipNetwork.load(run)
+            results = fit(experiment, run, progress_bar=self.verbose)
+            trained = SkipNetwork.load(run)
+        self.results_, self.network_ = results, trained  # only now: a fit that fails changes nothing
         self.samples_ = list(data.samples)
         self.n_features_in_ = signals[0].shape[1]
         return self

@@ -33,19 +33,26 @@ class SkipClassifier(ClassifierMixin, SkipEstimator):  # type: ignore[misc]
         """Train on X ([N, T, F], or N times [T, F]) and the class of each sequence, y [N].
 
         Raises:
-            ValueError: shapes that do not fit, values that are not finite, fewer than two classes.
+            ValueError: shapes that do not fit, values that are not finite, fewer than two classes, or classes of
+                several types. The estimator stays as it was.
         """
-        self.classes_, numbers = self._classes(np.asarray(y))
-        if len(self.classes_) < 2 or numbers.ndim != 1:
+        classes, numbers = self._classes(np.asarray(y))
+        if len(classes) < 2 or numbers.ndim != 1:
             raise ValueError(
-                f"y: expected [N] of two classes at least, got {np.shape(y)} of {self.classes_[:5].tolist()}"
+                f"y: expected [N] of two classes at least, got {np.shape(y)} of {classes[:5].tolist()}"
             )
-        network = {"output_size": len(self.classes_), "classes": tuple(map(str, self.classes_))}
-        return self._fit(X, torch.from_numpy(numbers), network, Metric("accuracy", accuracy, is_share=True))
+        network = {"output_size": len(classes), "classes": tuple(map(str, classes))}
+        self._fit(X, torch.from_numpy(numbers), network, Metric("accuracy", accuracy, is_share=True))
+        self.classes_ = classes
+        return self
 
     def _classes(self, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Names of the classes, sorted or in the order of `start`, and the number of each sequence's class."""
-        classes, numbers = np.unique(y, return_inverse=True)
+        try:
+            classes, numbers = np.unique(y, return_inverse=True)
+        except TypeError:
+            types = sorted({type(name).__name__ for name in y.ravel().tolist()})
+            raise ValueError(f"y: expected classes of one type, got {' and '.join(types)}") from None
         if self.start is None or not self.start.config.classes:
             return classes, numbers
         order = {name: number for number, name in enumerate(self.start.config.classes)}

@@ -19,16 +19,16 @@ class SkipRegressor(RegressorMixin, SkipEstimator):  # type: ignore[misc]
         """Train on X ([N, T, F], or N times [T, F]) and the values of each sequence, y [N] or [N, K].
 
         Raises:
-            ValueError: shapes that do not fit, values that are not finite.
+            ValueError: shapes that do not fit, values that are not finite. The estimator stays as it was.
         """
         values = np.asarray(y, np.float64)
         if values.ndim not in (1, 2) or not values.size or not np.isfinite(values).all():
             raise ValueError(f"y: expected finite values [N] or [N, K], got {values.shape}")
-        self._one = values.ndim == 1
+        one = values.ndim == 1
         values = values.reshape(len(values), -1)
         network = {"output_size": values.shape[1], "task": "sequence_regression"}
         mean, std = mean_and_std([values.astype(np.float32)])
-        return self._fit(
+        self._fit(
             X,
             torch.from_numpy(values).float(),
             network,
@@ -36,6 +36,8 @@ class SkipRegressor(RegressorMixin, SkipEstimator):  # type: ignore[misc]
             target_mean=mean,
             target_std=std,
         )
+        self._one = one
+        return self
 
     def predict(self, X: Sequences) -> NDArray[np.float32]:
         """Values of each sequence, [N] or [N, K], as in `fit`."""

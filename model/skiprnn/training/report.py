@@ -51,14 +51,20 @@ def report_of(
     metric, recipe = metric_of(experiment, data), experiment.recipe
     items = list(_items(data, network.eval(), recipe))
     groups = _groups(items) if data.held_out else {}
-    notes = [*data.notes, _on_selection(data, recipe), _on_spread(groups, metric)]
+    value = _value(metric, items)
+    notes = [
+        *data.notes,
+        *_on_constants(network.config, items),
+        _on_selection(data, recipe),
+        _on_spread(groups, metric),
+    ]
     report = {
         "task": experiment.task.name,
         "kind": _kind(network.config),
         "metric": metric.name,
         "parts": {name: dict(counts) for name, counts in data.parts.items()},
-        "windows": {metric.name: results[metric.name]} if data.held_out else None,
-        "recordings": {"count": len(items), metric.name: _value(metric, items)},
+        "windows": {metric.name: None if value is None else results[metric.name]} if data.held_out else None,
+        "recordings": {"count": len(items), metric.name: value},
         "outputs": figures_of(network.config, *_joined(items)),
         "confusion": confusion(*_joined(items)).tolist() if network.config.is_one_class else None,
         "groups": [
@@ -115,6 +121,19 @@ def _value(metric: Metric, items: Sequence[_Item]) -> float | None:
     if not len(targets) or (metric.compute is r_squared and bool((targets == targets[0]).all())):
         return None
     return metric.compute(outputs, targets)
+
+
+def _on_constants(config: NetworkConfig, items: Sequence[_Item]) -> Iterator[str]:
+    """Which targets never change where they are reported, so that nothing was there to be told apart?"""
+    _, targets = _joined(items)
+    if not config.is_regression or len(targets) < 2:
+        return
+    for name, column in zip(config.output_names, targets.reshape(len(targets), -1).T, strict=True):
+        if bool((column == column[0]).all()):
+            yield (
+                f"the target {name!r} is {column[0].item():g} wherever it is reported: R² cannot say how well it is "
+                "predicted; hold out recordings with other values"
+            )
 
 
 def _on_selection(data: Data, recipe: Recipe) -> str:

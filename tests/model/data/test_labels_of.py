@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skiprnn.data.labels_of import check_way, read_side_table, value_of
+from skiprnn.data.side_names import side_names
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_no_such_way_is_an_error_that_names_the_option(way: str) -> None:
         check_way(way, "label_from")
 
 
-NAMES = (("7.csv", "a/7.csv", "7", "a/7"), ("8.csv", "a/8.csv", "8", "a/8"))
+NAMES = (side_names("a/7.csv"), side_names("a/8.csv"))
 
 
 @pytest.mark.parametrize("keys", [("7.csv", "8.csv"), ("a/7.csv", "a/8.csv"), ("7", "8"), ("a/7", "a/8")])
@@ -67,15 +68,15 @@ def test_a_side_table_calls_a_recording_by_any_of_its_names(
     path = tmp_path / "labels.csv"
     path.write_text(f"label;{header};who\nwalk;{keys[0]};ann\nrest;{keys[1]};\n")
     side = read_side_table(path, NAMES)
-    assert side.values(NAMES[0]) == {"label": "walk", "who": "ann"}
-    assert side.values(NAMES[1]) == {"label": "rest"}, "an empty cell holds nothing"
+    assert side.values("a/7.csv") == {"label": "walk", "who": "ann"}
+    assert side.values("a/8.csv") == {"label": "rest"}, "an empty cell holds nothing"
 
 
 def test_ids_of_a_side_table_keep_their_spelling(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text("id,label\n007,walk\n7,rest\n")
     side = read_side_table(path, [("007",), ("7",)])
-    assert [side.values([id])["label"] for id in ("007", "7")] == ["walk", "rest"]
+    assert [side.values(id)["label"] for id in ("007", "7")] == ["walk", "rest"]
 
 
 @pytest.mark.parametrize(
@@ -83,14 +84,15 @@ def test_ids_of_a_side_table_keep_their_spelling(tmp_path: Path) -> None:
     [
         (
             "file,label\n9.csv,walk\n",
-            "expected a column of the recordings' names, such as '7.csv', found none",
+            "expected a column of the recordings' names, such as 'a/7.csv', found none",
         ),
-        ("file,label\n7.csv,walk\n7.csv,rest\n", "expected one row for '7.csv', got rows 1 and 2"),
-        ("file,label\n7.csv,walk\n", "expected a row for '8.csv' in 'file', found none"),
+        ("file,label\n7.csv,walk\n7.csv,rest\n", "expected one row for 'a/7.csv', got rows 1 and 2"),
+        ("file,label\n7.csv,walk\na/7,walk\n", "expected one row for 'a/7.csv', got rows 1 and 2"),
+        ("file,label\n7.csv,walk\n", "expected a row for 'a/8.csv' in 'file', found none"),
     ],
 )
 def test_a_side_table_that_does_not_fit_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "labels.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=rf"labels\.csv: {message}"):
-        [read_side_table(path, NAMES).values(names) for names in NAMES]
+        [read_side_table(path, NAMES).values(names[0]) for names in NAMES]

@@ -22,7 +22,7 @@ def test_options_of_a_task_become_a_layout() -> None:
     ("options", "message"),
     [
         ({"missing": "guess"}, "missing: expected one of error, hold, interpolate, drop, got 'guess'"),
-        ({"time_unit": "h"}, "time_unit: expected one of s, ms, us, ns, got 'h'"),
+        ({"time_unit": "w"}, "time_unit: expected one of s, ms, us, ns, min, h, d, got 'w'"),
         ({"decimal": ";"}, r"decimal: expected one of \., ,, got ';'"),
         ({"longest_gap": -1}, "longest_gap: expected 0 samples or more, got -1"),
         ({"sample_rate": 0}, "sample_rate: expected Hz above 0"),
@@ -33,3 +33,10 @@ def test_options_of_a_task_become_a_layout() -> None:
 def test_a_value_out_of_range_is_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Layout.of({**OPTIONS, **options})
+
+
+def test_several_columns_may_name_a_recording() -> None:
+    layout = Layout(recording="subject, trial")
+    assert layout.recording_columns == ("subject", "trial")
+    assert layout.texts == ["label", "subject", "trial"]
+    assert Layout().recording_columns == ()

@@ -60,6 +60,23 @@ def test_a_row_of_a_side_table_is_an_event(tmp_path: Path) -> None:
     assert events(tmp_path, path) == [[("x", 10, 13), ("y", 20, 40)], [("x", 3, 6)]]
 
 
+def test_ids_of_recordings_are_text_and_a_name_of_two_recordings_is_an_error(tmp_path: Path) -> None:
+    for name in ("a.csv", "day/a.csv", "night/b.csv", "day/b.csv"):
+        recording(tmp_path, name)
+    path = table(tmp_path, recording=["a.csv", "day/b"], start=[3, 20])
+    assert events(tmp_path, path) == [[("kind", 3, 4)], [], [("kind", 20, 21)], []]
+    path = table(tmp_path, recording=["a.csv", "b"], start=[3, 20])
+    with pytest.raises(
+        ValueError, match=r"row 2 of 'recording': .* day/b\.csv, night/b\.csv; write the whole path"
+    ):
+        events(tmp_path, path)
+    (tmp_path / "ids").mkdir()
+    frame = pd.DataFrame({"trial": ["007"] * 20 + ["7"] * 20, "x": np.sin(np.arange(40))})
+    frame.to_csv(tmp_path / "ids/all.csv", index=False)
+    path = table(tmp_path / "ids", trial=["7", "007"], start=[3, 10])
+    assert events(tmp_path / "ids", path, recording="trial") == [[("kind", 10, 11)], [("kind", 3, 4)]]
+
+
 def test_without_ends_and_classes_an_event_is_a_sample(tmp_path: Path) -> None:
     recording(tmp_path, "a.csv")
     assert events(tmp_path, table(tmp_path, start=[7, 5])) == [[("kind", 5, 6), ("kind", 7, 8)]]

@@ -246,6 +246,53 @@ def test_an_empty_cell_of_a_target_is_told_from_a_value(tmp_path: Path) -> None:
     assert recording.texts("state") == [""] * 5 + ["on"] * 45
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("far", [1e8, 1e30])
+def test_a_time_that_is_far_off_is_a_gap(tmp_path: Path, far: float) -> None:
+    columns = wave(50, label="a")
+    columns["time"][-1] = far
+    write(tmp_path, "a.csv", **columns)
+    with pytest.raises(ValueError, match=r"a\.csv: expected a sample every .* between rows 99 and 100"):
+        read(tmp_path)
+    assert len(only(tmp_path, missing=Missing.INTERPOLATE).x) == 99
+    with pytest.raises(
+        ValueError, match=r"a\.csv: expected 100,000,000 samples .* rows 1 to 100 .*longest_gap"
+    ):
+        read(tmp_path, missing=Missing.INTERPOLATE, longest_gap=10**12)
+
+
+def test_a_rate_that_takes_more_than_the_memory_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", **wave(50, label="a"))
+    with pytest.raises(
+        ValueError, match=r"a\.csv: expected 100,000,000 samples .* got 1,980,000,001 .*sample_rate"
+    ):
+        read(tmp_path, sample_rate=1e9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_infinite_value_is_named_without_a_warning_before(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", x=[*np.sin(np.arange(20)), np.inf], label="a")
+    with pytest.raises(ValueError, match=r"a\.csv: expected finite numbers in 'x', got inf in row 21"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["%m/%d/%Y %H:%M:%S", "%Y-%m-%d %I:%M:%S %p"])
+def test_times_in_a_form_that_is_not_read_are_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, form: str
+) -> None:
+    times = pd.date_range("2024-01-02T01:00", periods=20, freq="s").strftime(form)
+    write(tmp_path, "a.csv", time=times, x=np.sin(np.arange(20)), label="a")
+    read(tmp_path)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert (
+        f"the column 'time' looks like times, such as {times[0]!r}, and is left out: dates are read"
+        in warning
+    )
+    caplog.clear()
+    read(tmp_path, time="none")
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]
+
+
 # One table, folders, names, side tables
 
 
@@ -337,6 +384,104 @@ def test_ids_of_a_side_table_are_those_of_the_recordings(tmp_path: Path) -> None
     own = read(tmp_path, recording="trial", labels="labels.csv")
     assert [one.texts("label")[0] for one in own.recordings] == ["walk", "rest"]
     assert own.recordings[1].floats("dose").tolist() == [2] * 100
+
+
+TRIALS = pd.concat(
+    [
+        pd.DataFrame(
+            {"subject": who, "trial": trial, "x": np.sin(np.arange(20)) + trial, "label": "ab"[trial]}
+        )
+        for who in ("ann", "bob")
+        for trial in range(2)
+    ]
+)
+
+
+def test_trials_that_start_again_for_each_person_are_told_apart_by_both_columns(tmp_path: Path) -> None:
+    TRIALS.to_csv(tmp_path / "all.csv", index=False)
+    (tmp_path / "labels.csv").write_text("id,dose\nann:0,1\nann:1,2\nbob:0,3\nbob:1,4\n")
+    own = read(tmp_path, recording="subject,trial", group="subject", labels="labels.csv")
+    assert [(one.name, one.group, one.values["dose"]) for one in own.recordings] == [
+        ("all.csv:ann:0", "ann", "1"),
+        ("all.csv:ann:1", "ann", "2"),
+        ("all.csv:bob:0", "bob", "3"),
+        ("all.csv:bob:1", "bob", "4"),
+    ]
+    assert {len(one.x) for one in own.recordings} == {20}
+    assert own.features == (Feature("x"),)
+
+
+def test_ids_of_several_columns_that_read_alike_are_an_error(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "all.csv",
+        p=["a:b", "a:b", "a", "a"],
+        q=["c", "c", "b:c", "b:c"],
+        x=[1.5, 2, 3, 4],
+        label="a",
+    )
+    with pytest.raises(ValueError, match=r"'a:b:c' for both \('a:b', 'c'\) and \('a', 'b:c'\) in row 3"):
+        read(tmp_path, recording="p,q")
+
+
+def test_several_people_in_a_recording_are_a_warning_or_an_error_that_names_the_way_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    TRIALS.to_csv(tmp_path / "all.csv", index=False)
+    read(tmp_path, recording="trial")
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert "'subject' has several values in 2 recordings of 2" in warning
+    assert "recording=subject,trial tells" in warning
+    assert not any(line.startswith("group?") for line in said(caplog)), "it would fail"
+    with pytest.raises(
+        ValueError, match=r"'ann' in row 1 and 'bob' in row 41 .* recording=subject,trial tells"
+    ):
+        read(tmp_path, recording="trial", group="subject")
+    caplog.clear()
+    read(tmp_path, recording="subject,trial")
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_ids_of_recordings_are_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ids = ["007", "7", "12e3", "12000", "7 "]
+    frame = pd.DataFrame({"trial": np.repeat(ids, 20), "x": np.sin(np.arange(100)), "label": "a"})
+    for name in ("all.csv", "all.parquet"):
+        write(tmp_path / name, name, **frame)
+        own = read(tmp_path / name / name, recording="trial")
+        assert [one.name for one in own.recordings] == [f"{name}:{id}" for id in ids[:4]]
+        assert "merged       in the column 'trial', '7 ' is '7'" in said(caplog)
+        caplog.clear()
+
+
+def test_whole_numbers_of_parquet_are_the_ids_of_a_side_table(tmp_path: Path) -> None:
+    numbers = np.repeat([1.0, 2.0], 20)
+    write(tmp_path, "all.parquet", trial=numbers, x=np.sin(np.arange(40)))
+    (tmp_path / "labels.csv").write_text("id,label\n1,walk\n2,rest\n")
+    own = read(tmp_path, recording="trial", labels="labels.csv")
+    assert [(one.name, one.values["label"]) for one in own.recordings] == [
+        ("all.parquet:1", "walk"),
+        ("all.parquet:2", "rest"),
+    ]
+    write(tmp_path, "labels.parquet", id=[1.0, 2.0], label=["walk", "rest"])
+    (tmp_path / "labels.csv").rename(tmp_path / "labels.old")
+    assert read(tmp_path, recording="trial", labels="labels.parquet").recordings[1].values["label"] == "rest"
+
+
+def test_a_side_table_is_about_the_recording_that_it_names_most_exactly(tmp_path: Path) -> None:
+    for name in ("r1.csv", "s1/r1.csv"):
+        write(tmp_path, name, **wave(50))
+    (tmp_path / "labels.csv").write_text("file,label\nr1.csv,root\ns1/r1.csv,sub\n")
+    own = read(tmp_path, labels="labels.csv")
+    assert {one.name: one.values["label"] for one in own.recordings} == {"r1.csv": "root", "s1/r1.csv": "sub"}
+    (tmp_path / "labels.csv").write_text("file,label\nr1.csv,root\n")
+    with pytest.raises(ValueError, match=r"labels\.csv: expected a row for 's1/r1\.csv'"):
+        read(tmp_path, labels="labels.csv")
+    write(tmp_path, "s2/r1.csv", **wave(50))
+    (tmp_path / "r1.csv").unlink()
+    with pytest.raises(
+        ValueError, match=r"row 1 of 'file': .* 'r1\.csv', .* s1/r1\.csv, s2/r1\.csv; write the whole path"
+    ):
+        read(tmp_path, labels="labels.csv")
 
 
 def test_a_missing_label_names_the_ways_out(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_a_file_is_a_recording_named_by_its_path(tmp_path: Path) -> None:
     found = read(write(tmp_path, ann__1="x\n1\n2\n", ben__1="x\n3\n4\n"))
     assert list(found) == ["ann/1.csv", "ben/1.csv"]
     one = found["ann/1.csv"]
-    assert (one.file, one.side_names) == ("ann/1.csv", ["1.csv", "ann/1.csv", "1", "ann/1"])
+    assert (one.file, one.side_names) == ("ann/1.csv", ("ann/1.csv", "ann/1", "1.csv", "1"))
     assert one.has("x")
     assert not one.has("label")
 
@@ -35,7 +35,7 @@ def test_a_table_is_divided_by_its_recording_column_though_rows_are_mixed(tmp_pa
     assert list(found) == ["all.csv:a", "all.csv:b"], "a single row is passed over"
     assert found["all.csv:a"].table.floats("x").tolist() == [1, 3]
     assert [found["all.csv:b"].table.row(index) for index in (0, 1)] == [2, 4]
-    assert (found["all.csv:b"].file, found["all.csv:b"].side_names) == ("all.csv", ["b", "all.csv:b"])
+    assert (found["all.csv:b"].file, found["all.csv:b"].side_names) == ("all.csv", ("all.csv:b", "b"))
 
 
 def test_folder_and_name_give_values_of_the_whole_recording(tmp_path: Path) -> None:

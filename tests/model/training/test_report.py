@@ -104,12 +104,13 @@ def test_the_metric_of_the_data_is_the_one_that_is_reported() -> None:
     assert report_of(experiment, data, network(), {"share": 1.0})["metric"] == "share"
 
 
-def test_r_squared_of_one_recording_is_not_made_up() -> None:
+def values(*targets: tuple[float, float]) -> dict[str, Any]:
+    """The report of a regression of recordings with these targets."""
     experiment = short_experiment()
     loaded = experiment.load()
     held = [
-        HeldOut(f"{n}.csv", str(n), Batch(torch.randn(1, 9, 2), torch.tensor([[float(n), 1.0]])))
-        for n in range(2)
+        HeldOut(f"{n}.csv", str(n), Batch(torch.randn(1, 9, 2), torch.tensor([target])))
+        for n, target in enumerate(targets)
     ]
     data = Data(
         loaded.network,
@@ -120,7 +121,23 @@ def test_r_squared_of_one_recording_is_not_made_up() -> None:
         metric=Metric("r2", r_squared),
     )
     made = SkipNetwork(NetworkConfig("made", "gru", 2, 8, 2, task="sequence_regression")).eval()
-    found = report_of(experiment, data, made, {"r2": 0.5})
+    return report_of(experiment, data, made, {"r2": 0.5})
+
+
+def test_a_target_that_never_changes_has_no_r_squared_and_is_said() -> None:
+    constant = "is 7 wherever it is reported: R² cannot say"
+    found = values((7.0, 7.0), (7.0, 7.0))
+    assert (found["windows"], found["recordings"]["r2"]) == ({"r2": None}, None)
+    assert [constant in note for note in found["notes"]] == [True, True, False]
+    found = values((7.0, 1.0), (7.0, 2.0))
+    assert found["windows"] == {"r2": 0.5}
+    assert [note for note in found["notes"] if constant in note] == [
+        f"the target 'y0' {constant} how well it is predicted; hold out recordings with other values"
+    ]
+
+
+def test_r_squared_of_one_recording_is_not_made_up() -> None:
+    found = values((0.0, 1.0), (1.0, 1.0))
     assert [group["r2"] for group in found["groups"]] == [None, None]
-    assert found["notes"] == ["2 groups are held out: too few to say how much R² moves with the split"]
+    assert found["notes"][1:] == ["2 groups are held out: too few to say how much R² moves with the split"]
     assert [row["r2"] is None for row in found["outputs"]] == [False, True]

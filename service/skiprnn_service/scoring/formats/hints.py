@@ -4,7 +4,10 @@ from collections.abc import Iterable, Sequence
 from shlex import quote
 from urllib.parse import quote_plus
 
-from skiprnn_export.channels import is_id_name, is_time_name
+import numpy as np
+
+from skiprnn_export.channels import is_group_name, is_id_name, is_time_name
+from skiprnn_service.scoring.formats.gather import Grouped, Id
 
 MOST_COLUMNS = 3  # that are looked at: each is a pass over the file, and a sentence in a header of the answer
 _MOST_VALUES = 100_000  # that are told apart
@@ -13,6 +16,11 @@ _MOST_VALUES = 100_000  # that are told apart
 def like_ids(names: Iterable[str]) -> list[str]:
     """Those that look like the names of columns of ids."""
     return [name for name in names if is_id_name(name)]
+
+
+def like_groups(names: Iterable[str]) -> list[str]:
+    """Those that look like the names of whose sequences they are."""
+    return [name for name in names if is_group_name(name)]
 
 
 def like_times(names: Iterable[str]) -> list[str]:
@@ -39,6 +47,27 @@ def about_ids(name: str, batches: Iterable[tuple[Sequence[object], int]]) -> lis
         f"the column {name!r:.100} repeats {len(values):,} values in {rows:,} rows, which are scored as one sequence: "
         f"--sequence {quote(name[:100])} scores each apart (HTTP: sequence={quote_plus(name[:100])})"
     ]
+
+
+def about_groups(name: str, sequence: str, batches: Iterable[tuple[Grouped, Grouped]]) -> list[str]:
+    """What to say of a column that looks like a group and has several values in one sequence.
+
+    Args:
+        sequence: the column of the sequences.
+        batches: which sequence, and which value of the column, each of some rows has.
+    """
+    known = dict[Id, Id]()
+    for ids, groups in batches:
+        pairs = np.unique(np.stack([ids.code, groups.code]), axis=1).T
+        for id, group in ((ids.ids[a], groups.ids[b]) for a, b in pairs.tolist()):
+            if known.setdefault(id, group) != group:
+                return [
+                    f"the column {name!r:.100} has several values in the sequence {id!r:.100} of {sequence!r:.100}: "
+                    "rows of each are scored as one sequence; a column that holds both tells them apart"
+                ]
+        if len(known) > _MOST_VALUES:
+            return []
+    return []
 
 
 def about_times(name: str) -> str:

@@ -257,6 +257,12 @@ def _warnings(file: BinaryIO, columns: Columns, spec: InputSpec) -> list[str]:
         with contextlib.suppress(ShapeError, TooLargeError, MessageError):
             batches = _ids(file, name, spec)
             found += hints.about_ids(name, ((batch.ids, len(batch.code)) for batch in batches))
+    for name in hints.like_groups(left)[:1] if columns.id is not None else []:
+        with contextlib.suppress(ShapeError, TooLargeError, MessageError):
+            pairs = (
+                (_grouped(rows, str(columns.id), 0), _grouped(rows, name, 0)) for rows in _rows(file, spec)
+            )
+            found += hints.about_groups(name, str(columns.id), pairs)
     return found
 
 

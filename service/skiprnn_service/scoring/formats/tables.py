@@ -250,7 +250,7 @@ def _warnings(pa: Any, names: list[str], columns: Columns, scan: Scan) -> list[s
     left = [name for name in names if name not in columns.names and names.count(name) == 1]
     found = [] if columns.time else [hints.about_times(name) for name in hints.like_times(left)[:1]]
     if columns.id is not None:
-        return found
+        return found + _of_groups(pa, columns.id, hints.like_groups(left)[:1], scan)
     for name in hints.like_ids(left)[: hints.MOST_COLUMNS]:
         try:
             batches = (_grouped(pa, batch.column(0), name) for batch in _slices(scan([name]), _ROWS))
@@ -260,6 +260,27 @@ def _warnings(pa: Any, names: list[str], columns: Columns, scan: Scan) -> list[s
         except Exception:
             continue
     return found
+
+
+def _of_groups(pa: Any, id: str, names: list[str], scan: Scan) -> list[str]:
+    """Warnings about columns of groups that tell rows of a sequence apart."""
+    found = []
+    for name in names:
+        try:
+            slices = _slices(scan([id, name]), _ROWS)
+            batches = (
+                (_grouped(pa, _one(part, id), id), _grouped(pa, _one(part, name), name)) for part in slices
+            )
+            found += hints.about_groups(name, id, batches)
+        except MemoryError:
+            raise
+        except Exception:
+            continue
+    return found
+
+
+def _one(batch: Any, name: str) -> Any:
+    return batch.column(batch.schema.get_field_index(name))
 
 
 def _slices(batches: Iterable[Any], rows: int) -> Iterator[Any]:

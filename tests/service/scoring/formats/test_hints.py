@@ -59,6 +59,17 @@ def test_a_few_columns_are_looked_at(kind: str) -> None:
     assert len(warnings(kind, BODIES[kind](pa.table(columns)))) == hints.MOST_COLUMNS
 
 
+@pytest.mark.parametrize("kind", sorted(BODIES))
+def test_a_sequence_of_several_people_is_told_of(kind: str) -> None:
+    columns = {"trial": [1, 2, 1, 2], "subject": ["ann", "ann", "bob", "bob"], "device": ["p", "q", "p", "q"]}
+    features = {f"x{i}": [1.0] * 4 for i in range(3)}
+    (said,) = warnings(kind, BODIES[kind](pa.table(columns | features)), sequence="trial")
+    assert "the column 'subject' has several values in the sequence" in said
+    assert "rows of each are scored as one sequence; a column that holds both tells them apart" in said
+    apart = columns | {"trial": ["a1", "a2", "b1", "b2"]}
+    assert warnings(kind, BODIES[kind](pa.table(apart | features)), sequence="trial") == ()
+
+
 def test_a_name_with_blanks_is_told_as_it_is_typed() -> None:
     (said,) = hints.about_ids("subject id", [(["a", "b"], 4)])
     assert "--sequence 'subject id' scores each apart (HTTP: sequence=subject+id)" in said
