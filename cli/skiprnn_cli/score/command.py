@@ -188,7 +188,7 @@ def _score_folder(run: "FolderRun", threads: int, batch: int, *, json: bool) -> 
     for name, texts in list(run.warnings.items())[:_SHOWN]:
         warn(f"{name}: {texts[0]}")
     if len(run.warnings) > _SHOWN:
-        warn(f"{len(run.warnings) - _SHOWN} more files have such columns")
+        warn(f"{len(run.warnings) - _SHOWN} more files have warnings")
     for name, reason in run.failed.items():
         typer.echo(f"error: {name}: {reason}", err=True)
     scored = len(run.files) - len(run.failed)

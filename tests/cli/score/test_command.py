@@ -229,6 +229,14 @@ def test_a_table_of_many_subjects_is_one_sequence_with_a_warning(model: Path, ta
     assert len(pd.read_csv(table.with_name("a.csv"))) == 1
 
 
+def test_another_sample_rate_than_the_models_is_warned_of(table: Path, tmp_path: Path) -> None:
+    write_random_bundle(tmp_path / "slow.onnx", hidden=16, sample_rate=25.0)
+    by_name = ("--sequence", "subject", "--time", "seconds")
+    result = run(tmp_path / "slow.onnx", table, "-o", tmp_path / "a.csv", *by_name)
+    assert result.exit_code == 0
+    assert "warning: the column 'seconds' says 50 Hz, the model takes 25 Hz: resample first" in result.stderr
+
+
 @pytest.mark.parametrize("per", ["sequence", "update", "sample"])
 def test_rows_join_to_those_of_the_table(
     model: Path, table: Path, bundle: Bundle, sequences: list[Samples], per: str
