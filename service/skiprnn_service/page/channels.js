@@ -66,7 +66,7 @@ function headerOf({ name, unit }) {
 }
 
 /** `ax [g]` or `ax (g)` → a feature with its unit. */
-function featureOf(header) {
+export function featureOf(header) {
   const text = header.trim();
   const at = text.slice(0, -1).lastIndexOf(BRACKETS[text.at(-1)] ?? "\0");
   const name = text.slice(0, Math.max(at, 0)).trim();

@@ -83,7 +83,7 @@ def _rate(times: NDArray[Any], name: str, sample_rate: float) -> float | None:
 
 
 def _unit(times: NDArray[Any], name: str) -> float | None:
-    """Seconds of a unit: by the size of dates, by the column's name, seconds where there are fractions; None: unknown."""
+    """Seconds of a unit: by the size of dates, by the name, seconds where there are fractions; None: unknown."""
     earliest, latest = _SINCE_1970
     for unit in _UNITS.values():
         if earliest <= float(times.min()) * unit and float(times.max()) * unit <= latest:
