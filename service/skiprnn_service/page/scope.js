@@ -1,6 +1,6 @@
 /** The picture of a stream: signal, what was read and what was skipped, and what the network said, on one axis of time. */
 
-import { featureOf } from "./channels.js";
+import { bareName } from "./channels.js";
 import { isRegression } from "./outputs.js";
 import { LEFT_OUT, READ, SKIPPED } from "./player.js";
 
@@ -346,24 +346,18 @@ function prepared(canvas) {
 }
 
 /** Features of one unit share a lane, a few at most; those without one do where there are many. */
-export function lanesOf(model, channels) {
+function lanesOf(model, channels) {
   const lanes = [];
   const alike = (unit, lane) => lane.unit === unit && (unit !== "" || model.features.length > MOST_LANES);
   model.features.forEach(({ name, unit }, column) => {
     const last = lanes.at(-1);
-    const said = bare(channels?.[column] ?? name, unit);
+    const said = bareName(channels?.[column] ?? name, unit ?? "");
     if (last && alike(unit ?? "", last) && last.columns.length < MOST_TRACES) {
       last.columns.push(column);
       last.names.push(said);
     } else lanes.push({ unit: unit ?? "", columns: [column], names: [said] });
   });
   return lanes.slice(0, MOST_LANES);
-}
-
-/** A channel's name without the unit that stands beside it. */
-function bare(channel, unit) {
-  const said = featureOf(channel);
-  return said.unit === (unit ?? "") ? said.name : channel;
 }
 
 /** Colours of classes: neither the red of reading nor the blue of skipping. */
