@@ -16,9 +16,8 @@ from support.table_cases import CASES
 
 PAGE = Path(skiprnn_service.__file__).parent / "page"
 SCRIPT = """
-import { isHeader, leftOut, match, parseNumber } from "./channels.mjs";
+import { bareName, isHeader, leftOut, match, parseNumber } from "./channels.mjs";
 import { rateSaid } from "./rate.mjs";
-import { lanesOf } from "./scope.mjs";
 import { parseCsv } from "./sources.mjs";
 const tried = (work) => { try { return work(); } catch (error) { return { error: error.message }; } };
 let text = "";
@@ -32,7 +31,7 @@ console.log(JSON.stringify({
     return { chosen, left_out: chosen ? leftOut(names, chosen) : [] };
   })),
   times: times.map(({ text, rate }) => rateSaid(parseCsv(text, [{ name: "x", unit: "" }]).time, rate)),
-  lanes: lanesOf({ features: [{ name: "vib", unit: "mm/s" }, { name: "y", unit: "" }] }, ["vib [mm/s]", "y"]),
+  bare: [["vib [mm/s]", "mm/s"], ["vib (mm/s)", "mm/s"], ["vib", "mm/s"], ["y [?]", "g"]].map((one) => bareName(...one)),
   header: header.map(({ cells, features }) => isHeader(cells, features)),
   numbers: Object.keys(numbers).map((text) => [text, parseNumber(text)]),
   files: files.map(({ text, features }) => tried(() => {
@@ -99,7 +98,7 @@ def with_features(case: dict[str, Any]) -> dict[str, Any]:
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the page's modules make of all cases. Node takes a file for a module by its name."""
     folder = tmp_path_factory.mktemp("page")
-    for name in ("api", "channels", "dialect", "outputs", "player", "rate", "scope", "sources"):
+    for name in ("api", "channels", "dialect", "rate", "sources"):
         text = (PAGE / f"{name}.js").read_text(encoding="utf-8")
         (folder / f"{name}.mjs").write_text(
             re.sub(r'(from "\./\w+)\.js"', r'\1.mjs"', text), encoding="utf-8"
@@ -155,5 +154,5 @@ def test_another_sample_rate_is_told_of(answers: dict[str, Any], index: int) -> 
     assert bool(said) == bool(expected)
 
 
-def test_a_unit_stands_once_beside_a_lane(answers: dict[str, Any]) -> None:
-    assert [(lane["names"], lane["unit"]) for lane in answers["lanes"]] == [(["vib"], "mm/s"), (["y"], "")]
+def test_a_name_beside_its_unit_has_none(answers: dict[str, Any]) -> None:
+    assert answers["bare"] == ["vib", "vib", "vib", "y [?]"]
