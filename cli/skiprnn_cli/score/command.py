@@ -124,7 +124,7 @@ def score(
     """
     from skiprnn_service.errors import ClientError, SkipRnnServiceError
 
-    _check(data, out, per, updates=updates, format=format)
+    _check(model, data, out, per, updates=updates, format=format)
     options = Options(
         updates=updates,
         per=cast("Per", per),
@@ -155,8 +155,15 @@ def _folder_run(model: Path, data: Path, out: Path, options: Options, suffix: st
     return FolderRun(model, data, out, options, suffix=suffix)
 
 
-def _check(data: Path, out: Path, per: str, *, updates: bool, format: str | None) -> None:
+def _check(model: Path, data: Path, out: Path, per: str, *, updates: bool, format: str | None) -> None:
     """End the command where options contradict each other."""
+    if not model.is_file():
+        meant = (
+            "" if model.suffix else f"; give its file, such as models/{model.name}.onnx, not a model's name"
+        )
+        fail(f"{model}: expected a bundle (.onnx), found no such file{meant}")
+    if not data.exists():
+        fail(f"{data}: expected a file or a folder of sequences, found none of that name")
     if per not in _PER:
         fail(f"--per: expected one of {', '.join(_PER)}, got {per!r}")
     if updates and per != "sequence":

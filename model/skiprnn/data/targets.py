@@ -146,7 +146,7 @@ class Targets:
         return torch.from_numpy(y.mean(axis=0).astype(np.float32)), torch.from_numpy(std.astype(np.float32))
 
     def few(self, sources: Sequence[str]) -> str:
-        """Which classes or labels have few recordings, a sentence; empty: none.
+        """Which classes or labels have few held-out recordings, a sentence; empty: none. These are the held-out ones.
 
         Args:
             sources: of every recording, the one that it was cut from: its parts count once.
@@ -158,7 +158,9 @@ class Targets:
         rare = {self.names[label]: count for label, count in counts.items() if count < FEW_RECORDINGS}
         if not rare:
             return ""
-        listed = [f"{name!r} has {summary.counted(count, 'recording')}" for name, count in rare.items()]
+        listed = [
+            f"{name!r} has {summary.counted(count, 'held-out recording')}" for name, count in rare.items()
+        ]
         return f"{shown(listed)}: figures of so few are rough"
 
 

@@ -208,6 +208,16 @@ def test_missing_files_and_models_end_with_the_reason(model: Path, data: Path, t
         result = run(*arguments, "-o", tmp_path / "a.npy")
         assert (result.exit_code, result.stdout) == (2, "")
         assert "error: " in result.stderr
+    missing = run(model, tmp_path / "none.csv", "-o", tmp_path / "a.npy").stderr
+    assert (
+        missing
+        == f"error: {tmp_path / 'none.csv'}: expected a file or a folder of sequences, found none of that name\n"
+    )
+    by_name = run("watch", data, "-o", tmp_path / "a.npy").stderr
+    assert (
+        "watch: expected a bundle (.onnx), found no such file; give its file, such as models/watch.onnx"
+        in by_name
+    )
 
 
 # -- columns by name
