@@ -6,9 +6,11 @@
                                                                   null is a sample that its sensor missed
     sensors/DEVICE/wake     131                                   no sample before this one is needed (retained)
     sensors/DEVICE/update   {"t": 126, "label": "…", "y": […]}    an update of the network
+    sensors/DEVICE/event    {"t": 126, "class": "…", "score": 0.97}   an alarm, of a network with events
 
 A device that follows `wake` saves radio time. For one that does not, the bridge leaves out the samples that the network
-skips. A stream has the name of its device, so a bridge that is started again resumes it.
+skips. A stream has the name of its device, so a bridge that is started again resumes it. It then publishes the latest
+events again, in case it ended before they were out: an event comes at least once, and `t` tells whether it is known.
 
 A payload may come from anywhere: one that is no sample is counted, logged and skipped, and so is a device whose name
 the server rejects.
@@ -21,6 +23,7 @@ import asyncio
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
@@ -29,7 +32,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("error: aiomqtt is not installed: pip install aiomqtt")
 
-from skiprnn_client import ClientError, Connection, connect
+from skiprnn_client import ClientError, Connection, Update, connect
 
 ROOT = "sensors"
 _MOST_BYTES = 1 << 16  # of a payload: a sample of thousands of channels
@@ -86,7 +89,15 @@ class Device:
         for update in reply.updates:
             fields = {"t": update.t, "label": update.label, "y": update.y.tolist()}
             await self.broker.publish(f"{ROOT}/{self.name}/update", json.dumps(fields))
+        await self.publish_events(reply.updates)
         await self.broker.publish(f"{ROOT}/{self.name}/wake", str(reply.wake), retain=True)
+
+    async def publish_events(self, updates: Sequence[Update]) -> None:
+        """The events of those updates that gave one."""
+        for update in updates:
+            if update.event is not None:
+                fields = {"t": update.t, "class": update.event.label, "score": update.event.score}
+                await self.broker.publish(f"{ROOT}/{self.name}/event", json.dumps(fields), qos=1)
 
 
 async def bridge(broker: aiomqtt.Client, url: str) -> None:
@@ -102,6 +113,7 @@ async def bridge(broker: aiomqtt.Client, url: str) -> None:
                 if name not in devices:
                     connection = await stack.enter_async_context(connect(url, stream_id=f"mqtt-{name}"))
                     devices[name] = Device(name, connection, broker)
+                    await devices[name].publish_events(connection.ready.updates)
                 await devices[name].take(sample)
             except ConnectionError:
                 raise

@@ -27,6 +27,7 @@ NEED_TORCH = {"step.py", "parity.py", "sequences.py"}  # of skiprnn_export
 TORCH_FREE = {
     "skiprnn.gate_limits",
     "skiprnn.channels",
+    "skiprnn.column_names",
     "skiprnn.events",
     "skiprnn.numerals",
     "skiprnn.paths",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skiprnn_cli.console import INTERRUPTED, fail, warn
+from skiprnn_cli.option_names import as_typed, log_as_typed
 from skiprnn_cli.train import TASKS, make_experiment, parse_overrides
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from skiprnn.compare.table import Table
     from skiprnn.compare.verdict import Verdict
     from skiprnn.data.types import Data
-    from skiprnn.metrics import Metric
+    from skiprnn.metrics import Measure
     from skiprnn.training import Experiment
 
 _OWN_DATA = "recordings"
@@ -63,18 +64,17 @@ def compare(
         os.environ[name] = "1"  # before torch and numpy are imported: processes fork, and have a core each
     from skiprnn.compare.plan import plan, prepare
     from skiprnn.data.download import DownloadError
-    from skiprnn.training.experiment import metric_of
+    from skiprnn.training.experiment import measure_of
 
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("skiprnn").setLevel(logging.INFO)
+    log_as_typed()
     try:
         base = _base(data_or_task, data, epochs, override or [])
         runs = plan(base, _rates(update_rates), seeds=seeds, out=out)
         loaded = prepare(runs)
         failures = _trained(runs, loaded, jobs=jobs, out=out)
     except (OSError, ValueError, DownloadError) as error:
-        fail(error)
-    _conclude(runs, metric_of(base, loaded), failures, out)
+        fail(as_typed(error))
+    _conclude(runs, measure_of(base, loaded), failures, out)
 
 
 def _base(data_or_task: str, data: Path | None, epochs: int | None, overrides: list[str]) -> "Experiment":
@@ -122,7 +122,7 @@ def _trained(runs: "Sequence[Run]", data: "Data", *, jobs: int, out: Path) -> "M
         )
 
 
-def _conclude(runs: "Sequence[Run]", metric: "Metric", failures: "Mapping[Run, str]", out: Path) -> None:
+def _conclude(runs: "Sequence[Run]", metric: "Measure", failures: "Mapping[Run, str]", out: Path) -> None:
     """Print and write what there is; exit code 1 where a run failed."""
     from skiprnn.compare.report import write_report
     from skiprnn.compare.table import tabulate
@@ -137,7 +137,7 @@ def _conclude(runs: "Sequence[Run]", metric: "Metric", failures: "Mapping[Run, s
         if verdict is not None:
             _print_next(runs, verdict)
     for run, reason in failures.items():
-        warn(f"{run} failed: {reason} ({out / 'logs' / run.folder.name}.txt)")
+        warn(f"{run} failed: {as_typed(reason)} ({out / 'logs' / run.folder.name}.txt)")
     if failures:
         fail(f"{len(failures)} of {len(runs)} runs failed; the same command tries them again", code=1)
 
@@ -151,6 +151,7 @@ def _print(table: "Table", verdict: "Verdict | None") -> None:
     for line in lines:
         drawn.add_row(*line)
     Console().print(drawn)
+    typer.echo(table.measured_on)
     for sentence in () if verdict is None else verdict.lines:
         typer.echo(sentence)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
+from skiprnn_cli.option_names import as_typed
+
 if TYPE_CHECKING:
     from skiprnn.compare.plan import Run
 
@@ -34,16 +36,17 @@ class _Lines(AbstractContextManager["_Lines"]):
         pass
 
     def finished(self, run: "Run", results: dict[str, Any]) -> None:
-        metric = results["metric"]
-        figures = (
-            f"{metric.replace('_', ' ')} {results[metric]:.4g}, update rate {results['update_rate']:.1%}"
-        )
+        from skiprnn.compare.outcome import outcome_of
+        from skiprnn.metric_label import metric_label
+
+        outcome = outcome_of(run, results)
+        figures = f"{metric_label(outcome.metric)} {outcome.value:.4g}, update rate {outcome.update_rate:.1%}"
         self._end(f"{run}: {figures}, {results['seconds']:.0f} s")
         if results["warning"]:
-            self._say(f"warning: {run}: {results['warning']}")
+            self._say(f"warning: {run}: {as_typed(results['warning'])}")
 
     def failed(self, run: "Run", reason: str) -> None:
-        self._end(f"{run} failed: {reason}")
+        self._end(f"{run} failed: {as_typed(reason)}")
 
     def _end(self, line: str) -> None:
         self._ended += 1

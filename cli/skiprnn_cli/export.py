@@ -39,7 +39,8 @@ def export(
     recording: Annotated[
         Path | None,
         typer.Option(
-            help="CSV or Parquet file of real samples: lay it beside the bundle, for the dashboard to play.",
+            help="File of real samples, read as the run read its data: lay it beside the bundle, for the dashboard to "
+            "play.",
             show_default=False,
         ),
     ] = None,

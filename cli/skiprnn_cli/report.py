@@ -6,19 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from skiprnn.metric_label import metric_label
 from skiprnn_cli.console import fail
+from skiprnn_cli.option_names import as_typed
 
 _ROWS = 20  # of a table
 _CONFUSED = 12  # classes of a confusion matrix that fits on a screen
-_HEADS = {
-    "name": "",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "r2": "R²",
-    "f1": "F1",
-    "count": "examples",
-    "delay_seconds": "delay [s]",
-}
+_HEADS = {"name": "", "count": "examples", "delay_seconds": "delay [s]"}  # columns that are no metric
 
 
 def report(
@@ -55,7 +49,7 @@ def print_report(found: Mapping[str, Any]) -> None:
     _print_rows(found.get("groups", ()))
     _print_update_rates(found["update_rate"])
     for note in found.get("notes", ()):
-        typer.echo(f"note: {note}")
+        typer.echo(f"note: {as_typed(note)}")
 
 
 def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -100,7 +94,7 @@ def _print_update_rates(found: Mapping[str, Any]) -> None:
 
 def head_of(name: str) -> str:
     """What a column of a report is called: `balanced accuracy` for `balanced_accuracy`."""
-    return _HEADS.get(name, name.replace("_", " "))
+    return _HEADS.get(name, metric_label(name))
 
 
 def _counted(count: int, plural: str) -> str:

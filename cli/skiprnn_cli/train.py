@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skiprnn_cli.console import fail, print_facts
+from skiprnn_cli.option_names import as_typed, log_as_typed
 from skiprnn_cli.renamed import warn_renamed
 from skiprnn_cli.report import head_of, print_report
 
@@ -30,22 +31,20 @@ RENAMED = {
 
 # skiprnn.tasks.NAMES, which the help cannot import: it would load PyTorch.
 TASKS = (
-    *(
-        "adding",
-        "charades",
-        "digits",
-        "ecg",
-        "falls",
-        "fashion",
-        "frequency",
-        "imdb",
-        "mnist",
-        "plaid",
-        "recordings",
-        "ucf101",
-        "watch",
-        "words",
-    ),
+    "adding",
+    "charades",
+    "digits",
+    "ecg",
+    "falls",
+    "fashion",
+    "frequency",
+    "imdb",
+    "mnist",
+    "plaid",
+    "recordings",
+    "ucf101",
+    "watch",
+    "words",
 )
 
 _gate = partial(typer.Option, rich_help_panel="When to update")
@@ -120,10 +119,9 @@ def train(
     """
     from skiprnn import tasks
     from skiprnn.data.download import DownloadError
-    from skiprnn.training import TrainingInterruptedError, fit
+    from skiprnn.training import TrainingDivergedError, TrainingInterruptedError, fit
 
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("skiprnn").setLevel(logging.INFO)
+    log_as_typed()
     show_bar = not quiet and sys.stderr.isatty()  # a log gets a line an epoch instead
     logging.getLogger("skiprnn.training.epochs").setLevel(
         logging.WARNING if quiet or show_bar else logging.INFO
@@ -139,7 +137,9 @@ def train(
         experiment = make_experiment(found, data, seed, warm_start, given, paper=paper)
         results = fit(experiment, out, resume=resume, progress_bar=show_bar)
     except (OSError, ValueError, DownloadError) as error:
-        fail(error)
+        fail(as_typed(error))
+    except TrainingDivergedError as error:
+        fail(as_typed(f"{out}: {error}"), code=1)
     except TrainingInterruptedError as error:
         fail(error, code=1)
     if results_file is not None:
@@ -270,7 +270,7 @@ def _report(out: Path, results: dict[str, Any]) -> None:
         facts["solved"] = "yes" if results["solved"] else "no"
     facts |= _shift_of_gate(results)
     if results["warning"]:
-        facts["warning"] = results["warning"]
+        facts["warning"] = as_typed(results["warning"])
     print_facts(f"{out}: {results['task']}", facts)
     folder = RunFolder(out)
     if folder.report.is_file():

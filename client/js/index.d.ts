@@ -9,6 +9,8 @@ export interface Update {
   label: string | null;
   /** Number of the sequence that `t` counts in: resets before it. */
   sequence: number;
+  /** The alarm that it gave: its class, and its probability in `y`. null: none, or the network has no events, or the server is older. */
+  event: { label: string; score: number } | null;
 }
 
 /** The answer to one message of samples. */
@@ -34,6 +36,8 @@ export interface Ready {
   targets: { name: string; unit: string }[];
   /** Outputs are independent probabilities: any number of the classes may hold at once. */
   multi_label: boolean;
+  /** When outputs are an alarm, the refractory time in samples; null: the classes are no events. */
+  events: { background: string; threshold: number; refractory: number } | null;
   channels?: { name: string; unit: string }[];
   task?: string;
   sample_rate?: number | null;

@@ -29,7 +29,7 @@ from skiprnn_client.errors import (
     StreamClosed,
     StreamLost,
 )
-from skiprnn_client.messages import Ended, GoAway, Ready, Reply, Update
+from skiprnn_client.messages import Ended, Event, GoAway, Ready, Reply, Update
 from skiprnn_client.retry import Retry, RetryPolicy
 from skiprnn_client.samples import MISSED, NEW_SEQUENCE
 from skiprnn_client.stream import stream, stream_from
@@ -45,6 +45,7 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionRejected",
     "Ended",
+    "Event",
     "GoAway",
     "ProtocolError",
     "Ready",

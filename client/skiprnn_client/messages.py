@@ -17,8 +17,21 @@ Floats = NDArray[np.float32]
 _INDEX = struct.Struct("<Q")
 _REPLY = struct.Struct("<QQQII")  # t, wake, saved, number of updates, flags
 _LAST_INDEX = 2**64 - 1
+_HAS_EVENTS = 1  # bit of the flags: m × i32 follow, −1 or the class of an update's event
 
 RESET, END, KEEPALIVE = (json.dumps({"type": name}) for name in ("reset", "end", "keepalive"))
+
+
+class Event(NamedTuple):
+    """An alarm, given by an update.
+
+    Attributes:
+        label: its class.
+        score: the probability of that class; exactly the float32 in the update's `y`.
+    """
+
+    label: str
+    score: float
 
 
 class Update(NamedTuple):
@@ -29,12 +42,14 @@ class Update(NamedTuple):
         y: float32 [K], the outputs: probabilities, or values in raw units. They are valid until the next update.
         label: the most probable class; None for a regression, and where several labels may hold at once.
         sequence: number of the sequence that `t` counts in: resets before it.
+        event: the alarm that it gave, if any; None too where the network has no events, or the server is older.
     """
 
     t: int
     y: Floats
     label: str | None = None
     sequence: int = 0
+    event: Event | None = None
 
 
 class Reply(NamedTuple):
@@ -86,6 +101,8 @@ class Ready:
         classes: names of the K outputs; empty for a regression.
         targets: of a regression, "name" and "unit" of each of the K outputs, or none.
         multi_label: outputs are independent probabilities: any number of the classes may hold at once.
+        events: when outputs are an alarm: "background", "threshold", "refractory" in samples; None: the classes are no
+            events.
         channels: of a sample, F of them: their "name" and "unit".
         task: what the network was trained for.
         sample_rate: Hz, of the training samples; None: unknown.
@@ -105,6 +122,7 @@ class Ready:
     classes: tuple[str, ...] = ()
     targets: tuple[Mapping[str, str], ...] = ()
     multi_label: bool = False
+    events: Mapping[str, Any] | None = None
     channels: tuple[Mapping[str, str], ...] = ()
     task: str = ""
     sample_rate: float | None = None
@@ -194,22 +212,42 @@ def _json_reply(fields: Mapping[str, Any], ready: Ready) -> Reply:
 
 
 def _updates(items: Iterable[Mapping[str, Any]], ready: Ready, sequence: int = 0) -> tuple[Update, ...]:
-    rows = ((item["t"], np.array(item["y"], np.float32).reshape(ready.outputs)) for item in items)
-    return tuple(_update(t, y, ready, sequence) for t, y in rows)
+    return tuple(_json_update(item, ready, sequence) for item in items)
+
+
+def _json_update(item: Mapping[str, Any], ready: Ready, sequence: int) -> Update:
+    y, event = np.array(item["y"], np.float32).reshape(ready.outputs), item.get("event")
+    given = Event(event["class"], event["score"]) if event else None
+    return _update(item["t"], y, ready, sequence)._replace(event=given)
 
 
 def _binary_reply(data: bytes, ready: Ready) -> Reply:
     if len(data) < _REPLY.size:
         raise ProtocolError(f"reply: expected at least {_REPLY.size} bytes, got {len(data)}")
-    t, wake, saved, m, _flags = _REPLY.unpack_from(data)
-    expected = _REPLY.size + m * (8 + 4 * ready.outputs)
+    t, wake, saved, m, flags = _REPLY.unpack_from(data)
+    size = 8 + 4 * ready.outputs
+    expected = _REPLY.size + m * (size + 4 * bool(flags & _HAS_EVENTS))
     if len(data) != expected:
         raise ProtocolError(f"reply: expected {expected} bytes for {m} updates, got {len(data)}")
     indices = np.frombuffer(data, "<u8", m, _REPLY.size)
     outputs = np.frombuffer(data, "<f4", m * ready.outputs, _REPLY.size + 8 * m).astype(np.float32)
     rows = zip(indices.tolist(), outputs.reshape(m, ready.outputs), strict=True)
-    last = -1 if t == _LAST_INDEX else t
-    return Reply(last, wake, tuple(_update(index, y, ready) for index, y in rows), saved)
+    updates = tuple(_update(index, y, ready) for index, y in rows)
+    if flags & _HAS_EVENTS:
+        updates = _with_events(updates, np.frombuffer(data, "<i4", m, _REPLY.size + size * m), ready)
+    return Reply(-1 if t == _LAST_INDEX else t, wake, updates, saved)
+
+
+def _with_events(updates: tuple[Update, ...], labels: NDArray[np.int32], ready: Ready) -> tuple[Update, ...]:
+    """Updates with the events of a binary reply: index of a class, −1 for none."""
+    if any(not -1 <= label < len(ready.classes) for label in labels):
+        raise ProtocolError(
+            f"reply: expected classes from -1 to {len(ready.classes) - 1}, got {labels.tolist()}"
+        )
+    return tuple(
+        update if label < 0 else update._replace(event=Event(ready.classes[label], float(update.y[label])))
+        for update, label in zip(updates, labels.tolist(), strict=True)
+    )
 
 
 def _update(t: int, y: Floats, ready: Ready, sequence: int = 0) -> Update:

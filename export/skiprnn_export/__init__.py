@@ -10,7 +10,7 @@ network is in `skiprnn_export.step`, which needs torch.
 """
 
 from skiprnn.channels import Feature
-from skiprnn.events import Alarm, EventDetector, EventRule
+from skiprnn.events import NEVER, Alarm, EventDetector, EventRule
 from skiprnn.gate_limits import DEFAULT_MAX_SKIP
 from skiprnn_export.bundle import Bundle, BundleError, BundleInfo, parse, read, write
 from skiprnn_export.gate import SkipTable, recursion, skip_table, skips
@@ -18,6 +18,7 @@ from skiprnn_export.unroll import Unrolled, open_session, unroll
 
 __all__ = [
     "DEFAULT_MAX_SKIP",
+    "NEVER",
     "Alarm",
     "Bundle",
     "BundleError",

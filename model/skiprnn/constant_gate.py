@@ -1,4 +1,4 @@
-"""A gate that does not look at the input: the network updates at every n-th sample, n its period.
+"""A constant gate, whatever the input: the network updates at every n-th sample, n its period.
 
 The learned gate's recursion stays as it is. Gate weights of 0 leave Δũ = σ(bias), and the bias is chosen so that every
 update skips n − 1 samples. So a uniform schedule is trained, exported and served by the code of the learned gate.

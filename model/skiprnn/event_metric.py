@@ -96,6 +96,16 @@ class EventMetric:
         """The key of the results' first number."""
         return "f1"
 
+    @property
+    def higher_is_better(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def is_share(self) -> bool:
+        """F1 is in [0, 1]."""
+        return True
+
     def detected(self, alarms: Sequence[Alarm], events: EventStream) -> dict[int, int]:
         """Index of each alarm that is right → index of the event that it detects."""
         first, last = events.starts - self.before, events.ends - 1 + self.after

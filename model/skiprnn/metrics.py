@@ -1,10 +1,28 @@
 """Metrics: outputs of a network and their targets → one number."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from skiprnn.metric_label import metric_label
+
+
+class Measure(Protocol):
+    """How a number is read: a Metric, or the EventMetric of whole streams."""
+
+    @property
+    def name(self) -> str:
+        """Its key in logs and facts."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Accuracy against error."""
+
+    @property
+    def is_share(self) -> bool:
+        """Is it in [0, 1], so that people read it in percent?"""
 
 
 class Metric(NamedTuple):
@@ -15,12 +33,19 @@ class Metric(NamedTuple):
         compute: outputs [N, K] (probabilities, or raw units) and targets [N] or [N, K] → the number.
         higher_is_better: accuracy against error.
         solved: the value from which the paper calls its task solved; None where it does not say.
+        is_share: the number is in [0, 1], and people read it in percent: accuracy is a share, R² and errors are not.
     """
 
     name: str
     compute: Callable[[Tensor, Tensor], float]
     higher_is_better: bool = True
     solved: float | None = None
+    is_share: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return metric_label(self.name)
 
     def is_solved(self, value: float) -> bool | None:
         """Does a value meet the criterion? None where there is none."""

@@ -110,6 +110,12 @@ class NetworkConfig:
         return not (self.is_regression or self.multi_label)
 
     @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the K outputs: its classes, its targets with their units, or y0, y1, …"""
+        named = self.classes or tuple(map(str, self.targets))
+        return named or tuple(f"y{index}" for index in range(self.output_size))
+
+    @property
     def state_size(self) -> int:
         """S, the width of the packed state."""
         return self.num_layers * self.hidden_size * (2 if self.cell == "lstm" else 1)
@@ -251,34 +257,19 @@ class SkipNetwork(nn.Module):
         Raises:
             ValueError: a part that has no counterpart here; the message names it.
         """
-        shape = shape_of(readout)
-        if input_size_of(readout) != rnn.hidden_size:
-            raise ValueError(
-                f"readout: expected {rnn.hidden_size} inputs (hidden_size), got {input_size_of(readout)}"
-            )
-        sizes: dict[str, Any] = {
-            "cell": rnn.mode.lower(),
-            "input_size": rnn.input_size,
-            "hidden_size": rnn.hidden_size,
-            "num_layers": rnn.num_layers,
-            "output_size": output_size_of(readout),
-            "readout_hidden": shape.hidden,
-            "readout_activation": shape.activation,
-        }
-        network = cls(NetworkConfig(name=name, **{"dropout": shape.dropout} | sizes | config))
+        network = cls(NetworkConfig(name=name, **_sizes_of(rnn, readout) | config))
         network.rnn.load_torch(rnn)
         nn.init.zeros_(network.rnn.gate.weight)
         load_readout(network.readout, readout)
-        scales = {
-            "input_mean": input_mean,
-            "input_std": input_std,
-            "output_mean": output_mean,
-            "output_std": output_std,
-        }
+        network._set_scales(
+            input_mean=input_mean, input_std=input_std, output_mean=output_mean, output_std=output_std
+        )
+        return network.eval()
+
+    def _set_scales(self, **scales: ArrayLike | None) -> None:
         for buffer, values in scales.items():
             if values is not None:
-                network.get_buffer(buffer).copy_(_scale(buffer, values, network.get_buffer(buffer)))
-        return network.eval()
+                self.get_buffer(buffer).copy_(_scale(buffer, values, self.get_buffer(buffer)))
 
     def save(self, directory: StrPath) -> None:
         """Write `network.safetensors` and `config.json` into `directory`, made if it is missing."""
@@ -315,6 +306,25 @@ def _skip_rnn(config: NetworkConfig) -> SkipLSTM | SkipGRU:
     return SkipGRU(
         *sizes, threshold=config.threshold, max_skip=config.max_skip, reset_after=config.reset_after
     )
+
+
+def _sizes_of(rnn: nn.LSTM | nn.GRU, readout: nn.Module) -> dict[str, Any]:
+    """The fields of NetworkConfig that the two modules decide; `dropout` is the readout's."""
+    shape = shape_of(readout)
+    if input_size_of(readout) != rnn.hidden_size:
+        raise ValueError(
+            f"readout: expected {rnn.hidden_size} inputs (hidden_size), got {input_size_of(readout)}"
+        )
+    return {
+        "cell": rnn.mode.lower(),
+        "input_size": rnn.input_size,
+        "hidden_size": rnn.hidden_size,
+        "num_layers": rnn.num_layers,
+        "output_size": output_size_of(readout),
+        "readout_hidden": shape.hidden,
+        "readout_activation": shape.activation,
+        "dropout": shape.dropout,
+    }
 
 
 def _scale(name: str, values: ArrayLike, like: Tensor) -> Tensor:

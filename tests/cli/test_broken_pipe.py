@@ -116,8 +116,10 @@ def ready(port: int) -> int | None:
 def test_a_server_goes_on_without_a_reader(folder: Path, command: str) -> None:
     port = free_port()
     process = start(folder, *command.replace("PORT", str(port)).split())
+    give_up = time.monotonic() + 200
     try:
         while (status := ready(port)) is None and process.poll() is None:
+            assert time.monotonic() < give_up, "the server was not ready"
             time.sleep(0.1)
         assert status == 200
     finally:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from skiprnn_cli.compare import compare
 from skiprnn_export import read
+from support.events import bumps_of_people
 from support.recordings import machines
 
 PROGRAM = [sys.executable, "-c", "import skiprnn_cli; skiprnn_cli.main()", "compare"]
@@ -75,6 +76,22 @@ def test_it_prints_a_table_a_verdict_and_what_to_do_next(out: Path) -> None:
     (exported, bundle) = re.findall(r"next: skiprnn export (\S+) --out (\S+)", shown)[0]
     assert Path(exported).name.startswith(take["gate"].replace(" ", "-"))
     assert bundle.startswith("models/")
+
+
+def test_events_are_compared_by_their_alarms_on_whole_recordings(tmp_path: Path) -> None:
+    bumps_of_people(tmp_path / "data")
+    options = ("target=events", "group=person", "held_out=0.5", "window=100", "sample_rate=10", "label=label")
+    given = [word for option in options for word in ("--override", option)]
+    rates = ("--update-rates", "0.5", "--epochs", 1)
+    done = compared(tmp_path / "data", tmp_path / "out", *rates, *given)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (facts["metric"], facts["measured_on"]) == ("f1", "whole recordings")
+    for words in ("F1, %", "false alarms per hour", "All figures are those on whole held-out recordings."):
+        assert words in done.stdout
+    every = json.loads((tmp_path / "out" / "every-sample-seed-0" / "training.json").read_text())
+    assert facts["rows"][0]["mean"] == every["f1"]
+    assert f"every sample, seed 0: F1 {every['f1']:.4g}, update rate 100.0%" in done.stderr
 
 
 def test_each_run_that_ends_is_a_line_of_its_own_where_stderr_is_no_terminal(out: Path) -> None:

@@ -28,6 +28,7 @@ from skiprnn_export.step import export
 from support.messy import messy
 
 TINY = ("--override", "batch_size=8", "--hidden", "4", "--epochs", "1", "--override", "length=10", "--quiet")
+_GIVE_UP_SECONDS = 300  # on what ends in a few, also where every core is busy
 
 app = typer.Typer()
 app.command(cls=command_class(RENAMED))(train)
@@ -205,6 +206,7 @@ def test_what_differs_from_the_run_that_is_resumed_is_named_alone(tmp_path: Path
     assert "got other values (length: was 10, now 12); give the command with which it began" in result.stderr
 
 
+@pytest.mark.timeout(3 * _GIVE_UP_SECONDS)
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path, sent: signal.Signals) -> None:
     out = tmp_path / "run"
@@ -214,7 +216,7 @@ def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path, sent: signal.Sig
         try:
             _wait_for(out / "checkpoints" / "last.ckpt", process)
             process.send_signal(sent)
-            printed = process.communicate(timeout=60)[1]
+            printed = process.communicate(timeout=_GIVE_UP_SECONDS)[1]
         finally:
             process.kill()
     assert process.returncode == 1, "a script that waits for it must not take it for trained"
@@ -224,8 +226,17 @@ def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path, sent: signal.Sig
     assert trained(out, "--resume", "--epochs", begun + 1)["epochs"] == begun + 1
 
 
+def test_a_training_that_diverges_ends_with_one_line(tmp_path: Path) -> None:
+    result = run("train", "adding", "--out", tmp_path / "run", *TINY, "--lr", "1e30")
+    assert result.exit_code == 1
+    (said,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert f"{tmp_path / 'run'}: epoch 1 of 1: expected a finite training loss in batch 2 of " in said
+    assert "try a learning_rate below 1e+30" in said
+    assert not (tmp_path / "run" / "training.json").exists()
+
+
 def _wait_for(file: Path, process: "subprocess.Popen[str]") -> None:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + _GIVE_UP_SECONDS
     while not file.exists():
         assert process.poll() is None, "the command ended before its first epoch did"
         assert time.monotonic() < give_up, f"{file} was not written"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from skiprnn_export import Bundle, read
 from skiprnn_export.unroll import unroll
+from support.alarms import RULE, offline_events
 from support.bundles import random_sequence, write_random_bundle
 from support.cutting_proxy import cutting_proxy
 from support.line_process import LineProcess
@@ -37,7 +38,7 @@ def node() -> list[str]:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    write_random_bundle(folder / "watch.onnx", features=3, outputs=4)
+    write_random_bundle(folder / "watch.onnx", features=3, outputs=4, **RULE)
     write_random_bundle(folder / "phone.onnx", features=6)
     return folder
 
@@ -83,6 +84,8 @@ def assert_uninterrupted(
     expected = unroll(bundle, x, missed=missed)
     assert [update["t"] for update in updates] == expected.t.tolist()
     assert np.array([update["y"] for update in updates], np.float32).tobytes() == expected.y.tobytes()
+    events = {update["t"]: update["event"] for update in updates if update["event"]}
+    assert events == {t: event._asdict() for t, event in offline_events(bundle, expected).items()}
 
 
 def test_its_own_tests_pass() -> None:

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from skiprnn_client import Ended, GoAway, ProtocolError, Ready, Reply, ServerError
+from skiprnn_client import Ended, Event, GoAway, ProtocolError, Ready, Reply, ServerError
 from skiprnn_client.messages import decode_answer, decode_ready, encode_samples
 
 READY = Ready(
@@ -35,6 +35,32 @@ def test_a_binary_reply_is_taken_apart() -> None:
     assert [(update.t, update.label) for update in reply.updates] == [(5, "high"), (8, "low")]
     assert [update.y.tolist() for update in reply.updates] == [[0.25, 0.75], [1, 0]]
     assert {update.y.dtype for update in reply.updates} == {np.dtype(np.float32)}
+
+
+def test_events_are_taken_from_both_encodings() -> None:
+    data = struct.pack("<QQQII2Q4f2i", 9, 13, 4, 2, 1, 5, 8, 0.25, 0.75, 1, 0, 1, -1)
+    updates = [{"t": 5, "y": [0.25, 0.75], "event": {"class": "high", "score": 0.75}}, {"t": 8, "y": [1, 0]}]
+    text = json.dumps({"t": 9, "wake": 13, "saved": 4, "updates": updates})
+    for message in (data, text):
+        reply = decode_answer(message, READY)
+        assert isinstance(reply, Reply)
+        assert [update.event for update in reply.updates] == [Event("high", 0.75), None]
+
+
+@pytest.mark.parametrize("label", [-2, 2])
+def test_an_event_of_a_class_that_is_not_there_is_an_error(label: int) -> None:
+    data = struct.pack("<QQQIIQ2fi", 9, 13, 4, 1, 1, 5, 0.25, 0.75, label)
+    with pytest.raises(ProtocolError, match=f"expected classes from -1 to 1, got .{label}"):
+        decode_answer(data, READY)
+
+
+def test_ready_has_the_alarm_rule_and_the_events_of_its_updates() -> None:
+    rule = {"background": "low", "threshold": 0.5, "refractory": 9}
+    updates = [{"t": 5, "y": [0.25, 0.75], "event": {"class": "high", "score": 0.75}}]
+    ready = _ready(outputs=2, classes=["low", "high"], events=rule, updates=updates)
+    assert ready.events == rule
+    assert ready.updates[0].event == Event("high", 0.75)
+    assert _ready().events is None
 
 
 def test_a_json_reply_says_the_same() -> None:

@@ -42,3 +42,12 @@ def test_imports_go_down_the_table() -> None:
     order = list(table())
     for name, may in table().items():
         assert all(order.index(below) > order.index(name) for below in may), name
+
+
+def test_every_file_of_the_data_has_its_place_on_the_page() -> None:
+    section = PAGE.read_text().partition("Files of `data/`")[2].partition("\n## ")[0]
+    listed = [
+        name for row in re.findall(r"^\| (`.*?) \|", section, re.M) for name in re.findall(r"`(\w+)`", row)
+    ]
+    files = (PAGE.parents[2] / "model" / "skiprnn" / "data").glob("[!_]*.py")
+    assert sorted(listed) == sorted(file.stem for file in files)

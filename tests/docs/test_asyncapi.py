@@ -14,6 +14,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from skiprnn_service.settings import SHIPPED_MODELS
+from support.alarms import RULE
+from support.bundles import random_sequence, write_random_bundle
 from support.programs import need
 from support.servers import Running, serving
 
@@ -77,6 +79,17 @@ def test_every_message_of_a_real_stream_is_as_the_document_says(server: Running)
         check(message["type"], message)
     assert ended[-1]["type"] == "closed"
     assert ready["limits"]
+
+
+def test_events_are_as_the_document_says(tmp_path: Path) -> None:
+    bundle = write_random_bundle(tmp_path / "watch.onnx", outputs=4, **RULE)
+    x = random_sequence(bundle, 100).tolist()
+    with serving(tmp_path) as server, connect(server.url()) as socket:
+        check("ready", ready := json.loads(socket.recv()))
+        socket.send(json.dumps({"x": x}))
+        check("reply", reply := json.loads(socket.recv()))
+    assert ready["events"]
+    assert any("event" in update for update in reply["updates"])
 
 
 def test_a_fatal_error_and_a_notice_are_as_the_document_says(server: Running) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from skiprnn.data.layout import OPTIONS, Layout
 from skiprnn.data.own_recordings import read_own_recordings
+from skiprnn_cli.option_names import as_typed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "own-data.md").read_text()
 
@@ -24,7 +25,7 @@ def test_the_example_prints_what_the_page_says(
     )
     read_own_recordings(Path("messy"), Layout.of({**OPTIONS, **options}))
     shown = re.findall(r"^```text\n(.*?)^target", PAGE, re.M | re.S)[0]
-    assert [record.getMessage() for record in caplog.records] == shown.splitlines()
+    assert [as_typed(record.getMessage()) for record in caplog.records] == shown.splitlines()
 
 
 def test_the_table_has_every_option() -> None:

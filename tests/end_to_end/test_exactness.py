@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from skiprnn import NetworkConfig, SkipNetwork
 from skiprnn_client import Update, stream, stream_sync
 from skiprnn_export import Bundle, Unrolled, read, skip_table, unroll
 from skiprnn_service.settings import SHIPPED_MODELS
+from support.alarms import RULE, events_of, offline_events
+from support.bundles import random_sequence, write_random_bundle
 from support.servers import Running, serving
 
 Samples = NDArray[np.float32]
@@ -98,6 +101,27 @@ async def test_streams_with_missed_samples_get_the_bits_of_the_offline_unroll(
     )
     for x, missed, updates in zip(recordings, masks, done, strict=True):
         assert same(updates, unroll(bundle, x, missed=missed))
+
+
+@pytest.mark.parametrize("encoding", ["f32", "json"])
+async def test_the_events_of_many_clients_are_those_of_the_rule_over_the_offline_unroll(
+    tmp_path: Path, encoding: Any
+) -> None:
+    """However their samples are divided into messages, and whatever else is in the batch."""
+    bundle = write_random_bundle(tmp_path / "watch.onnx", features=3, outputs=4, **RULE)
+    inputs = [random_sequence(bundle, 500 + 7 * client, seed=client) for client in range(CLIENTS)]
+
+    async def client(url: str, number: int, x: Samples) -> list[Update]:
+        samples = x if number % 2 else in_random_chunks(x, number)
+        options = {"wake": number % 3 > 0, "encoding": encoding, "window": 1 + number % 5}
+        return [update async for update in stream(url, samples, **options)]
+
+    with serving(tmp_path) as server:
+        done = await asyncio.gather(*[client(server.url(), number, x) for number, x in enumerate(inputs)])
+    for x, updates in zip(inputs, done, strict=True):
+        expected = unroll(bundle, x)
+        assert same(updates, expected)
+        assert events_of(updates) == offline_events(bundle, expected) != {}
 
 
 def test_the_updates_that_the_server_counts_are_the_gates_that_opened(

@@ -1,6 +1,7 @@
 """No stream lost: real servers are killed and connections cut under all four forms of the client.
 
-Every client ends with exactly the updates of the uninterrupted offline run: bits, order, none missing, none doubled.
+Every client ends with exactly the updates of the uninterrupted offline run: bits, order, events, none missing, none
+doubled.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from skiprnn_client import (
 from skiprnn_client.samples import Missed
 from skiprnn_export import Bundle, read
 from skiprnn_export.unroll import unroll
+from support.alarms import RULE, events_of, offline_events
 from support.bundles import random_sequence, write_random_bundle
 from support.cutting_proxy import cutting_proxy
 from support.redis_server import RedisServer
@@ -46,7 +48,7 @@ Given = Samples | Missed
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    write_random_bundle(folder / "watch.onnx", features=3, hidden=8, outputs=4)
+    write_random_bundle(folder / "watch.onnx", features=3, hidden=8, outputs=4, **RULE)
     return folder
 
 
@@ -137,6 +139,7 @@ def assert_uninterrupted(
     expected = unroll(bundle, x, missed=missed)
     assert [update.t for update in updates] == expected.t.tolist()
     assert b"".join(update.y.tobytes() for update in updates) == expected.y.tobytes()
+    assert events_of(updates) == offline_events(bundle, expected)
 
 
 def test_a_server_that_is_killed_twice_costs_no_update(models: Path, bundle: Bundle, tmp_path: Path) -> None:

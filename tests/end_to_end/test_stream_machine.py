@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from numpy.typing import NDArray
 
 from skiprnn_export import Bundle, open_session, read, unroll
+from skiprnn_service.engine.alarms import Event
 from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import GapError, SkipRnnServiceError
 from skiprnn_service.models.repository import ModelRepository
@@ -24,6 +25,7 @@ from skiprnn_service.stores.memory import MemoryStore
 from skiprnn_service.streams.manager import StreamManager
 from skiprnn_service.streams.quotas import Quotas
 from skiprnn_service.streams.session import StreamSession
+from support.alarms import RULE, offline_events
 from support.bundles import random_sequence, write_random_bundle
 
 TTL_SECONDS = 60.0
@@ -53,7 +55,7 @@ class StreamMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.file, self.gate_bias = Path(self.folder.name) / "m.onnx", gate_bias
-        write_random_bundle(self.file, seed=seed, gate_bias=gate_bias, name="m")
+        write_random_bundle(self.file, seed=seed, gate_bias=gate_bias, name="m", **RULE)
         self.seconds = 0.0
         self.models = ModelRepository(self.file.parent, max_batch=8)
         self.models.load()
@@ -81,7 +83,7 @@ class StreamMachine(RuleBasedStateMachine):
     def begin_sequence(self) -> None:
         self.x: NDArray[np.float32] = random_sequence(self.served, LONGEST, seed=self.next_seed)
         self.next_seed += 1
-        self.next, self.updates = 0, list[Update]()
+        self.next, self.updates, self.events = 0, list[Update](), list[Event]()
         self.missed = np.zeros(LONGEST, bool)
 
     def run(self, work: Any) -> Any:
@@ -119,6 +121,7 @@ class StreamMachine(RuleBasedStateMachine):
         if isinstance(answer, Reply):
             self.next = max(self.next, first + n)
             self.updates += answer.updates
+            self.events += answer.events
             self.known = True
         return answer
 
@@ -158,7 +161,7 @@ class StreamMachine(RuleBasedStateMachine):
         assert isinstance(reply, Reply)
         self.missed[first : first + n] = True
         self.next, self.known = first + n, True
-        assert reply == (self.next - 1, max(session.slot.wake, self.next), ())
+        assert reply == Reply(self.next - 1, max(session.slot.wake, self.next), ())
 
     @precondition(lambda self: self.session is not None and self.session.slot.wake < LONGEST - 10)
     @rule(past=st.integers(1, 5))
@@ -212,7 +215,7 @@ class StreamMachine(RuleBasedStateMachine):
     @rule(seed=st.integers(51, 99))
     def reload(self, seed: int) -> None:
         """Another network takes the file's place; the live stream stays on what it began with."""
-        write_random_bundle(self.file, seed=seed, gate_bias=self.gate_bias, name="m")
+        write_random_bundle(self.file, seed=seed, gate_bias=self.gate_bias, name="m", **RULE)
         self.run(self.models.reload())
 
     @invariant()
@@ -224,6 +227,10 @@ class StreamMachine(RuleBasedStateMachine):
         expected = unroll(self.served, x, missed=missed, session=self.step)
         assert [update.t for update in self.updates] == expected.t.tolist()
         assert b"".join(update.y for update in self.updates) == expected.y.tobytes()
+        classes = self.served.info.classes
+        given = {event.t: classes[event.label] for event in self.events}
+        assert len(given) == len(self.events)
+        assert given == {t: event.label for t, event in offline_events(self.served, expected).items()}
 
     def teardown(self) -> None:
         if hasattr(self, "loop"):

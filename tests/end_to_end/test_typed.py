@@ -47,7 +47,7 @@ make() { if [ "$1" = serve ]; then in_background make "$@"; else command make "$
 skiprnn() {
   case "$1" in
     serve) in_background skiprnn "$@" ;;
-    train) command skiprnn "$@" $short ;;
+    train | compare) command skiprnn "$@" $short ;;
     *) command skiprnn "$@" ;;
   esac
 }
@@ -221,6 +221,18 @@ def test_your_trained_gru(start: Start) -> None:
     reader.press_ctrl_c()
     shown = reader.done()
     assert re.search(r"^100 samples: \d+ sent", shown, re.M)
+
+
+def test_is_skipping_worth_it(start: Start) -> None:
+    reader = start()
+    reader.type(". .venv/bin/activate", of="docs/tutorials/own-sensors.md")
+    reader.type("pip install -e '.[all]'", of="docs/tutorials/own-sensors.md")
+    reader.follow("docs/tutorials/is-skipping-worth-it.md")
+    shown = reader.done()
+    assert re.search(r"^Take .* of the samples", shown, re.M)
+    assert re.search(r"^next: skiprnn export runs/knocks/\S+ --out models/recordings-", shown, re.M)
+    assert (reader.folder / "models" / "recordings-uniform-0.25.onnx").is_file()
+    assert "uniform, every 4 samples" in shown, "as the page says"
 
 
 def test_video_features(start: Start) -> None:

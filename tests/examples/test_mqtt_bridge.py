@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from skiprnn_export import read, unroll
 from skiprnn_service.settings import SHIPPED_MODELS
+from support.alarms import RULE, offline_events
+from support.bundles import random_sequence, write_random_bundle
 from support.programs import need
 from support.servers import serving
 
@@ -89,12 +91,8 @@ async def test_devices_get_the_updates_of_the_offline_unroll(broker: int) -> Non
     x[MISSED] = np.nan
     expected = unroll(read(SHIPPED_MODELS / "watch.onnx"), x, missed=np.isnan(x[:, 0]))
     with serving(SHIPPED_MODELS) as server:
-        command = [sys.executable, str(ROOT / "examples" / "mqtt_bridge.py")]
-        command += ["--broker", f"127.0.0.1:{broker}", "--url", server.url()]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = await _bridge(broker, server.url())
         try:
-            assert process.stdout
-            await asyncio.to_thread(process.stdout.readline)
             async with aiomqtt.Client("127.0.0.1", broker) as client, asyncio.timeout(60):
                 updates = await _play(client, x, len(expected.t))
         finally:
@@ -106,6 +104,55 @@ async def test_devices_get_the_updates_of_the_offline_unroll(broker: int) -> Non
         assert [update["t"] for update in said] == expected.t.tolist(), device
         outputs = np.array([update["y"] for update in said], np.float32)
         assert outputs.tobytes() == expected.y.tobytes()
+
+
+async def test_events_have_a_topic_of_their_own_and_come_again_with_a_bridge(
+    broker: int, tmp_path: Path
+) -> None:
+    bundle = write_random_bundle(tmp_path / "watch.onnx", features=3, outputs=4, **RULE)
+    x = random_sequence(bundle, 60)
+    expected = offline_events(bundle, unroll(bundle, x))
+    events = [{"t": t, "class": label, "score": score} for t, (label, score) in expected.items()]
+    assert len(events) > 1
+    with serving(tmp_path) as server:
+        first = await _bridge(broker, server.url())
+        async with aiomqtt.Client("127.0.0.1", broker) as client, asyncio.timeout(60):
+            await client.subscribe("sensors/+/event", qos=1)
+            await asyncio.sleep(0.5)  # until the bridge has subscribed
+            for t, sample in enumerate(x.tolist()):
+                await client.publish("sensors/a/sample", json.dumps({"x": sample, "t": t}), qos=1)
+            assert await _events(client, len(events)) == events
+            first.kill()
+            first.communicate()
+            second = await _bridge(broker, server.url())
+            try:
+                await asyncio.sleep(0.5)
+                await client.publish("sensors/a/sample", json.dumps({"x": [0.0] * 3, "t": 0}), qos=1)
+                again = await _events(client, 1)
+                assert again[0] in events
+            finally:
+                second.terminate()
+                second.communicate()
+
+
+async def _bridge(broker: int, url: str) -> "subprocess.Popen[str]":
+    """A bridge that is connected to the broker."""
+    command = [sys.executable, str(ROOT / "examples" / "mqtt_bridge.py")]
+    command += ["--broker", f"127.0.0.1:{broker}", "--url", url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    await asyncio.to_thread(process.stdout.readline)
+    return process
+
+
+async def _events(client: aiomqtt.Client, count: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    async for message in client.messages:
+        assert str(message.topic) == "sensors/a/event"
+        found.append(json.loads(bytes(message.payload)))
+        if len(found) == count:
+            break
+    return found
 
 
 async def _play(client: aiomqtt.Client, x: Samples, count: int) -> dict[str, list[dict[str, Any]]]:

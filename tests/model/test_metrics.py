@@ -46,8 +46,8 @@ def test_solved_looks_in_the_metrics_direction() -> None:
     error = Metric("mean_squared_error", mean_squared_error, higher_is_better=False, solved=0.1)
     assert error.is_solved(0.05)
     assert not error.is_solved(0.2)
-    assert Metric("accuracy", accuracy, solved=0.99).is_solved(0.995)
-    assert Metric("accuracy", accuracy).is_solved(1.0) is None
+    assert Metric("accuracy", accuracy, solved=0.99, is_share=True).is_solved(0.995)
+    assert Metric("accuracy", accuracy, is_share=True).is_solved(1.0) is None
     assert mean_squared_error(torch.tensor([[1.0], [3.0]]), torch.tensor([[0.0], [0.0]])) == 5
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from skiprnn import Feature, NetworkConfig, SkipNetwork
 from skiprnn.events import EventRule
+from support.networks import small_network
 
 CONFIG = NetworkConfig(
     name="made",
@@ -159,6 +160,13 @@ def test_names_and_units_of_values_are_saved(tmp_path: Path) -> None:
     targets = (Feature("speed", "m/s"), Feature("load"))
     make(task="sequence_regression", classes=(), targets=targets).save(tmp_path)
     assert SkipNetwork.load(tmp_path).config.targets == targets
+
+
+def test_outputs_are_named_by_classes_by_targets_or_by_their_places() -> None:
+    values = small_network(task="sequence_regression", targets=(Feature("p", "W"), Feature("q")))
+    assert values.config.output_names == ("p [W]", "q")
+    assert small_network(classes=("a", "b")).config.output_names == ("a", "b")
+    assert small_network().config.output_names == ("y0", "y1")
 
 
 def test_a_network_of_an_earlier_release_has_no_targets(tmp_path: Path) -> None:

@@ -22,16 +22,24 @@ import { parseCsv } from "./sources.mjs";
 const tried = (work) => { try { return work(); } catch (error) { return { error: error.message }; } };
 let text = "";
 for await (const part of process.stdin) text += part;
-const { match: matched, header, numbers, files, times } = JSON.parse(text);
-const several = (text, independent) => parseCsv(text, [{ name: "x", unit: "" }], ["hot", "wet"], independent).labels;
+const { match: matched, header, numbers, files, times, truth } = JSON.parse(text);
+const truthOf = ({ kind, columns, classes, decimal, events, cells }) => tried(() => {
+  const [separator, x] = decimal === "," ? [";", "0,5"] : ["\\t", "0.5"];
+  const lines = [["x", ...columns], ...cells.map((row) => [x, ...row])].map((row) => row.join(separator));
+  const task = kind === "regression" ? "step_regression" : "";
+  const model = { classes, events, multi_label: kind === "multi-label", task };
+  return parseCsv(lines.join("\\n"), [{ name: "x", unit: "" }], columns, model).labels;
+});
+const several = (text) => parseCsv(text, [{ name: "x", unit: "" }], ["hot", "wet"]).labels;
 console.log(JSON.stringify({
-  several: [true, false].map((independent) => several("hot,x,wet\\n0,9,1\\n1,9,1\\n0,9,0\\n,9,1", independent)),
+  several: several("hot,x,wet\\n0,9,1\\n1,9,1\\n0,9,0\\n,9,1"),
+  truth: truth.map(truthOf),
   match: matched.map(({ names, features }) => tried(() => {
     const chosen = match(names, features);
     return { chosen, left_out: chosen ? leftOut(names, chosen) : [] };
   })),
   times: times.map(({ text, rate }) => rateSaid(parseCsv(text, [{ name: "x", unit: "" }]).time, rate)),
-  bare: [["vib [mm/s]", "mm/s"], ["vib (mm/s)", "mm/s"], ["vib", "mm/s"], ["y [?]", "g"]].map((one) => bareName(...one)),
+  bare: [["vib [mm/s]", "mm/s"], ["vib (mm/s)", "mm/s"], ["vib", "mm/s"], ["y [?]", "g"]].map((it) => bareName(...it)),
   header: header.map(({ cells, features }) => isHeader(cells, features)),
   numbers: Object.keys(numbers).map((text) => [text, parseNumber(text)]),
   files: files.map(({ text, features }) => tried(() => {
@@ -98,7 +106,7 @@ def with_features(case: dict[str, Any]) -> dict[str, Any]:
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the page's modules make of all cases. Node takes a file for a module by its name."""
     folder = tmp_path_factory.mktemp("page")
-    for name in ("api", "channels", "dialect", "rate", "sources"):
+    for name in ("api", "channels", "dialect", "outputs", "rate", "sources", "truth"):
         text = (PAGE / f"{name}.js").read_text(encoding="utf-8")
         (folder / f"{name}.mjs").write_text(
             re.sub(r'(from "\./\w+)\.js"', r'\1.mjs"', text), encoding="utf-8"
@@ -107,7 +115,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     cases = {name: [with_features(case) for case in CASES[name]] for name in ("match", "header")}
     files = [with_features({"text": text, "features": features}) for text, features, _ in FILES]
     times = [{"text": text, "rate": rate} for text, rate, _ in TIMES]
-    given = json.dumps(cases | {"numbers": CASES["numbers"], "files": files, "times": times})
+    given = json.dumps(
+        cases | {"numbers": CASES["numbers"], "files": files, "times": times, "truth": CASES["truth"]}
+    )
     command = [need("node"), str(folder / "run.mjs")]
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
     shutil.rmtree(folder)
@@ -142,9 +152,19 @@ def test_a_file_is_read_by_the_rule(answers: dict[str, Any], index: int) -> None
 
 
 def test_several_columns_of_labels_are_one_truth(answers: dict[str, Any]) -> None:
-    independent, values = answers["several"]
-    assert independent == ["wet", "hot;wet", "none", ""]
-    assert values == ["0;1", "1;1", "0;0", ""]
+    assert answers["several"] == ["0;1", "1;1", "0;0", ""]
+
+
+@pytest.mark.parametrize(
+    "index", range(len(CASES["truth"])), ids=lambda index: str(CASES["truth"][index]["cells"])
+)
+def test_labels_say_what_they_say_in_training(answers: dict[str, Any], index: int) -> None:
+    case, answer = CASES["truth"][index], answers["truth"][index]
+    if "error" in case:
+        assert case["error"] in answer["error"]
+        assert answer["error"].startswith("Line ")
+    else:
+        assert answer == case["truth"]
 
 
 @pytest.mark.parametrize("index", range(len(TIMES)), ids=lambda index: repr(TIMES[index][0]))

@@ -197,7 +197,7 @@ def test_the_recording_plays_by_itself_once_the_page_is_looked_at(browser: Brows
         page.add_init_script(hide)
         page.goto(f"{server.http}/")
         page.locator("#model option").first.wait_for(state="attached")
-        page.wait_for_timeout(300)
+        page.locator("body[data-autoplay=waiting]").wait_for()
         assert texts(page, "status", "go") == ["Ready.", "Start"]
         page.evaluate("window.looked = true; document.dispatchEvent(new Event('visibilitychange'))")
         expect(page.locator("#status")).to_have_text("Live.")
@@ -207,8 +207,7 @@ def test_the_recording_plays_by_itself_once_the_page_is_looked_at(browser: Brows
 
 def test_it_does_not_play_for_who_wants_less_motion(browser: Browser, server: Running) -> None:
     with visiting(browser, f"{server.http}/", reduced_motion="reduce") as (page, _):
-        expect(page.locator("#health")).to_have_text("up")
-        page.wait_for_timeout(500)
+        page.locator("body[data-autoplay=off]").wait_for()
         assert texts(page, "status", "go") == ["Ready.", "Start"]
 
 

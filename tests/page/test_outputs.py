@@ -20,7 +20,11 @@ TARGETS = (Feature("glucose", "mg/dL"), Feature("load"))
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("outputs")
     write_random_bundle(folder / "values.onnx", features=2, task="step_regression", targets=TARGETS)
-    write_random_bundle(folder / "faults.onnx", features=2, outputs=4, multi_label=True)
+    faults = {"features": 2, "outputs": 4, "multi_label": True}
+    write_random_bundle(folder / "faults.onnx", **faults)
+    for name, label in (("columns", "c0,c1,c2,c3"), ("listed", "is")):
+        training = {"options": {"label": label}}
+        write_random_bundle(folder / f"{name}.onnx", task="step_classification", training=training, **faults)
     return folder
 
 
@@ -70,3 +74,30 @@ def test_all_labels_that_hold_are_the_answer(page: Page, own_server: Running, tm
     assert page.locator("#classes li.best").count() == int((last >= 0.5).sum())
     label = page.get_attribute("#scope", "aria-label") or ""
     assert "Most probable" not in label
+
+
+@pytest.mark.parametrize("model", ["columns", "listed"])
+def test_labels_in_a_file_are_the_truth_as_in_training(
+    page: Page, own_server: Running, tmp_path: Path, model: str
+) -> None:
+    """Every label is what the network says, so all of it is right; one that is not makes the share smaller."""
+    rows = np.random.default_rng(0).standard_normal((60, 2)).round(3)
+    updates = list(stream_sync(own_server.url(model), rows))
+    t, y = np.array([one.t for one in updates]), np.array([one.y for one in updates])
+    assert t[0] == 0
+    holds = y[np.searchsorted(t, np.arange(len(rows)), side="right") - 1] >= 0.5
+    holds[-1, 0] ^= True
+    truth = ["|".join(f"c{k}" for k in np.flatnonzero(row)) for row in holds]
+    words = [",".join(("False", "TRUE")[int(one)] for one in row) for row in holds]
+    labels = truth if model == "listed" else words
+    header = "x0,x1," + ("is" if model == "listed" else "c0,c1,c2,c3")
+    lines = [f"{a},{b},{label}" for (a, b), label in zip(rows, labels, strict=True)]
+    (tmp_path / "own.csv").write_text("\n".join([header, *lines]))
+    page.select_option("#model", label=model)
+    page.check("[value=csv]")
+    page.set_input_files("#csv", tmp_path / "own.csv")
+    page.select_option("#speed", "Infinity")
+    page.click("#go")
+    expect(page.locator("#save")).to_be_enabled()
+    expect(page.locator("#truth")).to_have_text(" + ".join(truth[-1].split("|")) or "none")
+    expect(page.locator("#said-sub")).to_contain_text(f"right on {100 * 59 / 60:.1f}")

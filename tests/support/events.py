@@ -1,5 +1,6 @@
 """A small task of events: bumps up and down in noise, of which the network has to say which it was."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from skiprnn.events import EventRule
 from skiprnn.metrics import Metric, balanced_accuracy
 from skiprnn.recipe import Recipe
 from skiprnn.tasks.task import Source, Task
+from support.recordings import write
 
 CLASSES = ("none", "up", "down")
 METRIC = EventMetric(before=0, after=20, sample_rate=10.0)
@@ -39,6 +41,16 @@ def bumps(seed: int, samples: int = 2000) -> EventStream:
     return EventStream(f"bumps {seed}", x, labels, starts, starts + 10)
 
 
+def bumps_of_people(folder: Path) -> None:
+    """Four people with a recording each, as CSV files with a column of labels."""
+    for person in range(4):
+        stream = bumps(person)
+        labels = np.full(len(stream.x), "none", dtype=object)
+        for label, start, end in zip(stream.labels, stream.starts, stream.ends, strict=True):
+            labels[start:end] = CLASSES[label]
+        write(folder, f"{person}.csv", x=stream.x[:, 0], person=f"p{person}", label=labels)
+
+
 def event_task(*, carried: int = 1, metric: EventMetric = METRIC) -> Task:
     def load(source: Source) -> Data:
         network: dict[str, Any] = {
@@ -57,5 +69,10 @@ def event_task(*, carried: int = 1, metric: EventMetric = METRIC) -> Task:
         )
 
     return Task(
-        "bumps", "bumps in noise", Metric("balanced_accuracy", balanced_accuracy), load, RECIPE, RECIPE
+        "bumps",
+        "bumps in noise",
+        Metric("balanced_accuracy", balanced_accuracy, is_share=True),
+        load,
+        RECIPE,
+        RECIPE,
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn.data.types import Signal
+from skiprnn.numerals import parse_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Made:
     name: str = "made.csv"
     group: str = "made.csv"
     paths: Sequence[Path] = ()
+    decimal: str = "."
 
     @property
     def source(self) -> str:
@@ -32,7 +34,15 @@ class Made:
         return list(self.columns[column])
 
     def floats(self, column: str) -> NDArray[np.float64]:
-        return np.array([float(text) if text else np.nan for text in self.columns[column]])
+        return np.array([self._number(text) if text else np.nan for text in self.columns[column]])
+
+    def _number(self, text: str) -> float:
+        if (number := self.parsed(text)) is None:
+            raise ValueError(f"{self.name}: expected a number, got {text!r}")
+        return number
+
+    def parsed(self, text: str) -> float | None:
+        return parse_number(text, self.decimal)
 
     def row(self, index: int) -> int:
         return index + 1

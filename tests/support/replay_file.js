@@ -28,4 +28,4 @@ let connections = 0;
 options.onReady = () => process.stderr.write(`ready ${++connections}\n`);
 options.onRetry = ({ attempt, waitMs, reason }) => process.stderr.write(`try ${attempt} in ${waitMs} ms: ${reason}\n`);
 const updates = form === "streamFrom" ? streamFrom(url, read, options) : stream(url, all(), options);
-for await (const { t, y, sequence } of updates) console.log(JSON.stringify({ t, y: Array.from(y), sequence }));
+for await (const update of updates) console.log(JSON.stringify({ ...update, y: Array.from(update.y) }));

@@ -25,7 +25,8 @@ export async function all(): Promise<Update[]> {
   const updates: Update[] = [];
   for await (const update of stream([url], samples(), { streamId: "a", retry: { whenFull: "drop" }, chunk: 4 })) {
     const label: string | null = update.label;
-    const most: number = Math.max(...update.y);
+    const alarm: string | undefined = update.event?.label;
+    const most: number = Math.max(...update.y) - (alarm ? 1 : 0);
     updates.push(label === null || most < 0 ? { ...update, label: "none" } : update);
   }
   for await (const { t } of streamFrom(url, (t) => (t === 1 ? MISSED : t < 3 ? Float32Array.of(t, t, t) : null))) updates.length = t;

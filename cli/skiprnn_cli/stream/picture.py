@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skiprnn_cli.stream.braille import curve
-from skiprnn_cli.stream.view import TOP_CLASSES, View, top
+from skiprnn_cli.stream.view import TOP_CLASSES, View, event_text, top
 
 if TYPE_CHECKING:
     from skiprnn_client import Ready, Update
@@ -29,6 +29,7 @@ FRAMES_PER_SECOND = 15
 LABEL_WIDTH = 20  # of the names of signals and classes
 SIGNAL_ROWS = 2  # of a signal, where there is room
 OTHER_ROWS = 12  # of the picture that are no signal
+EVENT_ROWS = 2  # likewise, of a network with events
 MOST_SIGNALS = 8
 
 # Background colours of the raster: of 256, so that they are the same in every terminal's theme.
@@ -67,6 +68,8 @@ class Picture(View):
         self._signals = deque[Sequence[float]](maxlen=shown)
         self._marks = deque[Mark](maxlen=shown)
         self._labels = deque[str](maxlen=shown)
+        self._alarms = deque[str](maxlen=shown)  # classes of events, where they were given
+        self._event = ""  # the latest
         self._latest: Update | None = None
         self._notice = ""
         self._lock = Lock()  # the picture is drawn by a thread of its own
@@ -92,6 +95,7 @@ class Picture(View):
             self._signals.append(self._signal(x))
             self._marks.append(_MISSED if x is None else _NOT_SENT if self.wake else _SENT)
             self._labels.append((self._latest and self._latest.label) or "")
+            self._alarms.append("")
 
     def _signal(self, x: Sequence[float] | None) -> Sequence[float]:
         """A missed sample is drawn at the height of the one before it."""
@@ -103,9 +107,12 @@ class Picture(View):
         with self._lock:
             super().add_update(update, round_trip)
             self._latest, self._notice = update, ""
+            if update.event is not None:
+                self._event = event_text(update, self.ready)
             behind = self.ready.next + self.samples - update.t  # 1: it is the latest sample
             if behind <= len(self._marks):
                 self._marks[-behind] = _UPDATED
+                self._alarms[-behind] = update.event.label if update.event else ""
                 for position in range(1, behind + 1):
                     self._labels[-position] = update.label or ""
 
@@ -134,14 +141,20 @@ class Picture(View):
         table.add_row(Text.assemble(("update", "bold red"), (" / skipped", "blue")), self._raster())
         if self.ready.classes:
             table.add_row(_label("predicted class"), self._predicted())
+        if self.ready.events:
+            table.add_row(_label("events"), self._events())
+            table.add_row("", Text(f"▲ {self._event}" if self._event else "", style="bold"))
         return table
 
     def _most_signals(self) -> int:
-        return max(min(MOST_SIGNALS, self.console.height - OTHER_ROWS), 1)
+        return max(min(MOST_SIGNALS, self.console.height - self._other_rows()), 1)
+
+    def _other_rows(self) -> int:
+        return OTHER_ROWS + (EVENT_ROWS if self.ready.events else 0)
 
     def _signal_rows(self) -> int:
         shown = min(self.ready.features, self._most_signals())
-        return SIGNAL_ROWS if SIGNAL_ROWS * shown + OTHER_ROWS <= self.console.height else 1
+        return SIGNAL_ROWS if SIGNAL_ROWS * shown + self._other_rows() <= self.console.height else 1
 
     def _raster(self) -> Text:
         marks = self._aligned(self._marks)
@@ -155,6 +168,13 @@ class Picture(View):
             width = len(list(group))
             text.append(f"│{label} "[:width].ljust(width, "─"), style=_class_style(label, self.ready))
         return text
+
+    def _events(self) -> Text:
+        """A sign where an event was given, in the colour of its class."""
+        alarms = self._aligned(self._alarms)
+        pairs = zip(alarms[::2], [*alarms[1::2], ""], strict=False)
+        names = (left or right for left, right in pairs)
+        return Text.assemble(*[("▲", _class_style(name, self.ready)) if name else " " for name in names])
 
     def _aligned(self, latest: deque[T]) -> list[T]:
         """The latest samples from an even one on: else characters would change as the picture moves on."""

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 import typer
 from rich.console import Console
 
+from skiprnn.channels import Feature
+
 if TYPE_CHECKING:
+    import numpy as np
+
     from skiprnn_client import Ready, Update
 
 TOP_CLASSES = 3
@@ -28,7 +32,7 @@ class View:
 
     def __init__(self, ready: "Ready", *, console: Console, wake: bool = True) -> None:
         self.ready, self.console, self.wake = ready, console, wake
-        self.samples = self.missed = self.updates = 0
+        self.samples = self.missed = self.updates = self.events = 0
         self._round_trips = deque[float](maxlen=_ROUND_TRIPS)
 
     def __enter__(self) -> Self:
@@ -46,9 +50,10 @@ class View:
         self.samples += 1
         self.missed += x is None
 
-    def add_update(self, update: "Update", round_trip: float | None) -> None:  # noqa: ARG002
+    def add_update(self, update: "Update", round_trip: float | None) -> None:
         """Count an update. `round_trip`: seconds from its sample to here; None: not known."""
         self.updates += 1
+        self.events += update.event is not None
         if round_trip is not None:
             self._round_trips.append(round_trip)
 
@@ -60,7 +65,10 @@ class View:
         """One line about all samples so far."""
         sent, rate = (percent(count, self.samples) for count in (self.sent, self.updates))
         missed = f" ({self.missed:,} missed)" if self.missed else ""
-        return f"{self.samples:,} samples{missed}: {self.sent:,} sent ({sent}), {self.updates:,} updates ({rate})"
+        noun = "event" if self.events == 1 else "events"
+        events = f", {self.events:,} {noun}" if self.ready.events else ""
+        counts = f"{self.sent:,} sent ({sent}), {self.updates:,} updates ({rate}){events}"
+        return f"{self.samples:,} samples{missed}: {counts}"
 
     @property
     def sent(self) -> int:
@@ -78,11 +86,13 @@ class JsonLines(View):
 
     def add_update(self, update: "Update", round_trip: float | None) -> None:
         super().add_update(update, round_trip)
-        outputs = [float(str(value)) for value in update.y]  # the shortest digits that are this float32
+        outputs = [_shortest(value) for value in update.y]
         fields: dict[str, Any] = {"t": update.t, "label": update.label, "y": outputs}
         if self.ready.multi_label:
             holding = [name for name, value in top(update, self.ready, len(outputs)) if value >= 0.5]
             fields["labels"] = holding
+        if update.event is not None:
+            fields["event"] = {"class": update.event.label, "score": _shortest(update.event.score)}
         self.console.file.write(json.dumps(fields, ensure_ascii=False) + "\n")
         self.console.file.flush()
 
@@ -92,14 +102,30 @@ class JsonLines(View):
         """No summary: these lines are for programs."""
 
 
+def _shortest(value: "float | np.float32") -> float:
+    """The shortest digits that are this float32."""
+    import numpy as np
+
+    return float(str(np.float32(value)))
+
+
 class PlainLines(View):
-    """A line for every update: for logs and pipes."""
+    """A line for every update, and one for every event: for logs and pipes."""
 
     def add_update(self, update: "Update", round_trip: float | None) -> None:
         super().add_update(update, round_trip)
         outputs = "  ".join(f"{value:.3f} {name}" for name, value in top(update, self.ready))
         self.console.file.write(f"t={update.t}  {outputs}\n")
+        if update.event is not None:
+            self.console.file.write(f"event: {event_text(update, self.ready)}\n")
         self.console.file.flush()
+
+
+def event_text(update: "Update", ready: "Ready") -> str:
+    """The event of an update that gave one: class, time, score."""
+    assert update.event is not None
+    seconds = f" ({update.t / ready.sample_rate:.2f} s)" if ready.sample_rate else ""
+    return f"{update.event.label} at t={update.t}{seconds}, score {update.event.score:.3f}"
 
 
 def top(update: "Update", ready: "Ready", most: int = TOP_CLASSES) -> list[tuple[str, float]]:
@@ -113,7 +139,7 @@ def top(update: "Update", ready: "Ready", most: int = TOP_CLASSES) -> list[tuple
 
 def _names(ready: "Ready") -> list[str]:
     """Of the outputs of a regression, as a header has them."""
-    named = [f"{one['name']} [{one['unit']}]" if one.get("unit") else one["name"] for one in ready.targets]
+    named = [str(Feature(one["name"], one.get("unit", ""))) for one in ready.targets]
     return named or [f"y{index}" for index in range(ready.outputs)]
 
 

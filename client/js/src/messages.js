@@ -3,6 +3,7 @@
 import { ProtocolError, ServerError } from "./errors.js";
 
 const HEAD = 32; // bytes of t, wake, saved, number of updates, flags
+const HAS_EVENTS = 1; // bit of the flags: m × i32 follow, −1 or the class of an update's event
 const LAST_INDEX = 2n ** 64n - 1n;
 
 export const [RESET, END, KEEPALIVE] = ["reset", "end", "keepalive"].map((type) => JSON.stringify({ type }));
@@ -30,8 +31,8 @@ export function decodeReady(data) {
   const ready = object(data);
   if (ready.type === "error") throw serverError(ready);
   if (ready.type !== "ready") throw new ProtocolError(`first message: expected type 'ready', got ${short(data)}`);
-  const known = { sequence: 0, next: 0, wake: 0, saved: 0, updates_from: 0, classes: [], targets: [], multi_label: false, limits: {}, ...ready };
-  known.updates = (ready.updates ?? []).map(({ t, y }) => update(t, Float32Array.from(y), known, known.sequence));
+  const known = { sequence: 0, next: 0, wake: 0, saved: 0, updates_from: 0, classes: [], targets: [], multi_label: false, events: null, limits: {}, ...ready };
+  known.updates = (ready.updates ?? []).map((fields) => jsonUpdate(fields, known, known.sequence));
   return known;
 }
 
@@ -58,14 +59,19 @@ export function decodeAnswer(data, ready) {
 
 function jsonReply(fields, ready, data) {
   if (!Array.isArray(fields.updates)) throw new ProtocolError(`reply: expected updates, got ${short(data)}`);
-  const updates = fields.updates.map(({ t, y }) => update(t, Float32Array.from(y), ready));
+  const updates = fields.updates.map((one) => jsonUpdate(one, ready));
   return { kind: "reply", t: fields.t, wake: fields.wake, saved: fields.saved ?? 0, updates };
+}
+
+function jsonUpdate({ t, y, event }, ready, sequence) {
+  return update(t, Float32Array.from(y), ready, sequence, event && { label: event.class, score: event.score });
 }
 
 function binaryReply(data, ready) {
   const view = new DataView(data);
-  const m = data.byteLength < HEAD ? 0 : view.getUint32(24, true);
-  const expected = HEAD + m * (8 + 4 * ready.outputs);
+  const [m, flags] = data.byteLength < HEAD ? [0, 0] : [24, 28].map((at) => view.getUint32(at, true));
+  const after = HEAD + m * (8 + 4 * ready.outputs);
+  const expected = after + (flags & HAS_EVENTS ? 4 * m : 0);
   if (data.byteLength !== expected) {
     throw new ProtocolError(`reply: expected ${expected} bytes for ${m} updates, got ${data.byteLength}`);
   }
@@ -73,13 +79,22 @@ function binaryReply(data, ready) {
   const updates = Array.from({ length: m }, (_, i) => {
     const from = HEAD + 8 * m + 4 * ready.outputs * i;
     const y = new Float32Array(data.slice(from, from + 4 * ready.outputs));
-    return update(Number(view.getBigUint64(HEAD + 8 * i, true)), y, ready);
+    const event = flags & HAS_EVENTS ? eventOf(view.getInt32(after + 4 * i, true), y, ready) : null;
+    return update(Number(view.getBigUint64(HEAD + 8 * i, true)), y, ready, 0, event);
   });
   return { kind: "reply", t: t === LAST_INDEX ? -1 : Number(t), wake: Number(wake), saved: Number(saved), updates };
 }
 
-function update(t, y, { classes, multi_label: several }, sequence = 0) {
-  return { t, y, label: classes.length && !several ? classes[y.indexOf(Math.max(...y))] : null, sequence };
+function eventOf(index, y, { classes }) {
+  if (index < -1 || index >= classes.length) {
+    throw new ProtocolError(`reply: expected a class from -1 to ${classes.length - 1}, got ${index}`);
+  }
+  return index < 0 ? null : { label: classes[index], score: y[index] };
+}
+
+function update(t, y, { classes, multi_label: several }, sequence = 0, event = null) {
+  const label = classes.length && !several ? classes[y.indexOf(Math.max(...y))] : null;
+  return { t, y, label, sequence, event: event ?? null };
 }
 
 function serverError({ code = "unknown", message = "", next, fatal }) {

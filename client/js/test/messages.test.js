@@ -23,7 +23,22 @@ test("a reply says the same in both encodings", () => {
   view.setFloat32(44, 0.75, true);
   const answer = decodeAnswer(text, ready);
   assert.deepEqual(decodeAnswer(view.buffer, ready), answer);
-  assert.deepEqual(answer.updates, [{ t: 120, y: Float32Array.of(0.25, 0.75), label: "b", sequence: 0 }]);
+  assert.deepEqual(answer.updates, [{ t: 120, y: Float32Array.of(0.25, 0.75), label: "b", sequence: 0, event: null }]);
+});
+
+test("an event says the same in both encodings", () => {
+  const updates = '[{"t": 4, "y": [0.25, 0.75], "event": {"class": "b", "score": 0.75}}, {"t": 7, "y": [1, 0]}]';
+  const view = new DataView(new ArrayBuffer(72));
+  [7n, 8n, 0n].forEach((value, i) => view.setBigUint64(8 * i, value, true));
+  [2, 1].forEach((value, i) => view.setUint32(24 + 4 * i, value, true));
+  [4n, 7n].forEach((value, i) => view.setBigUint64(32 + 8 * i, value, true));
+  [0.25, 0.75, 1, 0].forEach((value, i) => view.setFloat32(48 + 4 * i, value, true));
+  [1, -1].forEach((value, i) => view.setInt32(64 + 4 * i, value, true));
+  const answer = decodeAnswer(`{"t": 7, "wake": 8, "updates": ${updates}, "saved": 0}`, ready);
+  assert.deepEqual(decodeAnswer(view.buffer, ready), answer);
+  assert.deepEqual(answer.updates.map(({ event }) => event), [{ label: "b", score: 0.75 }, null]);
+  view.setInt32(64, 2, true);
+  assert.throws(() => decodeAnswer(view.buffer, ready), /expected a class from -1 to 1, got 2/);
 });
 
 test("what no skiprnn server says is named as such", () => {

@@ -2,15 +2,18 @@
 
 import csv
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from skiprnn.compare.outcome import Outcome, outcome_of
 from skiprnn.compare.plan import Run
 from skiprnn.compare.table import Row, Table
 from skiprnn.compare.verdict import Verdict
+from skiprnn.metric_label import metric_label
 from skiprnn.training.plots import KINDS
 
 _COLUMNS = ("gate", "asked_rate", "seed", "update_rate", "epochs", "seconds", "warning", "folder")
@@ -36,8 +39,9 @@ def write_report(
 def _facts(task: str, table: Table, verdict: Verdict | None, failures: Mapping[Run, str]) -> dict[str, Any]:
     facts = {
         "task": task,
-        "metric": table.metric,
-        "higher_is_better": table.higher_is_better,
+        "metric": table.metric.name,
+        "higher_is_better": table.metric.higher_is_better,
+        "measured_on": "whole recordings" if table.is_whole else "sequences",
         "rows": [_row(row) for row in table.rows],
         "failed": [{"run": str(run), "reason": reason} for run, reason in failures.items()],
     }
@@ -67,6 +71,7 @@ def _row(row: Row) -> dict[str, Any]:
         "reached_rate": row.reached,
         "mean": row.mean,
         "spread": row.spread,
+        **{name: statistics.fmean(values.values()) for name, values in row.others.items()},
         "seeds": seeds,
     }
 
@@ -74,15 +79,17 @@ def _row(row: Row) -> dict[str, Any]:
 def _write_csv(path: Path, runs: Sequence[Run], table: Table) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*_COLUMNS, table.metric])
+        names = [*_COLUMNS, table.metric.name, *table.rows[0].others]
+        writer.writerow(names)
         for run in runs:
             if results := run.results():
-                facts = {
-                    "gate": run.setting.kind,
-                    "asked_rate": run.setting.rate,
-                    "folder": run.folder.name,
-                } | results
-                writer.writerow([facts[name] for name in (*_COLUMNS, table.metric)])
+                facts = results | _run_facts(run, outcome_of(run, results))
+                writer.writerow([facts[name] for name in names])
+
+
+def _run_facts(run: Run, outcome: Outcome) -> dict[str, Any]:
+    setting = {"gate": run.setting.kind, "asked_rate": run.setting.rate, "folder": run.folder.name}
+    return setting | {"update_rate": outcome.update_rate, outcome.metric: outcome.value}
 
 
 def draw_front(table: Table, task: str) -> Figure:
@@ -106,7 +113,7 @@ def draw_front(table: Table, task: str) -> Figure:
     ax.xaxis.set_major_formatter(lambda rate, _: f"{100 * rate:g} %")
     ax.set_xticks(_ticks(table), minor=False)
     ax.set_xticks([], minor=True)
-    ax.set(xlabel="update rate", ylabel=table.metric.replace("_", " "), title=task)
+    ax.set(xlabel="update rate", ylabel=metric_label(table.metric.name), title=task)
     ax.grid(alpha=0.3)
     ax.legend()
     return figure

@@ -15,9 +15,11 @@ import numpy as np
 from skiprnn.compare.plan import Setting
 from skiprnn.compare.table import Row, Table
 
+# How much less is taken to be as good, unless the seeds spread more:
 _OF_SHARE = 0.01  # a point of accuracy,
-_OF_ERROR = 0.1  # or a tenth of an error: how much less is taken to be as good, unless the seeds spread more
-_NEAR = 0.02  # relative: two update rates that are taken to be equal
+_OF_SCORE = 0.01  # a hundredth of another score, such as R²,
+_OF_ERROR = 0.1  # or a tenth of an error
+_NEAR = 0.005  # relative: two update rates that are taken to be equal
 _LEVEL = 0.95
 
 
@@ -94,7 +96,7 @@ def _fixed(table: Table) -> list[Row]:
 
 
 def _difference(table: Table, row: Row) -> Difference | None:
-    better = 1 if table.higher_is_better else -1
+    better = 1 if table.metric.higher_is_better else -1
     fronts = {seed: _front(table, seed) for seed in row.values}
     found = {
         seed: value
@@ -174,7 +176,8 @@ def _overall(differences: Sequence[Difference]) -> list[str]:
 
 def tolerance(table: Table, best: Row) -> float:
     """How much less than the best is taken to be as good."""
-    least = _OF_SHARE if table.higher_is_better else _OF_ERROR * abs(best.mean)
+    relative = _OF_SCORE if table.metric.higher_is_better else _OF_ERROR
+    least = _OF_SHARE if table.metric.is_share else relative * abs(best.mean)
     return max(best.spread or 0.0, least)
 
 
@@ -184,7 +187,7 @@ def _choice(table: Table, differences: Sequence[Difference]) -> tuple[Row, str]:
     A learned gate is taken only if it beats uniform at an equal rate, beyond the spread of the seeds or, with a
     warning, by more than the tolerance.
     """
-    sign = 1 if table.higher_is_better else -1
+    sign = 1 if table.metric.higher_is_better else -1
     fixed = _fixed(table)
     enough = tolerance(table, max(fixed, key=lambda row: sign * row.mean))
     better = {found.row: found for found in differences if found.is_better or found.mean > enough}
@@ -212,7 +215,7 @@ def _why(table: Table, take: Row, found: Difference | None) -> str:
 
 def _cost(table: Table, take: Row) -> list[str]:
     """What skipping costs against an update at every sample; where that is taken, what it would cost at least."""
-    sign = 1 if table.higher_is_better else -1
+    sign = 1 if table.metric.higher_is_better else -1
     every, skipping = table.of("every sample"), [*table.of("uniform"), *table.of("learned")]
     if not every or not skipping:
         return []

@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from skiprnn.channels import Feature, feature_of
+from skiprnn.column_names import is_time_name
 from skiprnn.data.files import shown
 from skiprnn.data.identity import identity_of
 from skiprnn.data.layout import Layout
 from skiprnn.data.table_file import Kind, TableFile
-from skiprnn.data.time_form import Form, form_of, is_time_name, time_columns
+from skiprnn.data.time_form import Form, form_of, time_columns
 
 _REASONS = {
     Form.DATES: "a date",

@@ -14,7 +14,7 @@ _SEPARATOR_LINE = re.compile(r"sep=.\s*")
 _LINES = 20  # that tell the separator
 _COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)  # 1,234 may be 1234 as well
-_WAY_OUT = "say which with --override decimal=, or --override decimal=."
+_WAY_OUT = "say which with decimal=, or decimal=."
 
 
 def open_text(path: Path) -> TextIO:

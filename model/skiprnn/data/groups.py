@@ -27,7 +27,7 @@ def groups_of(recordings: Sequence[RawRecording], column: str) -> list[str]:
             raise ValueError(
                 f"{raw.table.path}: expected rows of one group, got {found[0]!r} in row {raw.table.row(0)} and "
                 f"{found[other]!r} in row {raw.table.row(other)} of {column!r}; write a file for each, or name the "
-                "column that tells recordings apart with --override recording=COLUMN"
+                "column that tells recordings apart with recording=COLUMN"
             )
     return [spelling[found[0]] for found in texts]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skiprnn.channels import feature_of
+from skiprnn.column_names import is_count_name, is_group_name, is_id_name, is_row_name
 from skiprnn.data.table_file import TableFile
 
 ENOUGH = 10  # rows of every recording, to say that a column always grows
@@ -13,53 +14,6 @@ ENOUGH = 10  # rows of every recording, to say that a column always grows
 _INDEX = re.compile(
     r"Unnamed: \d+|__index_level_\d+__|level_\d+"
 )  # of a column that a program wrote without a name
-_GROUPS = {
-    *(
-        "subject",
-        "subjects",
-        "person",
-        "participant",
-        "patient",
-        "user",
-        "wearer",
-        "volunteer",
-        "athlete",
-        "animal",
-    ),
-    *("driver", "operator", "device", "machine", "session"),
-}
-_RECORDINGS = {
-    *(
-        "recording",
-        "record",
-        "trial",
-        "run",
-        "sequence",
-        "seq",
-        "session",
-        "take",
-        "file",
-        "filename",
-        "segment",
-    ),
-    *("episode", "repetition", "rep", "series"),
-}
-_ROWS = {"index", "idx", "row"}
-_IDS = {*_ROWS, "id", "ids", "uuid", "guid", "key", "nr", "no", "number", "num", "name", "code"}
-_COUNTS = {"t", "ts", "time", "timestamp", "sample", "samples", "step", "frame", "count", "counter"}
-_SPACES = re.compile(r"(?<=[a-z])(?=[A-Z])|[\W_]+")
-
-
-def is_group_name(name: str) -> bool:
-    """Whether a column is named as whose recording it is: `subject`, `Patient ID`, `deviceName`."""
-    words = _words(name)
-    return bool(words & _GROUPS) and words <= _GROUPS | _IDS
-
-
-def is_recording_name(name: str) -> bool:
-    """Whether a column is named as which recording a row is of: `trial`, `run_id`, `id`."""
-    words = _words(name)
-    return bool(words) and words <= _RECORDINGS | _IDS and not words <= _ROWS
 
 
 def identity_of(tables: Sequence[TableFile], columns: Sequence[str]) -> str:
@@ -76,11 +30,11 @@ def identity_of(tables: Sequence[TableFile], columns: Sequence[str]) -> str:
     values = [table.floats(column) for table, column in zip(tables, columns, strict=True)]
     values = [column[~np.isnan(column)] for column in values]
     is_whole = all((column % 1 == 0).all() for column in values)
-    if is_whole and (is_recording_name(name) or _words(name) <= _IDS):
+    if is_whole and (is_id_name(name) or is_row_name(name)):
         return "an id"
     if all(len(column) == 0 or column.min() == column.max() for column in values):
         return "never changes within a recording"
-    return _always(values, is_count=is_whole and _words(name) <= _COUNTS)
+    return _always(values, is_count=is_whole and is_count_name(name))
 
 
 def _always(values: Sequence[np.ndarray], *, is_count: bool) -> str:
@@ -91,7 +45,3 @@ def _always(values: Sequence[np.ndarray], *, is_count: bool) -> str:
     if all((step > 0).all() for step in steps):
         return "a count" if is_count else "always grows"
     return "always falls" if all((step < 0).all() for step in steps) else ""
-
-
-def _words(name: str) -> frozenset[str]:
-    return frozenset(word.lower() for word in _SPACES.split(name) if word and not word.isdigit())

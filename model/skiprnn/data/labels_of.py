@@ -18,7 +18,7 @@ from skiprnn.data.table_file import TableFile
 WAYS = ("folder", "top_folder", "name", "name:PATTERN")
 
 _BEGINNING = re.compile(r"[^\d\s_]+")
-_KEYS = ("recording", "file", "filename", "file_name", "name", "path", "id")  # columns of a side table
+KEYS = ("recording", "file", "filename", "file_name", "name", "path", "id")  # columns of a side table
 
 
 def value_of(name: str, way: str) -> str:
@@ -101,7 +101,7 @@ def read_side_table(path: Path, recordings: Sequence[Sequence[str]], decimal: st
     header = read_table_file(path, decimal=decimal, rows=1).names
     table = read_table_file(path, header, decimal, rows=1)
     known = {name for names in recordings for name in names}
-    keys = sorted(table.names, key=lambda name: name.lower() not in _KEYS)
+    keys = sorted(table.names, key=lambda name: name.lower() not in KEYS)
     key = next((name for name in keys if known & set(_cells(table, name))), None)
     if key is None:
         raise ValueError(

@@ -95,15 +95,15 @@ class Layout:
         """From the options of a task.
 
         Args:
-            targets: in place of the label.
+            targets: in place of the columns of labels.
             part: as the attribute.
         """
         given = {name: options[name] for name in OPTIONS if name not in ("label", "columns")}
         given["missing"] = (
             given["missing"] if given["missing"] not in list(Missing) else Missing(given["missing"])
         )
-        columns = tuple(name.strip() for name in options["columns"].split(",") if name.strip())
-        return cls(targets=targets or (options["label"],), columns=columns, part=part, **given)
+        labels = targets or _listed(options["label"])
+        return cls(targets=labels, columns=_listed(options["columns"]), part=part, **given)
 
     @property
     def group_column(self) -> str:
@@ -114,3 +114,8 @@ class Layout:
     def texts(self) -> list[str]:
         """Columns that are read as they are written: they keep their spelling."""
         return [name for name in (*self.targets, self.group, self.part, self.recording) if name]
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    """`a, b` → the names."""
+    return tuple(name.strip() for name in names.split(",") if name.strip())

@@ -21,6 +21,7 @@ from skiprnn.data import summary
 from skiprnn.data.event_stream import EventStream
 from skiprnn.data.events import EventChunks, EventTargets, event_data
 from skiprnn.data.groups import spelling_of
+from skiprnn.data.labels_of import KEYS
 from skiprnn.data.own_recordings import OwnRecordings
 from skiprnn.data.prepare import described
 from skiprnn.data.read_table import read_table_file
@@ -67,7 +68,7 @@ def events_of_column(
         names = sorted(set(spelling.values()))
         raise ValueError(
             f"expected samples of the background {background!r} in {column!r}, got {names[:5]}; "
-            "--override background=NAME says which label is no event"
+            "background=NAME says which label is no event"
         )
     return [[run for run in _runs(file) if run[0] != background] for file in labels]
 
@@ -80,13 +81,20 @@ def _runs(labels: Sequence[str]) -> list[Event]:
 
 
 def events_of_table(
-    recordings: Sequence[SampledRecording], path: Path, label: str, *, unit: str = "", decimal: str = ""
+    recordings: Sequence[SampledRecording],
+    path: Path,
+    label: str,
+    *,
+    unit: str = "",
+    decimal: str = "",
+    others: bool = False,
 ) -> list[list[Event]]:
     """Of each recording the rows of a side table.
 
     Args:
         label: column of the events' classes; where the table has none, all are of one class of that name.
         unit, decimal: of its times and numbers, as in `Layout`.
+        others: rows may be of other recordings, and are passed over.
 
     Raises:
         ValueError: a row without a start, of no recording, or outside of it; the message names the row.
@@ -98,7 +106,9 @@ def events_of_table(
     labels = table.whole_texts(label) if label in table.names else [label] * len(starts)
     events: list[list[Event]] = [[] for _ in recordings]
     outside = 0
-    for row, numbers in enumerate(_recordings_of(table, recordings)):
+    for row, numbers in enumerate(_recordings_of(table, recordings, others=others)):
+        if not numbers:
+            continue
         number = next((n for n in numbers if _is_within(recordings[n], starts[row])), None)
         if number is None and len(numbers) == 1:
             raise _outside(table, row, recordings[numbers[0]], starts[row])
@@ -111,6 +121,24 @@ def events_of_table(
     return [sorted(found, key=lambda event: event[1]) for found in events]
 
 
+def truth_of_table(
+    recording: SampledRecording, path: Path, label: str, background: str, *, unit: str = "", decimal: str = ""
+) -> list[str]:
+    """The class of every sample of one recording, [T], by a side table that may be about others too.
+
+    Args:
+        label, unit, decimal: as for `events_of_table`.
+
+    Raises:
+        ValueError: as `events_of_table`.
+    """
+    (events,) = events_of_table([recording], path, label, unit=unit, decimal=decimal, others=True)
+    labels = [background] * len(recording.x)
+    for name, start, stop in events:
+        labels[start:stop] = [name] * (stop - start)
+    return labels
+
+
 def _times(table: TableFile, name: str, unit: str, rate: float | None) -> NDArray[np.float64]:
     """Seconds [N] as the recordings count them, or samples where their rate is unknown."""
     column = name if name in table.names else table.alike(name)
@@ -119,15 +147,21 @@ def _times(table: TableFile, name: str, unit: str, rate: float | None) -> NDArra
     return table.finite(column) if rate is None else times_of(table, column, unit)
 
 
-def _recordings_of(table: TableFile, recordings: Sequence[SampledRecording]) -> list[list[int]]:
-    """Of every row the numbers of the recordings that it may be in: parts of one recording share its names."""
+def _recordings_of(
+    table: TableFile, recordings: Sequence[SampledRecording], *, others: bool
+) -> list[list[int]]:
+    """Of every row the numbers of the recordings that it may be in: parts of one recording share its names.
+
+    None of them, where it may be of another recording and is.
+    """
     known: dict[str, list[int]] = {}
     for number, recording in enumerate(recordings):
         for name in _names(recording.source):
             known.setdefault(name, []).append(number)
     cells = {column: [text.strip() for text in table.texts(column)] for column in table.names}
     key = next((column for column, texts in cells.items() if known.keys() & set(texts)), None)
-    if key is None and len({recording.source for recording in recordings}) == 1:
+    is_named = others and any(column.lower() in KEYS for column in table.names)
+    if key is None and len({recording.source for recording in recordings}) == 1 and not is_named:
         return [list(range(len(recordings)))] * len(table.frame)
     if key is None:
         raise ValueError(
@@ -135,11 +169,11 @@ def _recordings_of(table: TableFile, recordings: Sequence[SampledRecording]) -> 
             f"among {table.names}"
         )
     for row, text in enumerate(cells[key]):
-        if text not in known:
+        if text not in known and not others:
             raise ValueError(
                 f"{table.path}: expected a recording's name in row {table.row(row)} of {key!r}, got {text!r}"
             )
-    return [known[text] for text in cells[key]]
+    return [known.get(text, []) for text in cells[key]]
 
 
 def _names(source: str) -> set[str]:
@@ -230,7 +264,7 @@ def own_event_data(own: OwnEvents, parts: Parts, options: Mapping[str, Any], siz
     if not parts.validation:
         raise ValueError(
             "expected two groups of held-out recordings, one to choose the alarm threshold by and one to report, each "
-            "with every class of event, got one; hold out more (--override held_out=0.4), or try split=time"
+            "with every class of event, got one; hold out more (held_out=0.4), or try split=time"
         )
     rate = own.own.sample_rate
     before, after, delay, refractory = (

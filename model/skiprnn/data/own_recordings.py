@@ -48,14 +48,17 @@ class OwnRecordings:
     sample_rate: float | None
 
 
-def read_own_recordings(data: Path, layout: Layout) -> OwnRecordings:
+def read_own_recordings(data: Path, layout: Layout, root: Path | None = None) -> OwnRecordings:
     """Read all recordings of a folder, with the folders in it, or of one file.
+
+    Args:
+        root: the folder within which files have their names; None: that folder, or the one of the file.
 
     Raises:
         ValueError: what is there does not fit the layout, or leaves open what it is; the message names file, row and
             column, and the way out.
     """
-    raw: Sequence[RawRecording] = raw_recordings(data, layout)
+    raw: Sequence[RawRecording] = raw_recordings(data, layout, root)
     _check_columns(raw, layout)
     groups = groups_of(raw, layout.group_column)
     raw, time = _timed(raw, layout)
@@ -79,9 +82,7 @@ def _check_columns(recordings: Sequence[RawRecording], layout: Layout) -> None:
         wanted = (*layout.targets, *filter(None, [layout.group_column, layout.part]))
         if missing := [name for name in wanted if not raw.has(name)]:
             way = "label=COLUMN names it, label_from=folder (or name) or labels=FILE takes it from elsewhere"
-            raise ValueError(
-                f"{raw.table.lacks(missing)}{f'; --override {way}' * (layout.targets[0] in missing)}"
-            )
+            raise ValueError(f"{raw.table.lacks(missing)}{f'; {way}' * (layout.targets[0] in missing)}")
 
 
 def _timed(recordings: Sequence[RawRecording], layout: Layout) -> tuple[Sequence[RawRecording], str | None]:
@@ -92,7 +93,7 @@ def _timed(recordings: Sequence[RawRecording], layout: Layout) -> tuple[Sequence
     timed = []
     for raw in recordings:
         if not raw.table.has(time):
-            raise ValueError(f"{raw.table.lacks([time])}; --override time={NO_TIME} takes no notice of times")
+            raise ValueError(f"{raw.table.lacks([time])}; time={NO_TIME} takes no notice of times")
         axis = time_axis(raw.table, time, layout.time_unit)
         if axis.unsorted:
             text = f"{raw.name} by {time!r}: row {axis.unsorted} was earlier than the one before"
@@ -113,7 +114,7 @@ def _summary(
     yield "channels", ", ".join(map(str, columns.features))
     if columns.left_out:
         reasons = ", ".join(f"{name} ({reason})" for name, reason in columns.left_out.items())
-        yield "left out", f"{reasons}; --override columns=… names the channels"
+        yield "left out", f"{reasons}; columns=… names the channels"
     files = len({one.paths[0] for one in raw})
     lengths = summary.lengths([len(one.x) for one in own.recordings], own.sample_rate)
     counts = f"{summary.counted(len(own.recordings), 'recording')} in {summary.counted(files, 'file')}"

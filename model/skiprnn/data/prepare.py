@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -155,34 +155,58 @@ def prepare(
     train, validation, test = ([one for one in part if _has_target(one)] for part in cut)
     own, tested = _lengths(window, train, [*validation, *test], by_time=by_time)
     _log.info("%d recordings to train on, %d held out; windows of %d samples", *_counts(parts), tested)
-    regression = targets.kind is TargetKind.REGRESSION
-    data = windowed(
-        {**network, **targets.network},
-        train,
-        test,
-        Windows(own, joined=joined, tempo=0.0 if regression else 0.1, warm_up=own // 4),
-        batch_size,
-        augment=_unchanged if regression else _stronger_or_weaker,
-        length=tested,
-        stride=max(1, tested // 2),
-        validation=validation,
-        per_step=targets.per_step,
-    )
-    _check_windows(data, targets)
+    tempo = 0.0 if _is_regression(targets) else 0.1
+    windows = Windows(own, joined=joined, tempo=tempo, warm_up=own // 4)
+    data = _in_windows(network, targets, (train, validation, test), windows, tested, batch_size)
     mean, std = targets.scale(train)
     return dataclasses.replace(
         data,
         metric=targets.metric,
         target_mean=mean,
         target_std=std,
-        held_out=[
-            HeldOut(recordings[at.recording].name, recordings[at.recording].group, _whole(one, targets))
-            for at, one in zip(parts.test, cut[2], strict=True)
-            if _has_target(one)
-        ],
+        held_out=list(_held_out(recordings, targets, zip(parts.test, cut[2], strict=True))),
         parts=described(recordings, parts),
         notes=_notes(recordings, parts, targets, network.get("features", ()), by_time=by_time),
     )
+
+
+def _in_windows(
+    network: Mapping[str, Any],
+    targets: Targets,
+    parts: tuple[list[Recording], list[Recording], list[Recording]],
+    windows: Windows,
+    length: int,
+    batch_size: int,
+) -> Data:
+    """Windows of the three parts; those that are held out have `length` samples and overlap by half."""
+    train, validation, test = parts
+    data = windowed(
+        {**network, **targets.network},
+        train,
+        test,
+        windows,
+        batch_size,
+        augment=_unchanged if _is_regression(targets) else _stronger_or_weaker,
+        length=length,
+        stride=max(1, length // 2),
+        validation=validation,
+        per_step=targets.per_step,
+    )
+    _check_windows(data, targets)
+    return data
+
+
+def _is_regression(targets: Targets) -> bool:
+    """Then tempo and gain stay as they are: the values may depend on them."""
+    return targets.kind is TargetKind.REGRESSION
+
+
+def _held_out(
+    recordings: Sequence[Own], targets: Targets, test: Iterable[tuple[Excerpt, Recording]]
+) -> Iterator[HeldOut]:
+    for at, one in test:
+        if _has_target(one):
+            yield HeldOut(recordings[at.recording].name, recordings[at.recording].group, _whole(one, targets))
 
 
 def _excerpt(recordings: Sequence[Own], targets: Targets, at: Excerpt) -> Recording:
@@ -219,7 +243,7 @@ def _check_windows(data: Data, targets: Targets) -> None:
         ends = "of" if targets.per_step else "that ends in"
         raise ValueError(
             f"expected windows of every class in the held-out part, got none {ends} [{_named(targets, missing)}]; "
-            "try a smaller --override window=…, or another --seed"
+            "try a smaller window=…, or another seed"
         )
 
 
@@ -246,7 +270,7 @@ def _on_flags(recordings: Sequence[Own], features: Sequence[Feature]) -> str:
     names = ", ".join(str(features[k]) for k in flags)
     return (
         f"of the channels, {names} hold 0 and 1 alone: if they are labels, the figures are too good; "
-        "--override columns=… names the channels"
+        "columns=… names the channels"
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from skiprnn.data.identity import is_group_name, is_recording_name
+from skiprnn.column_names import is_group_name, is_recording_name
 from skiprnn.data.layout import Layout
 from skiprnn.data.table_file import TableFile
 
@@ -15,7 +15,7 @@ def proposals(tables: Sequence[TableFile], layout: Layout, *, one_file: bool) ->
     if groups and not layout.group_column:
         yield (
             "group?",
-            f"the column {groups[0]!r} looks like a group: --override group={groups[0]} keeps whole groups apart",
+            f"the column {groups[0]!r} looks like a group: group={groups[0]} keeps whole groups apart",
         )
     if not one_file or layout.recording:
         return
@@ -23,7 +23,7 @@ def proposals(tables: Sequence[TableFile], layout: Layout, *, one_file: bool) ->
     if ids := [name for name in named if _repeats(tables[0], name)]:
         yield (
             "recording?",
-            f"the column {ids[0]!r} looks like the id of a recording: --override recording={ids[0]} divides the table",
+            f"the column {ids[0]!r} looks like the id of a recording: recording={ids[0]} divides the table",
         )
 
 

@@ -59,15 +59,19 @@ class RawRecording:
         return [last, self.name, stem(last), stem(self.name)]
 
 
-def raw_recordings(data: Path, layout: Layout) -> list[RawRecording]:
+def raw_recordings(data: Path, layout: Layout, root: Path | None = None) -> list[RawRecording]:
     """All recordings of a folder, with the folders in it, or of one file.
+
+    Args:
+        root: the folder within which files have their names; None: that folder, or the one of the file.
 
     Raises:
         ValueError: what is there is no table, or a side table lacks a recording; the message names the file.
     """
-    side = side_path(data, layout.labels, "labels") if layout.labels else None
-    events = side_path(data, layout.events, "events") if layout.events else None
-    found = list(_read(data, layout, [path for path in (side, events) if path]))
+    root = root or (data.parent if data.is_file() else data)
+    side = side_path(root, layout.labels, "labels") if layout.labels else None
+    events = side_path(root, layout.events, "events") if layout.events else None
+    found = list(_read(data, root, layout, [path for path in (side, events) if path]))
     if events:
         found = [_with(raw, {}, events) for raw in found]
     if side:
@@ -80,8 +84,7 @@ def raw_recordings(data: Path, layout: Layout) -> list[RawRecording]:
     return found
 
 
-def _read(data: Path, layout: Layout, besides: Sequence[Path]) -> Iterator[RawRecording]:
-    root = data.parent if data.is_file() else data
+def _read(data: Path, root: Path, layout: Layout, besides: Sequence[Path]) -> Iterator[RawRecording]:
     for path in find_recordings(data, besides):
         table = read_table_file(path, layout.texts, layout.decimal)
         name = path.relative_to(root).as_posix()

@@ -50,11 +50,13 @@ def resampled(x: Floats, seconds: Floats, rate: float) -> Floats:
     """
     if is_even(seconds, rate):
         return x
-    own = measured_rate(seconds)
+    own, at = measured_rate(seconds), even_times(seconds, rate)
     if rate < own and not is_same_rate(rate, own):
-        even = even_times(seconds, own)
+        even = even_times(
+            seconds, own
+        )  # it may end before `seconds` do, and be even at `rate` where they are not
         x, seconds = _low_passed(_interpolated(x, seconds, even), rate / own), even
-    return _interpolated(x, seconds, even_times(seconds, rate))
+    return _interpolated(x, seconds, at)
 
 
 def even_times(seconds: Floats, rate: float) -> Floats:

@@ -81,6 +81,10 @@ class SampledRecording:
         numbers[np.isnan(values[self.segment.held_rows])] = np.nan
         return numbers
 
+    def parsed(self, text: str) -> float | None:
+        """The number that a text is, by the decimal mark of the file; None: it is none."""
+        return self.table.parsed(text)
+
     def row(self, index: int) -> int:
         """The row of the file, the first is 1, that held at a sample: for messages."""
         return self.table.row(int(self.segment.held_rows[index]))

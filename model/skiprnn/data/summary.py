@@ -49,7 +49,7 @@ def lengths(samples: Sequence[int], sample_rate: float | None) -> str:
 def rates(measured: Sequence[float], used: float | None) -> str:
     """Which rates were measured in how many recordings, and which is used."""
     if used is None:
-        return "unknown; --override sample_rate=… tells clients that play recordings"
+        return "unknown; sample_rate=… tells clients that play recordings"
     if not measured:
         return f"{hertz(used)}, as given"
     counts: dict[str, int] = {}

@@ -19,7 +19,7 @@ from skiprnn.numerals import looks_like_a_number, parse_number
 if TYPE_CHECKING:
     import pandas as pd
 
-FILL = "--override missing=interpolate (or hold) fills gaps, missing=drop cuts recordings at them"
+FILL = "missing=interpolate (or hold) fills gaps, missing=drop cuts recordings at them"
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -74,7 +74,7 @@ class TableFile:
 
     def _kind_of_text(self, column: "pd.Series[str]") -> Kind:
         cells = [text for text in texts_of(column.drop_duplicates()) if text.strip()]
-        numbers = sum(self._parsed(text) is not None for text in cells)
+        numbers = sum(self.parsed(text) is not None for text in cells)
         if not cells:
             return Kind.EMPTY
         if not numbers and not any("," in cell and looks_like_a_number(cell) for cell in cells):
@@ -151,7 +151,7 @@ class TableFile:
 
     def number(self, text: str, name: str) -> float:
         """The number that a recording's value is."""
-        value = self._parsed(text)
+        value = self.parsed(text)
         if value is None:
             raise ValueError(f"{self.path}: expected a number in {name!r}, got {text!r}")
         return value
@@ -162,11 +162,12 @@ class TableFile:
 
         column = self.frame[name]
         if not is_numeric_dtype(column):
-            return np.array([np.nan if (x := self._parsed(text)) is None else x for text in texts_of(column)])
+            return np.array([np.nan if (x := self.parsed(text)) is None else x for text in texts_of(column)])
         values: NDArray[np.float64] = column.to_numpy(np.float64, na_value=np.nan)
         return values
 
-    def _parsed(self, text: str) -> float | None:
+    def parsed(self, text: str) -> float | None:
+        """The finite number that a cell's text is, by the decimal mark of the file; None: it is none."""
         return parse_number(text, self.decimal or ".")
 
     def texts(self, name: str) -> list[str]:
@@ -197,11 +198,11 @@ class TableFile:
     def odd_cell(self, name: str) -> ValueError:
         """An error: a cell of a column of numbers is none."""
         texts = texts_of(self.frame[name])
-        odd = (row for row, text in enumerate(texts) if text.strip() and self._parsed(text) is None)
+        odd = (row for row, text in enumerate(texts) if text.strip() and self.parsed(text) is None)
         row = next(odd, 0)
         return ValueError(
             f"{self.path}: expected numbers in {name!r}, got {texts[row]!r} in row {self.row(row)}; put it right, or "
-            "name the channels with --override columns=…"
+            "name the channels with columns=…"
         )
 
     def gap(self, name: str, row: int) -> ValueError:

@@ -37,9 +37,9 @@ _LINES = 20  # of classes, labels or values that are printed
 _MANY_CLASSES = 20  # of whole numbers: more are likely to be values
 _SEPARATOR = re.compile(r"[;|]")
 _METRICS = {
-    "class": Metric("balanced_accuracy", balanced_accuracy),
+    "class": Metric("balanced_accuracy", balanced_accuracy, is_share=True),
     "regression": Metric("r2", r_squared),
-    "multi-label": Metric("mean_average_precision", mean_average_precision),
+    "multi-label": Metric("mean_average_precision", mean_average_precision, is_share=True),
 }
 
 _log = logging.getLogger(__name__)
@@ -63,6 +63,9 @@ class Labelled(Protocol):
     def x(self) -> Signal: ...
     def texts(self, column: str, /) -> list[str]: ...
     def floats(self, column: str, /) -> NDArray[np.float64]: ...
+    def parsed(self, text: str, /) -> float | None:
+        """The number that a text is, by its file's decimal mark; None: it is none."""
+
     def row(self, index: int, /) -> int:
         """The row of its file, the first is 1, that held at a sample."""
 
@@ -196,8 +199,9 @@ def _kind(recordings: Sequence[Labelled], columns: Sequence[str]) -> TargetKind:
     if len(columns) == 1:
         _check_no_fractions(recordings, columns[0])
         return TargetKind.CLASS
-    cells = {text for recording in recordings for column in columns for text in recording.texts(column)}
-    return TargetKind.MULTI_LABEL if all(map(_is_held, cells)) else TargetKind.REGRESSION
+    cells = ((one, text) for one in recordings for column in columns for text in set(one.texts(column)))
+    is_held = all(_key(one, text) in _HELD for one, text in cells)
+    return TargetKind.MULTI_LABEL if is_held else TargetKind.REGRESSION
 
 
 def _check_no_fractions(recordings: Sequence[Labelled], column: str) -> None:
@@ -205,22 +209,22 @@ def _check_no_fractions(recordings: Sequence[Labelled], column: str) -> None:
     fraction = None
     for recording in recordings:
         for text in dict.fromkeys(recording.texts(column)):
-            number = parse_number(text.strip().replace(",", "."))
+            number = recording.parsed(text)
             if number is None and text:
                 return
             if fraction is None and number is not None and number % 1:
                 fraction = f"{text.strip()} in {recording.name}"
     if fraction is not None:
         raise ValueError(
-            f"{column!r}: expected classes, words or whole numbers, got {fraction}; --override target=regression "
-            "predicts numbers, --override target=class takes each number as a class"
+            f"{column!r}: expected classes, words or whole numbers, got {fraction}; target=regression "
+            "predicts numbers, target=class takes each number as a class"
         )
 
 
 def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     if len(columns) != 1:
         raise ValueError(
-            f"label: expected one column of classes, got {list(columns)}; --override target=multi-label takes columns "
+            f"label: expected one column of classes, got {list(columns)}; target=multi-label takes columns "
             "of 0 and 1"
         )
     texts = [recording.texts(columns[0]) for recording in recordings]
@@ -235,7 +239,7 @@ def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     labelled = tuple(np.array([bool(text.strip()) for text in file]) for file in texts)
     if len(names) > _MANY_CLASSES and all(parse_number(name) is not None for name in names):
         _log.warning(
-            "warning: %d numbers in the column %r are taken as classes; --override target=regression predicts numbers",
+            "warning: %d numbers in the column %r are taken as classes; target=regression predicts numbers",
             *(len(names), columns[0]),
         )
     return _targets(TargetKind.CLASS, y, labelled, names=names)
@@ -244,57 +248,53 @@ def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
 def _way_out(names: Sequence[str]) -> str:
     """Of classes that look like several labels each."""
     listed = any(_SEPARATOR.search(name) for name in names)
-    return "; --override target=multi-label takes names between ';' or '|' as labels" if listed else ""
+    return "; target=multi-label takes names between ';' or '|' as labels" if listed else ""
 
 
 def _values(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
-    stacked = [_stacked(recording, columns) for recording in recordings]
-    labelled = tuple(map(_present, stacked))
-    y = tuple(np.nan_to_num(values).astype(np.float32) for values in stacked)
+    rows = [stacked(recording, columns) for recording in recordings]
+    labelled = tuple(map(_present, rows))
+    y = tuple(np.nan_to_num(values).astype(np.float32) for values in rows)
     return _targets(TargetKind.REGRESSION, y, labelled, values=[feature_of(column) for column in columns])
 
 
 def _labels(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     if len(columns) == 1:
         return _listed_labels(recordings, columns[0])
-    stacked = [_held(recording, columns) for recording in recordings]
-    labelled = tuple(map(_present, stacked))
-    y = tuple(np.nan_to_num(values).astype(np.float32) for values in stacked)
+    rows = [held(recording, columns) for recording in recordings]
+    labelled = tuple(map(_present, rows))
+    y = tuple(np.nan_to_num(values).astype(np.float32) for values in rows)
     return _targets(
         TargetKind.MULTI_LABEL, y, labelled, names=[feature_of(column).name for column in columns]
     )
 
 
-def _held(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
+def held(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
     """0 or 1 where a label holds or not at a sample, [T, K]; NaN where the cell is empty."""
-    held = np.empty((len(recording.x), len(columns)))
+    holds = np.empty((len(recording.x), len(columns)))
     for index, column in enumerate(columns):
         for row, text in enumerate(recording.texts(column)):
-            if not _is_held(text):
+            if (key := _key(recording, text)) not in _HELD:
                 raise ValueError(
                     f"{recording.name}: expected 0 or 1 in row {recording.row(row)} of {column!r}, got {text!r}; "
-                    "--override target=regression predicts numbers"
+                    "target=regression predicts numbers"
                 )
-            held[row, index] = _HELD[_key(text)]
-    return held
+            holds[row, index] = _HELD[key]
+    return holds
 
 
 _HELD = {"": np.nan, "0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0}
 
 
-def _is_held(text: str) -> bool:
-    return _key(text) in _HELD
-
-
-def _key(text: str) -> str:
+def _key(recording: Labelled, text: str) -> str:
     """`1.0` and `01` are 1."""
-    number = parse_number(text.strip().replace(",", "."))
+    number = recording.parsed(text)
     return text.strip().casefold() if number is None else f"{number:g}"
 
 
 def _listed_labels(recordings: Sequence[Labelled], column: str) -> Targets:
     """Names between separators; an empty cell: none of them holds."""
-    cells = [[_names_in(text) for text in recording.texts(column)] for recording in recordings]
+    cells = [[names_in(text) for text in recording.texts(column)] for recording in recordings]
     spelling = spelling_of((name for file in cells for cell in file for name in cell), column)
     names = sorted(set(spelling.values()))
     if not names:
@@ -311,11 +311,13 @@ def _listed_labels(recordings: Sequence[Labelled], column: str) -> Targets:
     )
 
 
-def _names_in(cell: str) -> list[str]:
+def names_in(cell: str) -> list[str]:
+    """The names between separators."""
     return [name for name in _SEPARATOR.split(cell) if name.strip()]
 
 
-def _stacked(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
+def stacked(recording: Labelled, columns: Sequence[str]) -> NDArray[np.float64]:
+    """Values at each sample, [T, K]; NaN where the cell is empty."""
     return np.stack([recording.floats(column) for column in columns], axis=1)
 
 
@@ -342,7 +344,7 @@ def _check_all_labelled(recordings: Sequence[Labelled], targets: Targets, column
             row = recording.row(int(labelled.argmin()))
             raise ValueError(
                 f"{recording.name}: expected a value in row {row} of {' and '.join(map(repr, columns))}, found none; "
-                "--override missing_labels=ignore leaves such samples out of the loss"
+                "missing_labels=ignore leaves such samples out of the loss"
             )
 
 

@@ -25,7 +25,7 @@ _FEW = 0.05  # of the steps fall in a table of many recordings, or where a clock
 _FAR = 20  # steps: from here on a fall is no row that came late
 _DAY = 86_400.0  # seconds
 _WAY_OUT = (
-    f"--override recording=COLUMN divides a table of many recordings, time={NO_TIME} with a sample_rate=… takes no "
+    f"recording=COLUMN divides a table of many recordings, time={NO_TIME} with a sample_rate=… takes no "
     "notice of such a clock"
 )
 
@@ -166,7 +166,7 @@ def _unit(table: TableFile, column: str, values: Floats, unit: str) -> str:
         return "s"
     raise ValueError(
         f"{table.path}: expected a unit for {column!r}, got whole numbers that may be seconds or milliseconds; say "
-        f"which with --override time_unit=s (or ms, us, ns), or leave it out with time={NO_TIME}"
+        f"which with time_unit=s (or ms, us, ns), or leave it out with time={NO_TIME}"
     )
 
 

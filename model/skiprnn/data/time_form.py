@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skiprnn.channels import feature_of
+from skiprnn.column_names import TIME_UNITS, is_time_name, last_word
 from skiprnn.data.resample import Floats
 from skiprnn.data.table_file import Kind, TableFile
 
@@ -25,28 +26,6 @@ SINCE_1970 = (6.3e8, 4.1e9)  # seconds, in 1990 and 2100
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 CLOCK = re.compile(r"\d+:[0-5]\d:[0-5]\d(?:[.,]\d+)?", re.ASCII)
 
-_SPELLINGS = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
-    **dict.fromkeys(("ms", "msec", "msecs", "millis", "millisecond", "milliseconds"), "ms"),
-    **dict.fromkeys(("us", "µs", "μs", "usec", "micros", "microsecond", "microseconds"), "us"),
-    **dict.fromkeys(("ns", "nsec", "nanos", "nanosecond", "nanoseconds"), "ns"),
-}
-_NAMES = {"t", "ts", "time", "times", "timestamp", "stamp", "datetime", "date", "epoch", "elapsed", "clock"}
-_BESIDE = {
-    "unix",
-    "utc",
-    "local",
-    "rel",
-    "relative",
-    "sample",
-    "sensor",
-    "system",
-    "since",
-    "start",
-    "recorded",
-    "at",
-}
-_WORDS = re.compile(r"[^\W\d_]+")
 _DAY = len("2024-03-01")
 _MOSTLY = 0.9  # of the steps of a time that is found by its name do not fall
 
@@ -97,18 +76,11 @@ def time_columns(tables: Sequence[TableFile], besides: Collection[str] = ()) -> 
     return found
 
 
-def is_time_name(name: str) -> bool:
-    """Whether a column without its unit is named as a time: `time`, `ts`, `timestamp_ms`, `elapsed seconds`."""
-    words = _words(name)
-    known = _NAMES | (_SPELLINGS.keys() - {"s"})
-    return bool(words & known) and words <= {*known, *_BESIDE, "s"} and not re.search(r"\d", name)
-
-
 def is_certain_name(column: str) -> bool:
     """Whether it is named as a time and as nothing else: `time` and `t [ms]` are, `t` is not."""
     feature = feature_of(column)
     return is_time_name(feature.name) and (
-        feature.unit in _SPELLINGS or feature.name.lower() not in ("t", "ts")
+        feature.unit in TIME_UNITS or feature.name.lower() not in ("t", "ts")
     )
 
 
@@ -154,7 +126,7 @@ def _form_of_numbers(values: Floats, column: str) -> Form | None:
     grows = (steps >= 0).mean() >= (0 if is_certain_name(column) else _MOSTLY)
     if unit_since_1970(values) and (grows if is_time_name(feature.name) else (steps >= 0).all()):
         return Form.SINCE_1970
-    if not is_time_name(feature.name) or not grows or not (feature.unit in _SPELLINGS or not feature.unit):
+    if not is_time_name(feature.name) or not grows or not (feature.unit in TIME_UNITS or not feature.unit):
         return None
     is_count = not named_unit(column) and (np.diff(np.sort(values)) == 1).all()
     return None if is_count else Form.ELAPSED
@@ -163,10 +135,9 @@ def _form_of_numbers(values: Floats, column: str) -> Form | None:
 def named_unit(column: str) -> str:
     """`t [ms]`, `time_ms` and `milliseconds` → `ms`; empty: the name has none."""
     feature = feature_of(column)
-    if feature.unit in _SPELLINGS:
-        return _SPELLINGS[feature.unit]
-    words = [word.lower() for word in _WORDS.findall(feature.name)]
-    return _SPELLINGS.get(words[-1], "") if words else ""
+    if feature.unit in TIME_UNITS:
+        return TIME_UNITS[feature.unit]
+    return TIME_UNITS.get(last_word(feature.name), "")
 
 
 def unit_since_1970(values: Floats) -> str:
@@ -174,9 +145,3 @@ def unit_since_1970(values: Floats) -> str:
     earliest, latest = SINCE_1970
     fitting = (u for u, s in UNITS.items() if values.min() * s >= earliest and values.max() * s <= latest)
     return next(fitting, "")
-
-
-def _words(name: str) -> set[str]:
-    """`sampleTime_ms` → sample, time, ms."""
-    spaced = re.sub(r"(?<=[a-zµμ])(?=[A-Z])", " ", name)
-    return {word.lower() for word in _WORDS.findall(spaced)}

@@ -4,7 +4,7 @@ import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -23,9 +23,6 @@ from skiprnn.recipe import Recipe
 from skiprnn.tasks.task import Source, Task
 from skiprnn.training.experiment import Experiment
 from skiprnn.training.trainer import fit
-
-if TYPE_CHECKING:
-    pass
 
 Sequences = ArrayLike | Sequence[ArrayLike]  # [N, T, F], or N times [T, F]
 

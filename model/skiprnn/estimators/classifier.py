@@ -41,7 +41,7 @@ class SkipClassifier(ClassifierMixin, SkipEstimator):  # type: ignore[misc]
                 f"y: expected [N] of two classes at least, got {np.shape(y)} of {self.classes_[:5].tolist()}"
             )
         network = {"output_size": len(self.classes_), "classes": tuple(map(str, self.classes_))}
-        return self._fit(X, torch.from_numpy(numbers), network, Metric("accuracy", accuracy))
+        return self._fit(X, torch.from_numpy(numbers), network, Metric("accuracy", accuracy, is_share=True))
 
     def _classes(self, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Names of the classes, sorted or in the order of `start`, and the number of each sequence's class."""

@@ -97,7 +97,7 @@ _PAPER = Recipe(hidden_size=256, num_layers=2, epochs=50, batch_size=256, lambda
 TASK = Task(
     name="charades",
     summary="what is done in every frame of a video; from your copy of Charades (the paper's section 4.6)",
-    metric=Metric("mean_average_precision", mean_average_precision),
+    metric=Metric("mean_average_precision", mean_average_precision, is_share=True),
     load=_load,
     recipe=_PAPER.changed(
         {"cell": "gru", "learning_rate": 1e-3, "epochs": 20, "learning_rate_schedule": "cosine", "ramp": 0.5}

@@ -1,7 +1,7 @@
 """Is a film review positive? (section 4.4) From the user's own copy of the Large Movie Review Dataset.
 
 `--data aclImdb` with train/pos, train/neg, test/pos and test/neg, a text file a review, as published (Maas et al.,
-2011). A sample is the vector of a word. `--override vectors=FILE` reads them from a text file, a word and its numbers a
+2011). A sample is the vector of a word. `vectors=FILE` reads them from a text file, a word and its numbers a
 line (GloVe, word2vec's text format); without it every word gets a random vector that depends on its letters alone.
 The vectors are not trained. Reviews are cut after `length` words. A tenth of the training part is held out to select
 by.
@@ -111,7 +111,7 @@ _PAPER = Recipe(hidden_size=128, dropout=0.2, epochs=50, batch_size=128, lambda_
 TASK = Task(
     name="imdb",
     summary="is a film review positive; from your copy of aclImdb (the paper's section 4.4)",
-    metric=Metric("accuracy", accuracy),
+    metric=Metric("accuracy", accuracy, is_share=True),
     load=_load,
     recipe=_PAPER.changed(
         {"cell": "gru", "learning_rate": 1e-3, "epochs": 10, "learning_rate_schedule": "cosine", "ramp": 0.5}

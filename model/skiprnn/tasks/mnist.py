@@ -49,7 +49,7 @@ def images_and_labels(arrays: list[np.ndarray], batch_size: int, classes: "list[
 TASK = Task(
     name="mnist",
     summary="sequential MNIST: 784 pixels of a digit, one pixel a sample (the paper's section 4.3)",
-    metric=Metric("accuracy", accuracy),
+    metric=Metric("accuracy", accuracy, is_share=True),
     load=_load,
     recipe=Recipe(
         cell="gru",

@@ -92,7 +92,7 @@ def read_ts(text: str) -> tuple[list[Signal], list[int]]:
 TASK = Task(
     name="plaid",
     summary="which of 11 appliances draws this current (PLAID)",
-    metric=Metric("accuracy", accuracy),
+    metric=Metric("accuracy", accuracy, is_share=True),
     load=_load,
     recipe=Recipe(
         cell="gru",

@@ -81,11 +81,11 @@ def _checked(options: Mapping[str, Any]) -> tuple[Layout, TargetKind]:
     for name, choices in (("target", [*TargetKind, EVENTS]), ("missing_labels", list(MISSING_LABELS))):
         if options[name] not in choices:
             raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {options[name]!r}")
-    labels = tuple(name.strip() for name in options["label"].split(",") if name.strip())
-    if not labels or not options["split"]:
-        raise ValueError(f"label, split: expected names, got {options['label']!r}, {options['split']!r}")
     part = "" if options["split"] in (BY_GROUP, BY_TIME) else options["split"]
-    return Layout.of(options, labels, part), TargetKind(options["target"])
+    layout = Layout.of(options, part=part)
+    if not layout.targets or not options["split"]:
+        raise ValueError(f"label, split: expected names, got {options['label']!r}, {options['split']!r}")
+    return layout, TargetKind(options["target"])
 
 
 def _division(source: Source) -> Division:
@@ -99,7 +99,7 @@ EVENTS = "events"  # in place of a kind of targets
 TASK = Task(
     name="recordings",
     summary="your own recordings: a folder of tables, or one table, with labels",
-    metric=Metric("balanced_accuracy", balanced_accuracy),
+    metric=Metric("balanced_accuracy", balanced_accuracy, is_share=True),
     load=_load,
     recipe=Recipe(
         cell="gru",

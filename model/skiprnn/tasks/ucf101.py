@@ -56,7 +56,7 @@ _PAPER = Recipe(hidden_size=512, num_layers=2, epochs=50, batch_size=256, lambda
 TASK = Task(
     name="ucf101",
     summary="which of 101 actions a video shows; from your features of UCF-101 (the paper's section 4.5)",
-    metric=Metric("accuracy", accuracy),
+    metric=Metric("accuracy", accuracy, is_share=True),
     load=_load,
     recipe=_PAPER.changed(
         {"cell": "gru", "learning_rate": 1e-3, "epochs": 20, "learning_rate_schedule": "cosine", "ramp": 0.5}

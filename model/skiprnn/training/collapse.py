@@ -15,12 +15,12 @@ _PATIENCE = 3  # epochs in a row at the floor
 
 _TOO_FEW = (
     "the gate has collapsed: {updates:.1f} updates in {samples:.0f} samples; it does not recover from that. "
-    "Remedies: a smaller --lambda, a longer --ramp, --warm-start from a run with a higher update rate, "
-    "or --update-rate to set one. If it happened late, --override clip_ratio=1 and --override keep=best."
+    "Remedies: a smaller λ, a longer ramp, a warm start from a run with a higher update rate, "
+    "or an update rate in place of λ. If it happened late, clip_ratio=1 and keep=best."
 )
 _ALL = (
     "the update rate is {rate:.1%} after the whole training: the gate skips nothing. "
-    "Remedies: a larger --lambda, or --update-rate to set a rate, or more epochs."
+    "Remedies: a larger λ, an update rate in place of λ, or more epochs."
 )
 
 

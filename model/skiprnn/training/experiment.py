@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from skiprnn.data.types import Data
-from skiprnn.metrics import Metric
+from skiprnn.metrics import Measure, Metric
 from skiprnn.network import NetworkConfig, SkipNetwork
 from skiprnn.paths import StrPath
 from skiprnn.recipe import Recipe
@@ -54,6 +54,11 @@ class Experiment:
 def metric_of(experiment: Experiment, data: Data) -> Metric:
     """What the results are measured by: the data's own metric, or the task's."""
     return data.metric or experiment.task.metric
+
+
+def measure_of(experiment: Experiment, data: Data) -> Measure:
+    """What the first of the results' numbers is: of a task of events that of the alarms on whole streams."""
+    return metric_of(experiment, data) if data.events is None else data.events.metric
 
 
 def build(experiment: Experiment, data: Data) -> SkipNetwork:

@@ -28,16 +28,10 @@ def figures_of(config: NetworkConfig, outputs: Tensor, targets: Tensor) -> list[
         outputs: [N, K], probabilities or raw units.
         targets: [N], numbers of classes; or [N, K], labels or raw units.
     """
-    names = output_names(config)
+    names = config.output_names
     if config.is_regression:
         return value_figures(outputs, targets, names)
     return (label_figures if config.multi_label else class_figures)(outputs, targets, names)
-
-
-def output_names(config: NetworkConfig) -> list[str]:
-    """Names of the K outputs: classes, targets with their units, or y0, y1, …"""
-    named = list(config.classes) or [str(target) for target in config.targets]
-    return named or [f"y{index}" for index in range(config.output_size)]
 
 
 def class_figures(outputs: Tensor, targets: Tensor, names: Sequence[str]) -> list[Row]:

@@ -18,6 +18,7 @@ from skiprnn.recipe import learning_rate_factor
 from skiprnn.skip_rnn import SkipState
 from skiprnn.training.clipping import GradientClip
 from skiprnn.training.collapse import Collapse
+from skiprnn.training.divergence import check_batches, check_validation
 from skiprnn.training.evaluation import evaluate, forced_gates
 from skiprnn.training.experiment import Experiment, metric_of
 from skiprnn.training.objective import charges_every_step, lambda_cost, target_rate, task_loss
@@ -114,8 +115,10 @@ class Learner(lightning.LightningModule):
         self._clip([group["params"] for group in optimizer.param_groups])
 
     def on_train_epoch_end(self) -> None:
+        check_batches(self._losses, self.current_epoch, self._recipe)
         metric = metric_of(self._experiment, self._data)
         result = evaluate(self.network, self._data.validation, metric, self._recipe)
+        check_validation(result.loss, self.current_epoch, self._recipe)
         line = {
             "train_loss": float(torch.stack(self._losses).mean()),
             metric.name: result.metric,
@@ -130,7 +133,7 @@ class Learner(lightning.LightningModule):
             "epoch %d of %d: %s %.4g, update rate %.1f%%, loss %.4g, %.1f s",
             self.current_epoch + 1,
             self._recipe.epochs,
-            metric.name.replace("_", " "),
+            metric.label,
             result.metric,
             100 * result.update_rate,
             result.loss,

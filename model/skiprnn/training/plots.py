@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from skiprnn.data.types import Signal
+from skiprnn.metric_label import metric_label
 from skiprnn.network import SkipNetwork
 from skiprnn.paths import StrPath
 from skiprnn.recipe import Recipe
@@ -90,7 +91,7 @@ def _curves(history: Sequence[dict[str, Any]], metric: str) -> Figure:
     epochs = [line["epoch"] + 1 for line in history]
     for ax, names in zip(axes, ([metric], ["train_loss", "loss"], ["rate"]), strict=True):
         for name in names:
-            label = "update rate" if name == "rate" else name.replace("_", " ")
+            label = "update rate" if name == "rate" else metric_label(name)
             ax.plot(epochs, [line[name] for line in history], label=label)
         ax.set_xlabel("epoch")
         ax.legend()
@@ -181,7 +182,7 @@ def _front(results: Sequence[dict[str, Any]], task: str) -> Figure:
         ax.plot([], [], color="black", linewidth=0.6, alpha=0.5, label="its higher thresholds")
     ax.set(
         xlabel="update rate",
-        ylabel=metric.replace("_", " "),
+        ylabel=metric_label(metric),
         title=task,
         xlim=(0, 1.02),
     )

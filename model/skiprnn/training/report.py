@@ -123,13 +123,13 @@ def _on_selection(data: Data, recipe: Recipe) -> str:
         return ""
     return (
         "the network was selected on the recordings that it is reported on, so the figures are too good; "
-        "hold out more groups, or train with --override keep=last"
+        "hold out more groups, or train with keep=last"
     )
 
 
 def _on_spread(groups: Mapping[str, Sequence[_Item]], metric: Metric) -> str:
     """How much the figures depend on who was held out: those without one of the groups."""
-    said = "R²" if metric.name == "r2" else metric.name.replace("_", " ")
+    said = metric.label
     if not groups:
         return ""
     if len(groups) == 1:

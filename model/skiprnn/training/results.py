@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from skiprnn.metric_label import metric_label
 from skiprnn.training.run_folder import with_current_keys
 
 _OPTIONS = {"fold"}  # of these a setting has all values
@@ -28,7 +29,7 @@ def table(results: Iterable[dict[str, Any]]) -> str:
     rows = [_row(setting, runs, more) for setting, runs in settings.items()]
     head = (
         *("task", "cell", "gate", "epochs", "metric", "value", "update rate", "updates", "solved", "runs"),
-        *(name.replace("_", " ") for name in more),
+        *(metric_label(name) for name in more),
     )
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows))
 
@@ -58,7 +59,7 @@ def _row(setting: Sequence[str], runs: Sequence[dict[str, Any]], more: Sequence[
     solved = [entry["solved"] for entry in runs if "solved" in entry]
     return (
         *setting[:-1],
-        metric.replace("_", " "),
+        metric_label(metric),
         _mean([entry[metric] for entry in runs], ".4g" if "error" not in metric else ".2e"),
         _mean([100 * entry["update_rate"] for entry in runs], ".1f") + " %",
         f"{_mean([entry['updates'] for entry in runs], '.1f')} of {statistics.fmean(e['samples'] for e in runs):.0f}",

@@ -14,7 +14,7 @@ from skiprnn.training.evaluation import evaluate
 from skiprnn.training.event_evaluation import EventTest
 from skiprnn.training.experiment import Experiment, metric_of
 from skiprnn.training.run_folder import RENAMED_RESULTS
-from skiprnn.training.stream_rates import stream_update_rate
+from skiprnn.training.stream_rates import scheduled_update_rate, stream_update_rate
 
 _THRESHOLDS = (
     0.5,
@@ -32,8 +32,8 @@ def results_of(
     """A trained network's results on the test batches (the validation batches where there are none).
 
     `update_rate` is in [0, 1]; `updates` and `samples` are means over the sequences. `stream_update_rate` is that over
-    whole recordings; None where the task has none, or the schedule is fixed. Of a task of events the results are those
-    of the alarms on whole test streams, `events`.
+    whole recordings, under the recipe's schedule if it has one; None where the task has none. Of a task of events the
+    results are those of the alarms on whole test streams, `events`.
     """
     recipe, metric = experiment.recipe, metric_of(experiment, data)
     batches = data.test or data.validation
@@ -66,8 +66,10 @@ def results_of(
 
 
 def _stream_rate(network: SkipNetwork, data: Data, recipe: Recipe) -> float | None:
-    if recipe.schedule is not None or not data.test_streams:
+    if not data.test_streams:
         return None
+    if recipe.schedule is not None and recipe.target_rate is not None:
+        return scheduled_update_rate(recipe.schedule, recipe.target_rate, data.test_streams)
     return stream_update_rate(network, data.test_streams)
 
 

@@ -9,6 +9,8 @@ import torch
 
 from skiprnn.data.types import Signal
 from skiprnn.network import SkipNetwork
+from skiprnn.recipe import Schedule
+from skiprnn.training.baselines import scheduled_gates
 
 _TOGETHER = 64  # recordings of similar lengths
 _CHUNK = 4096  # samples that are unrolled at once: the outputs of more would not fit
@@ -44,6 +46,18 @@ def stream_update_rate(network: SkipNetwork, streams: Sequence[Signal]) -> float
     if not streams:
         raise ValueError("streams: expected at least one recording, got none")
     return sum(count_updates(network, streams)) / sum(len(x) for x in streams)
+
+
+def scheduled_update_rate(schedule: Schedule, rate: float, streams: Sequence[Signal]) -> float:
+    """The same of a fixed schedule, without a network; a random one is the same at every call.
+
+    Args:
+        rate: in (0, 1], as it was asked for.
+        streams: [T, F] each, at least one with a sample.
+    """
+    generator = torch.Generator().manual_seed(0)
+    updates = (scheduled_gates(schedule, rate, 1, len(x), generator).sum() for x in streams)
+    return float(sum(updates)) / sum(len(x) for x in streams)
 
 
 def _count(streams: Sequence[Signal], network: SkipNetwork) -> list[int]:

@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ def fit(
             another shape.
         FileNotFoundError, DownloadError: data or the warm start is not there.
         TrainingInterruptedError: by SIGINT or SIGTERM; the finished epochs are saved.
+        TrainingDivergedError: a loss is not finite; the epochs before are saved.
     """
     data, out = data or experiment.load(), Path(out)
     folder, recipe, identity = RunFolder(out), experiment.recipe, experiment.identity()
@@ -77,19 +78,35 @@ def fit(
         trainer = _trainer(recipe, data, folder, progress_bar=progress_bar)
         _run(trainer, learner, folder, resumes=resumes)
     _take(network, folder, recipe)
+    facts = {
+        "epochs": trainer.current_epoch,
+        "stopped": trainer.should_stop,
+        "warning": learner.collapse.message,
+    }
+    return _finish(network, experiment, data, folder, facts, began)
+
+
+def _finish(
+    network: SkipNetwork,
+    experiment: Experiment,
+    data: Data,
+    folder: RunFolder,
+    facts: Mapping[str, Any],
+    began: float,
+) -> dict[str, Any]:
+    """Calibrate the trained network, evaluate it and save it all; the results, with the facts of the training."""
+    recipe = experiment.recipe
     network.cpu()
     if recipe.period is not None:
         network.update_every(recipe.period)
-    calibration = None if learner.collapse.message else _calibrate(network, experiment, data)
+    calibration = None if facts["warning"] else _calibrate(network, experiment, data)
     events = None if data.events is None else _alarms(network, data.events, recipe)
     results = results_of(experiment, data, network, events) | {
-        "epochs": trainer.current_epoch,
-        "stopped": trainer.should_stop,
+        **facts,
         "seconds": round(time.monotonic() - began, 1),
-        "warning": learner.collapse.message,
         "calibration": calibration and dataclasses.asdict(calibration),
     }
-    network.save(out)
+    network.save(folder.path)
     folder.finish(results, data.samples, report_of(experiment, data, network, results, events))
     return results
 

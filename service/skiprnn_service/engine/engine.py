@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn_export import SkipTable, skip_table
+from skiprnn_service.engine.alarms import AlarmRule
 from skiprnn_service.engine.arena import INITIAL
 from skiprnn_service.engine.batcher import Batcher
 from skiprnn_service.engine.slot import Message, OnError, OnReply, Slot
@@ -74,6 +75,7 @@ class Engine:
         self._sample_bytes = runner.x[0].nbytes
         _reserve(runner, capacity)
         self._arena = runner.arena
+        self._alarms = AlarmRule.of(info)
         self._batcher = Batcher(
             runner,
             table=skip_table(info.threshold, info.max_skip),
@@ -145,6 +147,7 @@ class Engine:
             on_reply=on_reply,
             on_error=on_error,
             principal=snapshot.principal if snapshot else principal,
+            alarms=self._alarms,
         )
 
     def _full(self) -> OverloadError:

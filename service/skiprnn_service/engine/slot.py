@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 
 from skiprnn_export import SkipTable
+from skiprnn_service.engine.alarms import AlarmRule
 from skiprnn_service.engine.stream import Position, Reply, Stream
 from skiprnn_service.errors import SkipRnnServiceError
 
@@ -60,8 +61,9 @@ class Slot(Stream):
         on_reply: OnReply,
         on_error: OnError,
         principal: str = "",
+        alarms: AlarmRule | None = None,
     ) -> None:
-        super().__init__(stream_id, position)
+        super().__init__(stream_id, position, alarms=alarms)
         self.principal = principal
         self.row, self.threshold, self.table = row, threshold, table
         self.ahead: int | None = None

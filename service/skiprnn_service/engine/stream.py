@@ -16,14 +16,15 @@ its bytes. A message of n samples is begun, updated from where the gate says so,
 skip is begin and finish at once for a message without an update, and does nothing to any other message. miss is a
 message of samples that do not exist: an update that falls on one of them waits for the next sample. begin and
 advance return the offset in the message of the next update ("due"), or None ("done"). Any other event is a
-StreamStateError. Within a message nothing of `next`, `last_y`, `recent` and the counts changes before `finish`: `abort`
-takes the stream back to where it was.
+StreamStateError. Within a message nothing of `next`, `last_y`, `recent`, the counts and what the alarm rule keeps
+changes before `finish`: `abort` takes the stream back to where it was.
 """
 
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from skiprnn_service.engine.alarms import AlarmRule, Detected, Event
 from skiprnn_service.errors import GapError, StreamStateError
 
 RECENT_UPDATES = 32  # held at least, so that a client which lost replies gets their updates again
@@ -43,11 +44,13 @@ class Reply(NamedTuple):
         t: index of the last sample consumed; −1 before the first.
         wake: index of the next update; samples before it may be left out.
         updates: in order; empty when all samples were skipped.
+        events: those of the updates that gave an alarm; empty for a bundle without events.
     """
 
     t: int
     wake: int
     updates: Sequence[Update]
+    events: Sequence[Event] = ()
 
 
 class Position(NamedTuple):
@@ -62,6 +65,8 @@ class Position(NamedTuple):
         recent: the latest updates of this sequence, in order: all of the latest message that had any, and
             RECENT_UPDATES at least.
         recent_from: every update of this sequence at this index or later is in `recent`.
+        detected: what the alarm rule keeps (`alarms.py`); () for a bundle without events.
+        events: the alarms that the updates in `recent` gave.
     """
 
     next: int = 0
@@ -72,6 +77,8 @@ class Position(NamedTuple):
     sequence: int = 0
     recent: tuple[Update, ...] = ()
     recent_from: int = 0
+    detected: Detected = ()
+    events: tuple[Event, ...] = ()
 
     @property
     def wake(self) -> int:
@@ -122,16 +129,22 @@ class Stream:
     Attributes:
         id: its key in the store.
         wake: index of the next update; inside a message, of the one that is due.
-        next, updates, last_y, sequence, recent_from: as in `Position`.
+        next, updates, last_y, sequence, recent_from, events: as in `Position`.
+
+    Args:
+        alarms: of the bundle; None: it has no events.
     """
 
     __slots__ = (
+        "_alarms",
         "_before",
+        "_detected",
         "_end",
         "_first",
         "_pending",
         "_recent",
         "_wake_before",
+        "events",
         "id",
         "last_y",
         "next",
@@ -142,12 +155,15 @@ class Stream:
         "wake",
     )
 
-    def __init__(self, stream_id: str, position: Position = START) -> None:
+    def __init__(
+        self, stream_id: str, position: Position = START, *, alarms: AlarmRule | None = None
+    ) -> None:
         self.id = stream_id
         self.next, self.wake = position.next, position.wake
         self.updates, self.last_y = position.updates, position.last_y
         self.sequence, self.recent_from = position.sequence, position.recent_from
         self._recent: list[Update] | None = list(position.recent) or None  # None: no memory without updates
+        self._alarms, self._detected, self.events = alarms, position.detected, position.events
         self.state = _IDLE
         self._before = position.samples - position.next  # consumed in earlier sequences
         self._first = self._end = self._wake_before = 0
@@ -158,7 +174,16 @@ class Stream:
         """After the latest message that was finished."""
         wake = self.wake if self.state is _IDLE else self._wake_before
         counts = (self.samples, self.updates, self.last_y)
-        return Position(self.next, wake - self.next, *counts, self.sequence, self.recent, self.recent_from)
+        return Position(
+            self.next,
+            wake - self.next,
+            *counts,
+            self.sequence,
+            self.recent,
+            self.recent_from,
+            self._detected,
+            self.events,
+        )
 
     @property
     def samples(self) -> int:
@@ -253,7 +278,15 @@ class Stream:
         self.updates += len(updates)
         self.last_y = updates[-1].y
         self._retain(updates)
-        return Reply(self.next - 1, self.wake, updates)
+        if self._alarms is None:
+            return Reply(self.next - 1, self.wake, updates)
+        return Reply(self.next - 1, self.wake, updates, self._detect(self._alarms, updates))
+
+    def _detect(self, alarms: AlarmRule, updates: list[Update]) -> tuple[Event, ...]:
+        events, self._detected = alarms(self._detected, updates)
+        if self.events or events:
+            self.events = tuple(event for event in self.events + events if event.t >= self.recent_from)
+        return events
 
     def _retain(self, updates: list[Update]) -> None:
         recent = self._recent
@@ -278,4 +311,5 @@ class Stream:
         self._before += self.next
         self.next = self.wake = self.recent_from = 0
         self.last_y = self._recent = None
+        self._detected, self.events = (), ()
         self.sequence += 1

@@ -31,9 +31,13 @@ watchServer((state, error) => {
   if (state === "up") isUp();
   wasUp = state === "up";
 });
-await Promise.all([load(), up]);
+await load();
+document.body.dataset.autoplay = "waiting"; // tests are told whether the page has decided
+await up; // asked only while the page is looked at
 await seen();
-if (!matchMedia("(prefers-reduced-motion: reduce)").matches) playground.playByItself();
+const plays = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+if (plays) playground.playByItself();
+document.body.dataset.autoplay = plays ? "on" : "off";
 
 /** Choices that are seldom made are folded where the window is narrow: the picture comes first. */
 function foldOptions() {

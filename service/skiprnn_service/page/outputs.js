@@ -27,6 +27,17 @@ export function valueText(value) {
   return Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
 }
 
+/** When a sample was: in seconds where the model says how many of them there are. */
+export function timeText(t, { sample_rate: rate }) {
+  return rate ? `${(t / rate).toFixed(2)}\u00a0s` : `sample ${t.toLocaleString("en")}`;
+}
+
+/** When the model gives an alarm. */
+export function ruleText({ events: { threshold, refractory }, sample_rate: rate }) {
+  const time = rate ? `${Number((refractory / rate).toPrecision(3))}\u00a0s` : `${refractory.toLocaleString("en")} samples`;
+  return `An alarm is given from a probability of ${(100 * threshold).toFixed(0)}\u00a0% on, once in ${time} without the class.`;
+}
+
 /** An answer in words, and what to know of it: {text, sub}. */
 export function answerOf(model, y) {
   if (isRegression(model)) return values(model, y);

@@ -1,7 +1,7 @@
 /** The page below the playground: models with their facts, counters, streams. */
 
 import { get, HttpError } from "./api.js";
-import { isRegression, outputNames, withUnit } from "./outputs.js";
+import { isRegression, outputNames, ruleText, withUnit } from "./outputs.js";
 import { updateCost } from "./savings.js";
 
 const POLL_MS = 1000;
@@ -51,6 +51,7 @@ function facts(model) {
     ["Input", `${listed(names)}${model.sample_rate ? ` at ${model.sample_rate} Hz` : ""}`],
     ["Output", outputsOf(model)],
     ["Gate", `${model.gate ? `${model.gate}; ` : ""}threshold ${model.threshold}, at most ${model.max_skip.toLocaleString("en")} skips`],
+    ...(model.events ? [["Events", `all but ${model.events.background}. ${ruleText(model)}`]] : []),
     ["Update", `${short(updateCost(model))} multiply-accumulates`],
   ];
   const { metric, update_rate: rate } = model.training;

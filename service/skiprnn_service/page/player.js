@@ -69,6 +69,7 @@ export class Player {
     this.source = source;
     this.honourWake = honourWake;
     this.updates = []; // {t, y}
+    this.events = []; // {t, label, score}: alarms
     this.sent = 0;
     this.messages = 0;
     this.bytes = 0; // of their frames
@@ -195,9 +196,10 @@ export class Player {
     for (; this.#known < Math.min(until, this.source.length); this.#known++) this.#marks[this.#known] ??= mark;
   }
 
-  #update({ t, y }) {
+  #update({ t, y, event }) {
     if (t <= (this.updates.at(-1)?.t ?? -1)) return; // known from the stream that was lost
     this.updates.push({ t, y: Array.from(y) });
+    if (event) this.events.push({ t, ...event });
     this.#marks[t] = READ;
     this.#heardOf(t);
   }

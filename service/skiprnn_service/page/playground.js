@@ -3,7 +3,8 @@
 import { get, HttpError, key, keyProblem, modelPath, streamUrl } from "./api.js";
 import { everySample } from "./comparison.js";
 import { DigitPad } from "./digit.js";
-import { answerOf, changesOf, outputNames } from "./outputs.js";
+import { Events } from "./events.js";
+import { answerOf, changesOf, outputNames, timeText } from "./outputs.js";
 import { element, percent } from "./panels.js";
 import { Player, READ, UNKNOWN } from "./player.js";
 import { rateSaid } from "./rate.js";
@@ -14,6 +15,7 @@ import { adding, counted, deviceMotion, fetchRecording, readFile, recorded, take
 const DRAWING_SHARE = 5; // a slow machine draws no more than a fifth of the time, and streams in the rest
 const RATE = 16; // samples a second, for models that do not say
 const SAY_AFTER_MS = 2000; // between two descriptions of the picture for those who cannot see it
+const AFTER_EVENT_SECONDS = 4; // that are shown of what came after an alarm
 const NOTHING_TO_PLAY = "No recording came with this model: choose a CSV file, or connect a sensor.";
 
 const at = (id) => document.getElementById(id);
@@ -53,6 +55,7 @@ export class Playground {
   constructor() {
     this.scope = new Scope(at("scope"), at("overview"));
     this.results = new Results((index) => this.scope.tint(index).bar);
+    this.events = new Events((t) => this.#lookAtEvent(t), (index) => this.scope.tint(index));
     this.pad = new DigitPad(at("pad"), () => this.#drawn());
     this.hints = new Map([...document.querySelectorAll(".choice small")].map((small) => [small, small.textContent]));
     at("digit-keys").append(...Array.from({ length: 10 }, (_, digit) => this.#digitKey(digit)));
@@ -90,6 +93,7 @@ export class Playground {
   recolor() {
     this.scope.recolor();
     this.results.recolor();
+    this.events.recolor();
     this.#drawPad();
     this.#frame();
   }
@@ -206,6 +210,7 @@ export class Playground {
     [this.#every, this.#tracks] = [{}, []];
     this.scope.begin(this.#model, null);
     this.results.clear(this.#model);
+    this.events.clear(this.#model);
     [at("look").max, at("look").value, at("look").disabled, at("save").disabled] = ["0", "0", true, true];
     at("look").removeAttribute("aria-valuetext");
     at("scope").setAttribute("aria-label", `Signal of ${counted(this.#model.features.length, "channel")}. Nothing was streamed yet.`);
@@ -357,6 +362,7 @@ export class Playground {
     this.#showPixels();
     if (!player) return;
     this.results.show(player, this.#until, this.#every);
+    this.events.show(player);
     const look = at("look");
     look.max = String(player.head);
     look.disabled = !player.head;
@@ -368,6 +374,14 @@ export class Playground {
     this.#until = sample >= this.#player.head ? null : sample;
     at("look").setAttribute("aria-valuetext", `sample ${sample} of ${this.#player.head}`);
     this.#frame();
+  }
+
+  /** An alarm, with what came before it and the beginning of what came after. */
+  #lookAtEvent(t) {
+    const until = t + Math.round(AFTER_EVENT_SECONDS * (this.#model.sample_rate ?? RATE));
+    at("look").value = String(until);
+    this.#lookAt(until);
+    at("scope").scrollIntoView({ block: "nearest" });
   }
 
   #button(text) {
@@ -387,12 +401,17 @@ export class Playground {
     this.#described = performance.now();
     const { y } = player.updates.at(-1) ?? {};
     const answer = y ? ` The network says: ${answerOf(this.#model, y).text}.` : "";
-    at("scope").setAttribute("aria-label", `Signal of ${counted(this.#model.features.length, "channel")}. ${this.#summary(player)}${answer}`);
+    const { t, label } = player.events.at(-1) ?? {};
+    const alarm = label ? ` The latest of ${counted(player.events.length, "event")}: ${label} at ${timeText(t, this.#model)}.` : "";
+    at("scope").setAttribute("aria-label", `Signal of ${counted(this.#model.features.length, "channel")}. ${this.#summary(player)}${answer}${alarm}`);
   }
 
   #save() {
     const names = outputNames(this.#model, (index) => `y${index}`);
-    const lines = [["t", ...names].map(quoted), ...this.#player.updates.map(({ t, y }) => [t, ...y])];
+    const alarms = new Map(this.#player.events.map(({ t, label }) => [t, label]));
+    const event = (t) => (this.#model.events ? [quoted(alarms.get(t) ?? "")] : []);
+    const head = ["t", ...(this.#model.events ? ["event"] : []), ...names].map(quoted);
+    const lines = [head, ...this.#player.updates.map(({ t, y }) => [t, ...event(t), ...y])];
     const link = element("a", { download: `${this.#model.name}-updates.csv` });
     link.href = URL.createObjectURL(new Blob([lines.map((line) => `${line.join(",")}\n`).join("")], { type: "text/csv" }));
     link.click();

@@ -8,6 +8,7 @@ const MOST_SHOWN = 400; // samples
 const LEAST_PX = 1.6; // a sample
 const FUTURE = 0.08; // of the width, for the samples that are known to be skipped next
 const MOST_LANES = 4;
+const WIDER = 4; // times as many samples are shown of a stream of events, in which little happens
 const MOST_TRACES = 3; // in a lane
 const DOT_SPACING_PX = 8; // between updates, on average, where dots can be told apart
 const RASTER_PX = 30;
@@ -16,16 +17,18 @@ const TRACK_PX = 18; // of what was said, or of the truth
 const TRACK_GAP_PX = 4;
 const AXIS_PX = 20;
 const GAP_PX = 10;
+const FLAG_PX = 16; // of an event
 const LABEL_PX = 18; // above the curves of a lane
 const HUES = [150, 75, 310, 200, 115, 45, 285, 175, 95, 130];
 const RANGE_EASE = 0.06; // how fast a lane's scale follows a signal that became smaller
 
 /** Samples shown side by side: first, one past the last, and where they are. */
 class View {
-  constructor(width, head, length, follow) {
-    this.past = width * (Number.isFinite(length) && length * LEAST_PX * 2 <= width ? 1 : 1 - FUTURE);
-    const fits = Math.floor(this.past / LEAST_PX);
-    this.count = Math.min(MOST_SHOWN, fits, Math.max(length, 8));
+  constructor(width, head, length, follow, times) {
+    const least = LEAST_PX / times;
+    this.past = width * (Number.isFinite(length) && length * least * 2 <= width ? 1 : 1 - FUTURE);
+    const fits = Math.floor(this.past / least);
+    this.count = Math.min(MOST_SHOWN * times, fits, Math.max(length, 8));
     this.px = this.past / this.count;
     const end = follow ?? head;
     this.first = Math.max(0, end - this.count);
@@ -89,7 +92,7 @@ export class Scope {
       prepared(this.overview);
       return;
     }
-    const view = new View(width, player.head, player.source.length, until);
+    const view = new View(width, player.head, player.source.length, until, this.model.events ? WIDER : 1);
     const signalPx = this.#signalPx(height);
     const laneHeight = (signalPx - GAP_PX * (this.lanes.length - 1)) / this.lanes.length;
     this.dots = this.#updates(context, view, player, signalPx) * DOT_SPACING_PX < view.past;
@@ -97,6 +100,7 @@ export class Scope {
       const top = index * (laneHeight + GAP_PX);
       this.#lane(context, view, player, lane, index, top, laneHeight);
     });
+    this.#alarms(context, view, player, signalPx);
     this.#raster(context, view, player, signalPx + GAP_PX);
     this.canvas.dataset.rasterTop = signalPx + GAP_PX;
     this.#said(context, view, player, signalPx + RASTER_PX + 2 * GAP_PX);
@@ -189,11 +193,34 @@ export class Scope {
     context.fillText(lane.unit, x, top + 1);
   }
 
+  /** A line through all lanes where an alarm was given, and a flag with its class. */
+  #alarms(context, view, player, height) {
+    context.font = `600 11px ${getComputedStyle(this.canvas).fontFamily}`;
+    context.textBaseline = "middle";
+    for (const { t, label } of player.events) {
+      if (t < view.first || t >= Math.min(view.end, player.head)) continue;
+      const { band, text } = this.tint(this.model.classes.indexOf(label));
+      const [x, wide] = [Math.round(view.x(t + 0.5)), context.measureText(label).width + 12];
+      const left = Math.min(x, view.width - wide);
+      context.fillStyle = this.#colors.ink;
+      context.fillRect(x - 1, 0, 2, height);
+      context.fillStyle = band;
+      context.fillRect(left, 0, wide, FLAG_PX);
+      context.fillStyle = text;
+      context.fillText(label, left + 6, FLAG_PX / 2 + 1);
+    }
+  }
+
   #raster(context, view, player, top) {
     const ratio = devicePixelRatio;
     const known = Math.min(player.head, player.source.length);
     const future = Math.min(player.wake, player.source.length, view.first + Math.ceil(view.width / view.px));
-    for (let t = view.first; t < Math.min(view.end, known); t++) this.#column(context, view, player.mark(t), t, top, ratio);
+    for (const updates of [false, true]) { // which are not painted over where samples are narrow
+      for (let t = view.first; t < Math.min(view.end, known); t++) {
+        const mark = player.mark(t);
+        if ((mark === READ) === updates) this.#column(context, view, mark, t, top, ratio);
+      }
+    }
     if (!player.running || view.end < known) return;
     context.globalAlpha = 0.4;
     for (let t = known; t < future; t++) this.#column(context, view, LEFT_OUT, t, top, ratio);
@@ -305,6 +332,16 @@ export class Scope {
       const tall = Math.max(Math.sqrt(count / most) * height, 6);
       context.fillRect(column, (height - tall) / 2, Math.max(1 / per, 1), tall);
     });
+    context.fillStyle = this.#colors.ink;
+    for (const { t } of player.events) {
+      const x = (t / length) * width;
+      context.fillRect(x - 0.5, 0, 1.5, height);
+      context.beginPath();
+      context.moveTo(x - 3.5, 0);
+      context.lineTo(x + 4, 0);
+      context.lineTo(x + 0.25, 5);
+      context.fill();
+    }
     context.strokeStyle = this.#colors.muted;
     const [from, until] = [view.first, Math.min(view.first + view.count, length)].map((t) => (t / length) * width);
     context.strokeRect(from + 0.5, 0.5, Math.max(until - from - 1, 4), height - 1);

@@ -14,13 +14,13 @@ import { getText, modelPath } from "./api.js";
 import { isHeader, leftOut, match, parseNumber } from "./channels.js";
 import { hasDecimalCommas, rowsOf } from "./dialect.js";
 import { isTime } from "./rate.js";
+import { truthReader } from "./truth.js";
 
 const STANDARD_GRAVITY = 9.80665; // m/s² in a g
 const DEGREE = Math.PI / 180;
 const FIRST_EVENT_MS = 2000;
 const MOTION = ["ax", "ay", "az", "gx", "gy", "gz"].map((name, index) => ({ name, unit: index < 3 ? "g" : "rad/s" }));
 const LABEL = "label"; // the column of the truth, where training had no other
-const NO_LABEL = "none"; // of several that may hold at once
 
 /** A source of samples that are all there. */
 export function recorded(rows, channels, { columnsLeftOut = [], time = null, labels = null, answer, whence = "" } = {}) {
@@ -29,9 +29,9 @@ export function recorded(rows, channels, { columnsLeftOut = [], time = null, lab
 
 /**
  * Numbers separated by commas, semicolons or tabs, a sample a line. A first line that names the features says where they
- * stand (channels.js), and which column has the labels. Throws an Error that names line and column.
+ * stand (channels.js), and which columns have the labels (truth.js) of a model. Throws an Error that names line and column.
  */
-export function parseCsv(text, features, labels = [LABEL], several = false) {
+export function parseCsv(text, features, labels = [LABEL], model = {}) {
   const rows = rowsOf(text);
   const first = rows[0] ?? { cells: [], line: 1 };
   const names = isHeader(first.cells, features) ? first.cells : null;
@@ -44,15 +44,18 @@ export function parseCsv(text, features, labels = [LABEL], several = false) {
   const comma = hasDecimalCommas(table.map(({ cells }) => columns.map((column) => cells[column])));
   const samples = table.map((row) => sampleOfRow(row, columns, comma));
   if (!samples.length) throw new Error("Expected a sample a line, found none.");
-  return recorded(samples, names && columns.map((column) => names[column].trim()), chosen ? beside(names, chosen, table, labels, several) : {});
+  return recorded(samples, names && columns.map((column) => names[column].trim()), chosen ? beside(names, chosen, table, labels, model) : {});
 }
 
 /** What a table has beside the features: labels, and columns that are left out. */
-function beside(names, chosen, table, labels, several) {
+function beside(names, chosen, table, labels, model) {
   const time = timeIn(names, chosen, table);
   const columns = labels.map((label) => names.findIndex((name, index) => name.trim() === label && !chosen.includes(index)));
   if (columns.includes(-1)) return { columnsLeftOut: leftOut(names, chosen), time };
-  const truth = table.map(({ cells }) => truthOf(columns.map((column) => cells[column]), labels, several));
+  const rows = table.map(({ cells }) => columns.map((column) => cells[column]));
+  const comma = hasDecimalCommas(table.map(({ cells }) => [...chosen, ...columns].map((column) => cells[column])));
+  const read = truthReader(labels, model, (cell) => numberOf(cell, comma));
+  const truth = rows.map((cells, index) => placed(() => read(cells), table[index].line));
   return { columnsLeftOut: leftOut(names, [...chosen, ...columns]), time, labels: truth };
 }
 
@@ -61,16 +64,14 @@ function timeIn(names, chosen, table) {
   return column < 0 ? null : { name: names[column].trim(), values: table.map(({ cells }) => cells[column]) };
 }
 
-/** What the columns of labels say: one as it stands, several values as `a;b`, labels of 0 and 1 by the names that hold. */
-function truthOf(cells, labels, several) {
-  if (cells.length === 1 || cells.includes("")) return cells.length === 1 ? cells[0] : "";
-  return several ? labels.filter((_, index) => Number(cells[index])).join(";") || NO_LABEL : cells.join(";");
+function numberOf(cell, comma) {
+  return parseNumber(comma ? cell.replace(",", ".") : cell);
 }
 
 function sampleOfRow(row, columns, comma) {
   return columns.map((column) => {
     const cell = row.cells[column];
-    const number = parseNumber(comma ? cell.replace(",", ".") : cell);
+    const number = numberOf(cell, comma);
     if (number === null) throw new Error(`Line ${row.line}, column ${column + 1}: expected a number, got “${cell}”.`);
     return number;
   });
@@ -101,7 +102,7 @@ export async function fetchRecording(model) {
 
 /** A file that the visitor chose. */
 export async function readFile(file, model) {
-  return parseCsv(await textOf(file), model.features, labelsOf(model), model.multi_label);
+  return parseCsv(await textOf(file), model.features, labelsOf(model), model);
 }
 
 /** Throws an Error where a file is not text in UTF-8. */

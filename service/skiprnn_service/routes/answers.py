@@ -23,6 +23,14 @@ class Channel(TypedDict):
     unit: str
 
 
+class Events(TypedDict):
+    """When outputs are an alarm: docs/reference/bundle.md; `refractory` in samples."""
+
+    background: str
+    threshold: float
+    refractory: int
+
+
 class Model(TypedDict):
     """A model that is served; `recording`: samples to try it on came with it."""
 
@@ -37,6 +45,7 @@ class Model(TypedDict):
     targets: list[Channel]
     task: str
     multi_label: bool
+    events: Events | None
     threshold: float
     max_skip: int
     gate: str
@@ -80,10 +89,12 @@ class _Score(TypedDict):
 class Score(_Score, total=False):
     """The scores of one sequence, or of a row as `per` says; beside these fields one number an output, by its name.
 
-    `label` where the outputs are classes, `updates` unless the request has `updates=false`.
+    `label` where the outputs are classes, `event` where they are events, `updates` unless the request has
+    `updates=false`.
     """
 
     label: str
+    event: str
     samples: int
     update_count: int
     updates: list[Update]

@@ -81,7 +81,7 @@ async def model(request: Request, model: str, version: Version = None) -> answer
 def facts(model: LoadedModel) -> answers.Model:
     """A model as clients see it."""
     fields = (
-        {"targets": []}
+        {"targets": [], "events": None}
         | model.bundle.info.to_json()
         | {
             "name": model.name,

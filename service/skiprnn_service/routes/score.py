@@ -112,6 +112,11 @@ async def score_sequences(
     )
     if needs_pyarrow(job.input_format, job.output_format):
         require_pyarrow()
+    return await _answered(request, job, served, server)
+
+
+async def _answered(request: Request, job: Job, served: LoadedModel, server: ServerState) -> Response:
+    """Receive the body, score it, and answer."""
     with enough_disk_space(), contextlib.ExitStack() as until_sent:
         answer = _Answer(
             until_sent.enter_context(tempfile.SpooledTemporaryFile(SMALL)),
@@ -121,15 +126,20 @@ async def score_sequences(
             body = await _received(request, job.input_format, server, until_scored)
             outcome = await request_body.while_connected(request, _score(job, served, body, answer, server))
         served.engine.stats.add_scored(**outcome.totals._asdict())
-        warnings = outcome.warnings
-        size = await to_thread(_rewind, answer.file)
-        answer.share.shrink(size)
-        media_type = FORMATS[job.output_format].types[0]
-        headers = {WARNINGS_HEADER: json.dumps(warnings)} if warnings else {}
-        if size <= SMALL:
-            return Response(await to_thread(answer.file.read), media_type=media_type, headers=headers)
-        headers["Content-Length"] = str(size)
-        return _FileResponse(answer.file, media_type, headers, sent=until_sent.pop_all())
+        headers = {WARNINGS_HEADER: json.dumps(outcome.warnings)} if outcome.warnings else {}
+        return await _sent(answer, FORMATS[job.output_format].types[0], headers, until_sent)
+
+
+async def _sent(
+    answer: "_Answer", media_type: str, headers: dict[str, str], until_sent: contextlib.ExitStack
+) -> Response:
+    """The response; one from a file takes over what is to be closed once it is sent."""
+    size = await to_thread(_rewind, answer.file)
+    answer.share.shrink(size)
+    if size <= SMALL:
+        return Response(await to_thread(answer.file.read), media_type=media_type, headers=headers)
+    headers["Content-Length"] = str(size)
+    return _FileResponse(answer.file, media_type, headers, sent=until_sent.pop_all())
 
 
 def _job(

@@ -1,7 +1,7 @@
 """The streaming route: one websocket, one stream (docs/reference/protocol.md)."""
 
 import logging
-from typing import Any
+from typing import Any, cast, get_args
 
 from fastapi import APIRouter, WebSocket
 from fastapi.responses import JSONResponse
@@ -33,7 +33,7 @@ async def stream(websocket: WebSocket) -> None:
         subprotocol = _subprotocol(websocket)
         principal = server.auth.principal(websocket, "stream")
         options = _options(websocket)
-        connection = StreamConnection(server.settings, server.streams, only_updates=_only_updates(websocket))
+        connection = StreamConnection(server.settings, server.streams, emit=_emit(websocket))
         session = await server.streams.open(model, connection, principal=principal, **options)
     except SkipRnnServiceError as error:
         server.stats.rejected[error.code] += 1
@@ -55,7 +55,8 @@ async def stream(websocket: WebSocket) -> None:
     try:
         await websocket.accept(subprotocol)
         transport = transport_of(websocket)
-        connection.start(transport, session, messages.codec(subprotocol, session.model.bundle.info.outputs))
+        info = session.model.bundle.info
+        connection.start(transport, session, messages.codec(subprotocol, info.outputs, info.classes))
         code = await transport.run(connection.on_message)
     finally:
         connection.stop()
@@ -103,11 +104,11 @@ def _options(websocket: WebSocket) -> dict[str, Any]:
         raise MessageError(f"threshold: expected a number in [0.5, 1], got {threshold!r:.100}") from None
 
 
-def _only_updates(websocket: WebSocket) -> bool:
+def _emit(websocket: WebSocket) -> messages.Emit:
     emit = websocket.query_params.get("emit", "all")
-    if emit not in ("all", "updates"):
-        raise MessageError(f"emit: expected all or updates, got {emit!r:.100}")
-    return emit == "updates"
+    if emit not in get_args(messages.Emit):
+        raise MessageError(f"emit: expected all, updates or events, got {emit!r:.100}")
+    return cast(messages.Emit, emit)
 
 
 async def _reject(websocket: WebSocket, error: SkipRnnServiceError) -> None:

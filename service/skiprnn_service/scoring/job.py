@@ -126,19 +126,15 @@ def output_spec(info: BundleInfo, updates: bool, per: Per, inputs: Input) -> Out
     return OutputSpec(
         info.name,
         "1",
-        output_names(info),
+        info.output_names,
         updates and per == "sequence",
         classes=bool(info.classes),
         multi_label=info.multi_label,
         per=per,
         carried=inputs.carried,
         types=inputs.types,
+        events=info.events,
     )
-
-
-def output_names(info: BundleInfo) -> tuple[str, ...]:
-    """Names of the K outputs: its classes, its targets with their units, or y0, y1, …"""
-    return info.output_names
 
 
 def score_chunk(

@@ -1,9 +1,10 @@
 """A snapshot as bytes.
 
-    u16 format (2), u32 CRC-32 of the rest, both little-endian; then the fields of `_Fields` in their order as one
-    MessagePack array, an update being [t, y].
+    u16 format, u32 CRC-32 of the rest, both little-endian; then the fields of `_Fields` in their order as one
+    MessagePack array, an update being [t, y] and an event [t, label].
 
-Format 1 is the same with fewer fields; those that it lacks take their defaults.
+Format 3 is that of streams with events: all fields. The others are written in format 2, without the last two, which
+servers of the release before read. Format 1 lacks more; fields that are not there take their defaults.
 """
 
 import struct
@@ -14,10 +15,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from skiprnn_service.engine.alarms import Event
 from skiprnn_service.engine.stream import Position, Snapshot, Update
 from skiprnn_service.errors import SnapshotError
 
-FORMAT = 2
+FORMAT = 3
+_WITHOUT_EVENTS = 2
 
 
 class _Fields(NamedTuple):
@@ -38,6 +41,8 @@ class _Fields(NamedTuple):
     sequence: int = 0
     recent: tuple[Update, ...] = ()
     recent_from: int = 0
+    detected: tuple[int, ...] = ()
+    events: tuple[Event, ...] = ()
 
 
 _HEAD = struct.Struct("<HI")
@@ -48,9 +53,10 @@ _decode = msgspec.msgpack.Decoder(_Fields).decode
 def dumps(snapshot: Snapshot) -> bytes:
     """A snapshot as bytes."""
     at = snapshot.position
-    fields = (*snapshot[:5], *at[:4], snapshot.state, at.last_y, snapshot.principal, *at[5:])
+    rest = at[5:] if at.detected else at[5:8]
+    fields = (*snapshot[:5], *at[:4], snapshot.state, at.last_y, snapshot.principal, *rest)
     body = _encode(fields)
-    return _HEAD.pack(FORMAT, zlib.crc32(body)) + body
+    return _HEAD.pack(FORMAT if at.detected else _WITHOUT_EVENTS, zlib.crc32(body)) + body
 
 
 def loads(data: bytes) -> Snapshot:
@@ -73,7 +79,12 @@ def loads(data: bytes) -> Snapshot:
         fields = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotError(f"snapshot: {error}") from error
-    position = Position(*fields[5:9], fields.last_y, *fields[12:])
+    if (number == FORMAT) != bool(fields.detected):  # the checksum does not cover the number
+        raise SnapshotError(
+            f"snapshot: expected events in format {FORMAT} alone, got format {number}: damaged"
+        )
+    recent = fields.recent, fields.recent_from
+    position = Position(*fields[5:9], fields.last_y, fields.sequence, *recent, fields.detected, fields.events)
     return Snapshot(*fields[:5], position, fields.state, fields.principal)
 
 

@@ -6,6 +6,7 @@ waits.
 """
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 from skiprnn_service.engine.stream import RECENT_UPDATES, Reply
@@ -18,7 +19,7 @@ from skiprnn_service.websocket.flow_control import FlowControl
 from skiprnn_service.websocket.transport import Transport
 
 SLOW_CLIENT = 4410  # close code; 4408 and 4409 are those of streams/manager.py
-ACKNOWLEDGE_SECONDS = 1.0  # with emit=updates, the longest time without an answer to a message
+ACKNOWLEDGE_SECONDS = 1.0  # with emit=updates or events, the longest time without an answer to a message
 
 _LOST = {IDLE: "idle", OWNED_ELSEWHERE: "owned_elsewhere"}
 
@@ -27,7 +28,8 @@ class StreamConnection:
     """One client on a transport. It listens to its stream (`streams.Listener`).
 
     Args:
-        only_updates: answer only messages with an update, and once a second (`emit=updates`).
+        emit: which messages are answered: all; those with an update; those with an event, and then of their updates
+            the ones that gave it alone. Of the others the latest is answered once a second.
 
     Attributes:
         over: no message is sent or taken: before `start`, and from `stop` on.
@@ -35,6 +37,7 @@ class StreamConnection:
 
     __slots__ = (
         "_codec",
+        "_emit",
         "_engine",
         "_features",
         "_flow",
@@ -42,7 +45,6 @@ class StreamConnection:
         "_lost",
         "_max_samples",
         "_notified",
-        "_only_updates",
         "_sample_bytes",
         "_session",
         "_settings",
@@ -57,10 +59,10 @@ class StreamConnection:
     _codec: messages.Codec
     _flow: FlowControl
 
-    def __init__(self, settings: Settings, streams: StreamManager, *, only_updates: bool) -> None:
-        self._settings, self._streams, self._only_updates = settings, streams, only_updates
+    def __init__(self, settings: Settings, streams: StreamManager, *, emit: messages.Emit) -> None:
+        self._settings, self._streams, self._emit = settings, streams, emit
         self._lost: tuple[int, str] | None = None
-        self._held_back: Reply | None = None  # the latest that emit=updates did not send
+        self._held_back: Reply | None = None  # the latest that `emit` left unanswered
         self._silent = True  # no reply since the store was last written
         self._notified = 0  # `saved` as last sent; −1: a sequence has begun since
         self.over = True
@@ -73,7 +75,7 @@ class StreamConnection:
         self._features, self._sample_bytes = info.input_size, 4 * info.input_size
         self._max_samples = self._settings.max_samples
         self._flow = FlowControl(transport, self._settings, on_slow=self._on_slow)
-        if not self._only_updates:
+        if self._emit == "all":
             self._stream.on_skipped = self._on_skipped
         self._notified = session.saved
         transport.send(_ready(session, self._settings, durable=self._streams.store.durable))
@@ -137,10 +139,12 @@ class StreamConnection:
 
     def on_reply(self, reply: Reply) -> None:
         """A message was taken."""
-        if self._only_updates and not reply.updates:
-            self._hold_back(reply)
-        else:
+        if self._emit == "events":
+            reply = _only_events(reply)
+        if self._emit == "all" or reply.updates:
             self._send_reply(reply)
+        else:
+            self._hold_back(reply)
         if self._flow.waiting and not self._stream.pending:
             self._flow.all_answered()
 
@@ -228,9 +232,14 @@ class StreamConnection:
         self._transport.abort()
 
 
+def _only_events(reply: Reply) -> Reply:
+    given = {event.t for event in reply.events}
+    return reply._replace(updates=[update for update in reply.updates if update.t in given])
+
+
 def _ready(session: StreamSession, settings: Settings, *, durable: bool) -> str:
     info, stream = session.model.bundle.info, session.slot
-    codec = messages.JsonCodec(info.outputs)
+    codec = messages.JsonCodec(info.outputs, info.classes)
     return messages.control_message(
         "ready",
         stream_id=session.id,
@@ -241,6 +250,7 @@ def _ready(session: StreamSession, settings: Settings, *, durable: bool) -> str:
         classes=info.classes,
         targets=[{"name": target.name, "unit": target.unit} for target in info.targets],
         multi_label=info.multi_label,
+        events=info.events and asdict(info.events),
         channels=[{"name": feature.name, "unit": feature.unit} for feature in info.features],
         task=info.task,
         sample_rate=info.sample_rate,
@@ -250,7 +260,7 @@ def _ready(session: StreamSession, settings: Settings, *, durable: bool) -> str:
         next=stream.next,
         wake=stream.wake,
         saved=session.saved,
-        updates=codec.updates(stream.recent),
+        updates=codec.updates(stream.recent, stream.events),
         updates_from=stream.recent_from,
         limits=_limits(settings, durable=durable),
     )

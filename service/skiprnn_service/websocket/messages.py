@@ -12,10 +12,13 @@ from typing import Any, Literal, NamedTuple, Protocol
 import msgspec
 import numpy as np
 
+from skiprnn_service.engine.alarms import Event
 from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import GapError, MessageError, ShapeError, SkipRnnServiceError
 
 JSON, BINARY = "skiprnn.json", "skiprnn.f32"  # subprotocols
+HAS_EVENTS = 1  # bit of the flags of a binary reply
+NO_EVENT = -1
 NEXT = 2**64 - 1  # as the index of a binary message: "the next one"; in a reply: none yet
 
 INDEX = struct.Struct("<Q")
@@ -23,6 +26,7 @@ _INDEX_SIZE = INDEX.size
 _MOST_MISSED = 2**32  # samples in one message: years at any rate, and no index outgrows 64 bits by it
 _REPLY = struct.Struct("<QQQII")  # t, wake, saved, number of updates, flags
 
+Emit = Literal["all", "updates", "events"]  # which messages are answered
 Control = Literal["end", "reset", "keepalive"]
 
 
@@ -136,11 +140,19 @@ class Codec(Protocol):
 
 
 class BinaryCodec:
-    """`<u64 t><u64 wake><u64 saved><u32 m><u32 flags><m·u64 t_i><m·K float32>`, little-endian."""
+    """`<u64 t><u64 wake><u64 saved><u32 m><u32 flags><m·u64 t_i><m·K float32>`, little-endian.
+
+    With the flag HAS_EVENTS then `<m·i32 class>`: of the alarm that an update gave, or NO_EVENT.
+    """
 
     def reply(self, reply: Reply, saved: int) -> bytes:
-        t, wake, updates = reply
-        head = _REPLY.pack(t if t >= 0 else NEXT, wake, saved, len(updates), 0)
+        t, wake, updates, events = reply
+        head = _REPLY.pack(t if t >= 0 else NEXT, wake, saved, len(updates), HAS_EVENTS if events else 0)
+        if events:
+            return self._updates(head, updates) + _labels(updates, events)
+        return self._updates(head, updates)
+
+    def _updates(self, head: bytes, updates: Sequence[Update]) -> bytes:
         if not updates:
             return head
         if len(updates) == 1:
@@ -152,21 +164,41 @@ class BinaryCodec:
         return _REPLY.pack(t, wake, saved, 0, 0)
 
 
-class JsonCodec:
-    """`{"t": …, "wake": …, "updates": [{"t": …, "y": […]}], "saved": …}`; each y is parsed as the same float32."""
+def _labels(updates: Sequence[Update], events: Sequence[Event]) -> bytes:
+    labels = dict(events)
+    return struct.pack(f"<{len(updates)}i", *(labels.get(update.t, NO_EVENT) for update in updates))
 
-    def __init__(self, outputs: int) -> None:
-        self._floats = struct.Struct(f"<{outputs}f").unpack
+
+class JsonCodec:
+    """`{"t": …, "wake": …, "updates": [{"t": …, "y": […]}], "saved": …}`; each y is parsed as the same float32.
+
+    An update that gave an alarm also has `"event": {"class": …, "score": …}`: its probability, the same float32.
+    """
+
+    def __init__(self, outputs: int, classes: Sequence[str] = ()) -> None:
+        self._floats, self._classes = struct.Struct(f"<{outputs}f").unpack, classes
 
     def reply(self, reply: Reply, saved: int) -> str:
-        fields = {"t": reply.t, "wake": reply.wake, "updates": self.updates(reply.updates), "saved": saved}
-        return _encode(fields).decode()
+        updates = self.updates(reply.updates, reply.events)
+        return _encode({"t": reply.t, "wake": reply.wake, "updates": updates, "saved": saved}).decode()
 
     def skipped(self, t: int, wake: int, saved: int) -> str:
         return f'{{"t":{t},"wake":{wake},"updates":[],"saved":{saved}}}'
 
-    def updates(self, updates: Sequence[Update]) -> list[dict[str, Any]]:
-        return [{"t": update.t, "y": self._floats(update.y)} for update in updates]
+    def updates(self, updates: Sequence[Update], events: Sequence[Event] = ()) -> list[dict[str, Any]]:
+        if not events:
+            return [{"t": update.t, "y": self._floats(update.y)} for update in updates]
+        labels = dict(events)
+        return [self._update(update, labels.get(update.t)) for update in updates]
+
+    def _update(self, update: Update, label: int | None) -> dict[str, Any]:
+        y = self._floats(update.y)
+        fields = {"t": update.t, "y": y}
+        return (
+            fields
+            if label is None
+            else fields | {"event": {"class": self._classes[label], "score": y[label]}}
+        )
 
 
 def error(problem: SkipRnnServiceError, *, fatal: bool, next: int) -> str:
@@ -188,6 +220,6 @@ def negotiate_subprotocol(offered: Sequence[str]) -> str | None:
     return next((name for name in offered if name in (JSON, BINARY)), None)
 
 
-def codec(subprotocol: str | None, outputs: int) -> Codec:
+def codec(subprotocol: str | None, outputs: int, classes: Sequence[str] = ()) -> Codec:
     """JSON unless binary was chosen."""
-    return BinaryCodec() if subprotocol == BINARY else JsonCodec(outputs)
+    return BinaryCodec() if subprotocol == BINARY else JsonCodec(outputs, classes)

@@ -1,5 +1,6 @@
 """The picture that `skiprnn stream` draws."""
 
+import dataclasses
 import io
 from collections.abc import Iterable
 
@@ -8,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from skiprnn_cli.stream.picture import MISSED, NOT_SENT, UPDATED, Picture
-from skiprnn_client import Ready, Update
+from skiprnn_client import Event, Ready, Update
 
 Replies = Iterable[Update | None]  # one a sample
 
@@ -74,6 +75,19 @@ def test_an_answer_is_named_where_it_begins() -> None:
     replies = [_update(0, 1, 0, 0, 0), *[None] * 19, _update(20, 0, 0, 1, 0), *[None] * 11]
     says = next(line for line in drawn(_ready(), replies) if "predicted class" in line)
     assert "│low ─────│high " in says
+
+
+def test_events_are_marked_where_they_were_given_and_the_latest_is_named() -> None:
+    rule = {"background": "low", "threshold": 0.5, "refractory": 9}
+    ready = dataclasses.replace(_ready(), events=rule, sample_rate=10.0)
+    alarm = _update(4, 0, 0, 1, 0)._replace(event=Event("high", 1.0))
+    replies = [_update(0, 1, 0, 0, 0), None, None, None, alarm, *[None] * 5]
+    lines = drawn(ready, replies)
+    signs = next(index for index, line in enumerate(lines) if "events" in line)
+    names = next(line for line in lines if "predicted class" in line)
+    assert lines[signs].index("▲") == names.index("│hi")
+    assert "▲ high at t=4 (0.40 s), score 1.000" in lines[signs + 1]
+    assert not any("events" in line for line in drawn(_ready(), replies[:4]))
 
 
 def test_the_raster_stands_still_while_it_moves_on() -> None:

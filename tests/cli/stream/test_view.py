@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from skiprnn_cli.stream.view import JsonLines, PlainLines, View, percent, top
-from skiprnn_client import Ready, Update
+from skiprnn_client import Event, Ready, Update
 
 READY = Ready(stream_id="s", model="m", version="1", features=1, outputs=4, classes=("a", "b", "c", "d"))
 UPDATE = Update(7, np.array([0.1, 0.4, 1 / 3, 0.2], np.float32), "b")
@@ -34,6 +34,35 @@ def test_json_numbers_are_the_float32_in_the_fewest_digits() -> None:
 
 def test_a_plain_line_has_the_most_probable_classes_first() -> None:
     assert shown(PlainLines).splitlines()[0] == "t=7  0.400 b  0.333 c  0.200 d"
+
+
+ALARMED = dataclasses.replace(
+    READY, sample_rate=50.0, events={"background": "a", "threshold": 0.5, "refractory": 9}
+)
+ALARM = UPDATE._replace(t=125, event=Event("c", float(UPDATE.y[2])))
+
+
+def shown_alarm(view: type[View]) -> list[str]:
+    console = Console(file=io.StringIO(), width=200)
+    with view(ALARMED, console=console) as lines:
+        lines.add_sample([0.0])
+        lines.add_update(UPDATE, None)
+        lines.add_update(ALARM, None)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text.splitlines()
+
+
+def test_an_event_has_a_line_of_its_own_with_its_class_time_and_score() -> None:
+    _, update, event, summary = shown_alarm(PlainLines)
+    assert update == "t=125  0.400 b  0.333 c  0.200 d"
+    assert event == "event: c at t=125 (2.50 s), score 0.333"
+    assert summary.endswith("2 updates (200.0 %), 1 event")
+
+
+def test_json_lines_have_the_event_where_there_is_one() -> None:
+    plain, alarm = map(json.loads, shown_alarm(JsonLines))
+    assert "event" not in plain
+    assert alarm["event"] == {"class": "c", "score": alarm["y"][2]} == {"class": "c", "score": 0.33333334}
 
 
 @pytest.mark.parametrize(("wake", "sent"), [(True, "2 sent (25.0 %)"), (False, "8 sent (100.0 %)")])

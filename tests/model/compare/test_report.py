@@ -10,6 +10,7 @@ from skiprnn.compare.plan import Run, plan
 from skiprnn.compare.report import draw_front, write_report
 from skiprnn.compare.table import Table, tabulate
 from skiprnn.compare.verdict import judge
+from skiprnn.metrics import Metric, mean_squared_error
 from skiprnn.training import fit
 from support.training import FIRST_SAMPLE, short_experiment
 
@@ -63,5 +64,6 @@ def test_the_front_has_every_kind_at_the_rates_that_were_reached(table: Table) -
 
 
 def test_errors_are_shown_as_they_are_and_shares_in_percent() -> None:
-    assert Table("accuracy", True, ()).shown(0.123) == "12.3"
-    assert Table("mean_squared_error", False, ()).shown(0.000123) == "0.000123"
+    assert Table(FIRST_SAMPLE.metric, ()).shown(0.123) == "12.3"
+    error = Metric("mean_squared_error", mean_squared_error, higher_is_better=False)
+    assert Table(error, ()).shown(0.000123) == "0.000123"

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from skiprnn.compare.plan import Kind, Setting
 from skiprnn.compare.table import Row, Table
-from skiprnn.compare.verdict import Verdict, judge
+from skiprnn.compare.verdict import Verdict, judge, tolerance
+from skiprnn.metrics import Metric, accuracy, mean_squared_error, r_squared
+
+ACCURACY = Metric("accuracy", accuracy, is_share=True)
+ERROR = Metric("mean_squared_error", mean_squared_error, higher_is_better=False)
+R2 = Metric("r2", r_squared)
 
 
 def row(
@@ -21,8 +26,7 @@ def row(
 
 
 def judged(*rows: Row, higher_is_better: bool = True) -> Verdict:
-    metric = "accuracy" if higher_is_better else "mean_squared_error"
-    verdict = judge(Table(metric, higher_is_better, rows))
+    verdict = judge(Table(ACCURACY if higher_is_better else ERROR, rows))
     assert verdict is not None
     return verdict
 
@@ -103,6 +107,13 @@ def test_it_compares_at_the_rate_that_was_reached() -> None:
     assert "interpolated between the schedules beside it" in verdict.lines[0]
 
 
+def test_a_rate_a_little_above_a_schedule_is_interpolated_and_says_so() -> None:
+    """At 1 % more updates the metric between two schedules has moved by a tenth of a point."""
+    learned = row("learned", 0.1, [0.85, 0.86, 0.87], 0.101)
+    verdict = judged(EVERY, learned, row("uniform", 0.1, [0.8] * 3), row("uniform", 0.4, [0.9] * 3))
+    assert "against 80.1 (uniform, interpolated" in verdict.lines[0]
+
+
 def test_below_all_schedules_it_says_that_the_schedule_has_more_updates() -> None:
     learned = row("learned", 0.05, [0.9] * 3, 0.04)
     verdict = judged(EVERY, learned, row("uniform", 0.1, [0.8] * 3))
@@ -140,13 +151,25 @@ def test_of_errors_the_smaller_is_better() -> None:
     assert "learned is 0.203 better" in verdict.lines[0]
 
 
+def test_r_squared_is_a_score_and_no_share_in_percent() -> None:
+    rows = (row("every sample", 1, [0.9]), row("learned", 0.1, [-0.42]), row("uniform", 0.1, [0.5]))
+    table = Table(R2, rows)
+    assert table.cells()[0][3] == "R²"
+    assert [line[3] for line in table.cells()[1:]] == ["0.9", "-0.42", "0.5"]
+    verdict = judge(table)
+    assert verdict is not None
+    assert "learned is 0.92 worse, which" in verdict.lines[0]
+    assert "points" not in " ".join(verdict.lines)
+    assert tolerance(table, rows[0]) == pytest.approx(0.009)
+
+
 def test_a_random_schedule_is_never_taken() -> None:
     verdict = judged(EVERY, row("random", 0.02, [0.95] * 3), row("uniform", 0.1, [0.95] * 3))
     assert verdict.take == Setting("uniform", 0.1)
 
 
 def test_without_a_fixed_schedule_there_is_no_verdict() -> None:
-    assert judge(Table("accuracy", True, (row("learned", 0.1, [0.9]),))) is None
+    assert judge(Table(ACCURACY, (row("learned", 0.1, [0.9]),))) is None
 
 
 def test_runs_that_failed_leave_the_seeds_that_both_have() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skiprnn.data.identity import identity_of, is_group_name, is_recording_name
+from skiprnn.data.identity import identity_of
 from skiprnn.data.table_file import TableFile
 
 WAVE = np.sin(np.arange(30.0))
@@ -28,6 +28,7 @@ def why(name: str, *values: Any) -> str:
         ("id", [3, 1, 2] * 10, "an id"),
         ("row", np.arange(30), "an id"),
         ("trial", [1, 2] * 15, "an id"),
+        ("site_id", [1, 2] * 15, "an id"),
         ("gain", [3.3] * 30, "never changes within a recording"),
         ("gain", [1.5, np.nan, 1.5], "never changes within a recording"),
         ("energy [kWh]", np.exp(0.1 * np.arange(30)), "always grows"),
@@ -35,6 +36,7 @@ def why(name: str, *values: Any) -> str:
         ("sample", [4, 5, 9], "a count"),
         ("ax [g]", WAVE, ""),
         ("trial", WAVE, ""),
+        ("sensor 1", [3, 1, 2] * 10, ""),
         ("step", WAVE, ""),
         ("x", [1.0, 2.0, 3.0], ""),
         ("x", [*range(15), *range(15)], ""),
@@ -52,21 +54,3 @@ def test_what_changes_between_recordings_alone_says_which_it_is() -> None:
 
 def test_what_grows_in_one_recording_alone_is_a_channel() -> None:
     assert why("temperature", np.arange(30) / 10, WAVE) == ""
-
-
-@pytest.mark.parametrize("name", ["subject", "Subject_ID", "patientId", "device name", "user", "session no"])
-def test_names_of_groups(name: str) -> None:
-    assert is_group_name(name)
-
-
-@pytest.mark.parametrize("name", ["id", "trial", "run_id", "recordingId", "sequence", "File Name", "session"])
-def test_names_of_recordings(name: str) -> None:
-    assert is_recording_name(name)
-
-
-@pytest.mark.parametrize(
-    "name", ["user acceleration x", "device temperature", "ax", "index", "row", "running"]
-)
-def test_names_of_neither(name: str) -> None:
-    assert not is_group_name(name)
-    assert not is_recording_name(name)

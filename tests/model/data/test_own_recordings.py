@@ -98,7 +98,7 @@ def test_a_recording_without_the_time_of_the_others_is_named(tmp_path: Path) -> 
     write(tmp_path, "a.csv", **columns)
     del columns["time"]
     write(tmp_path, "b.csv", **columns)
-    with pytest.raises(ValueError, match=r"b\.csv: expected the columns \['time'\].*; --override time=none"):
+    with pytest.raises(ValueError, match=r"b\.csv: expected the columns \['time'\].*; time=none"):
         read(tmp_path)
 
 
@@ -153,14 +153,14 @@ def gappy(folder: Path) -> Path:
 
 def test_a_gap_is_an_error_that_names_file_row_column_and_option(tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"a\.csv: expected a value in row 6 of 'y', found none; --override missing=interp"
+        ValueError, match=r"a\.csv: expected a value in row 6 of 'y', found none; missing=interp"
     ):
         read(gappy(tmp_path))
     message = (
         r"a\.csv: expected 0.035 s at most from one sample to the next, got 0.06 s between rows 25 and 26 "
     )
     message += r"\(2 samples missing\); "
-    with pytest.raises(ValueError, match=message + "--override missing=interpolate"):
+    with pytest.raises(ValueError, match=message + "missing=interpolate"):
         read(tmp_path, columns=("x",))
 
 
@@ -284,7 +284,7 @@ def test_a_group_is_proposed_and_never_a_channel(tmp_path: Path, caplog: pytest.
     for number in range(4):
         write(tmp_path, f"{number}.csv", **wave(50, subject=number // 2, label="a"))
     assert read(tmp_path).features == (Feature("x"),)
-    proposal = "looks like a group: --override group=subject keeps whole groups apart"
+    proposal = "looks like a group: group=subject keeps whole groups apart"
     assert f"group?       the column 'subject' {proposal}" in said(caplog)
     caplog.clear()
     assert {one.group for one in read(tmp_path, group="subject").recordings} == {"0", "1"}

@@ -122,7 +122,7 @@ def test_a_class_that_is_in_one_part_alone_is_named_with_the_way_out(split: str,
 
 def test_a_class_that_no_held_out_window_holds_is_named() -> None:
     recordings = [made(n, y=["b"] * 41 + ["a"] * 6) for n in range(4)]
-    with pytest.raises(ValueError, match=r"got none of \['a'\]; try a smaller --override window"):
+    with pytest.raises(ValueError, match=r"got none of \['a'\]; try a smaller window"):
         prepared(recordings)
 
 

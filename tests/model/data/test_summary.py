@@ -27,7 +27,7 @@ def test_rates_say_what_becomes_of_them() -> None:
     assert summary.rates([49.98, 50.01], 50) == "50 Hz, measured"
     mixed = summary.rates([25, 100, 25.01], 25)
     assert mixed == "measured 25 Hz in 2 recordings, 100 Hz in 1 recording; all are resampled to 25 Hz"
-    assert summary.rates([], None).startswith("unknown; --override sample_rate")
+    assert summary.rates([], None).startswith("unknown; sample_rate")
 
 
 def test_classes_are_aligned() -> None:

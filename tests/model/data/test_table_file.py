@@ -44,9 +44,7 @@ def test_a_number_that_no_float32_holds_is_an_error(tmp_path: Path, cell: str) -
 @pytest.mark.parametrize("cell", ["", "nan", "NaN", " "])
 def test_a_missing_number_is_an_error_with_row_and_column(tmp_path: Path, cell: str) -> None:
     file = csv_file(tmp_path, f"x,label\n1,a\n{cell},a\n")
-    with pytest.raises(
-        ValueError, match=r"a value in row 2 of 'x', found none; --override missing=interpolate"
-    ):
+    with pytest.raises(ValueError, match=r"a value in row 2 of 'x', found none; missing=interpolate"):
         samples(file, "x")
     assert np.isnan(file.finite("x", Missing.HOLD)).tolist() == [False, True]
 

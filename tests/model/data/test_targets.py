@@ -40,14 +40,27 @@ def test_whole_numbers_are_classes_however_they_are_written() -> None:
     assert decoded(made(0, y=["0", "1", "1.0", "01"]), made(1, y=["2"] * 4)).names == ("0", "1", "2")
 
 
-@pytest.mark.parametrize("cell", ["97.3", "1e-3", "97,3"])
-def test_numbers_with_fractions_are_no_classes_by_themselves(cell: str) -> None:
-    recordings = made(0, y=["1", "2"]), made(1, y=["3", cell])
-    with pytest.raises(
-        ValueError, match=rf"'y': expected classes.*got {cell} in 1.csv; --override target=regression"
-    ):
+@pytest.mark.parametrize(("cell", "decimal"), [("97.3", "."), ("1e-3", "."), ("97,3", ",")])
+def test_numbers_with_fractions_are_no_classes_by_themselves(cell: str, decimal: str) -> None:
+    recordings = [
+        Made({"y": cells}, f"{n}.csv", decimal=decimal) for n, cells in enumerate((["1", "2"], ["3", cell]))
+    ]
+    with pytest.raises(ValueError, match=rf"'y': expected classes.*got {cell} in 1.csv; target=regression"):
         decoded(*recordings)
     assert len(decoded(*recordings, kind=CLASS).names) == 4
+
+
+@pytest.mark.parametrize(("cell", "decimal"), [("1,250", "."), ("1.250", ",")])
+def test_a_number_has_the_decimal_mark_of_its_file(cell: str, decimal: str) -> None:
+    assert decoded(Made({"y": ["1", cell]}, decimal=decimal)).names == ("1", cell)
+    columns = Made({"a": ["0", "1"], "b": ["1", cell]}, decimal=decimal)
+    with pytest.raises(ValueError, match=rf"expected 0 or 1 in row 2 of 'b', got '{cell}'"):
+        decoded(columns, columns=["a", "b"], kind=LABELS)
+
+
+def test_labels_of_0_and_1_may_have_decimal_commas() -> None:
+    columns = Made({"a": ["0,0", "1,0"], "b": ["1", "TRUE"]}, decimal=",")
+    assert decoded(columns, columns=["a", "b"]).y[0].tolist() == [[0, 1], [1, 1]]
 
 
 def test_words_among_numbers_with_fractions_are_classes() -> None:
@@ -56,13 +69,13 @@ def test_words_among_numbers_with_fractions_are_classes() -> None:
 
 def test_many_whole_numbers_are_taken_as_classes_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     decoded(made(0, y=[str(60 + t) for t in range(30)]))
-    assert "30 numbers in the column 'y' are taken as classes; --override target=regression" in caplog.text
+    assert "30 numbers in the column 'y' are taken as classes; target=regression" in caplog.text
 
 
 def test_classes_that_look_like_several_labels_are_said_to(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="skiprnn"):
         assert decoded(made(0, y=["hot;wet", "hot"])).kind is CLASS
-    assert "--override target=multi-label takes names between" in caplog.text
+    assert "target=multi-label takes names between" in caplog.text
 
 
 def test_one_class_cannot_be_learned() -> None:

@@ -107,7 +107,7 @@ def test_a_date_that_was_written_is_read_back(microseconds: list[int]) -> None:
 
 def test_the_same_time_twice_is_an_error_with_both_rows_and_the_way_out() -> None:
     with pytest.raises(
-        ValueError, match=r"the same in rows 2 and 4 of 'time'; .* recording=COLUMN .* time=none"
+        ValueError, match=r"the same in rows 2 and 4 of 'time'; recording=COLUMN .* time=none"
     ):
         time_axis(table(time=[0.0, 0.5, 1.0, 0.5]), "time")
 
@@ -129,9 +129,7 @@ def test_a_cell_that_is_no_time_is_named(cells: list[Any], message: str) -> None
 def test_a_time_that_starts_again_is_an_error_not_sorted() -> None:
     """Recordings one below another, with clocks that are a little apart; sorting would mix their rows."""
     t = np.concatenate([T, T + 0.003])
-    with pytest.raises(
-        ValueError, match=r"got 'time' that starts again in row 31; --override recording=COLUMN"
-    ):
+    with pytest.raises(ValueError, match=r"got 'time' that starts again in row 31; recording=COLUMN"):
         time_axis(table(time=t), "time")
     blocks = time_axis(table(time=np.concatenate([T + 5, T])), "time")
     assert (np.diff(blocks.seconds) > 0).all(), "of parts that do not overlap, the later one stood first"

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from skiprnn.data.time_form import Form, find_time, is_time_name, time_columns
+from skiprnn.data.time_form import Form, find_time, time_columns
 from support.table_files import SPRING, iso, table
 
 T = np.arange(30) / 50
@@ -13,18 +12,6 @@ T = np.arange(30) / 50
 def test_a_count_of_rows_is_no_time() -> None:
     for name in ("t", "time", "index", "sample"):
         assert find_time([table(**{name: np.arange(30), "x": np.sin(T)})], []) is None
-
-
-@pytest.mark.parametrize(
-    "name", ["t", "timestamp", "Time", "sampleTime_ms", "elapsed seconds", "ts", "unix_time"]
-)
-def test_names_of_times(name: str) -> None:
-    assert is_time_name(name)
-
-
-@pytest.mark.parametrize("name", ["x", "temperature", "time_constant", "tx", "at", "s1", "heart rate"])
-def test_names_of_other_things(name: str) -> None:
-    assert not is_time_name(name)
 
 
 def test_a_value_that_is_named_as_a_time_and_does_not_grow_is_none() -> None:

@@ -27,7 +27,7 @@ class Kept:
 
 
 RECIPE = Recipe(epochs=1)
-TASK = Task("mine", "my own", Metric("accuracy", accuracy), lambda source: None, RECIPE, RECIPE)
+TASK = Task("mine", "my own", Metric("accuracy", accuracy, is_share=True), lambda source: None, RECIPE, RECIPE)
 """
 
 

@@ -60,7 +60,7 @@ def test_one_class_cannot_be_learned(tmp_path: Path) -> None:
 def test_a_class_that_no_held_out_window_holds_is_named(tmp_path: Path) -> None:
     for number in range(4):
         write(tmp_path, f"{number}.csv", x=np.sin(np.arange(47.0)), label=["b"] * 41 + ["a"] * 6)
-    with pytest.raises(ValueError, match=r"got none of \['a'\]; try a smaller --override window"):
+    with pytest.raises(ValueError, match=r"got none of \['a'\]; try a smaller window"):
         load("recordings", tmp_path, window=16)
 
 
@@ -104,9 +104,7 @@ def test_classes_that_differ_in_case_alone_are_two_with_a_warning(
 def test_an_empty_label_is_named(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         write(tmp_path, name, x=[1.0, 7.0, 2.0], label=["a", None, "b"])
-    with pytest.raises(
-        ValueError, match=r"a\.csv: expected a value in row 2 of 'label', found none; --override miss"
-    ):
+    with pytest.raises(ValueError, match=r"a\.csv: expected a value in row 2 of 'label', found none; miss"):
         load("recordings", tmp_path)
     assert load("recordings", tmp_path, missing_labels="ignore").network["task"] == "step_classification"
 

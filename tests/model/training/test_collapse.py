@@ -9,7 +9,7 @@ def test_collapse_is_reported_with_a_remedy_and_ends_the_run(tmp_path: Path) -> 
     results = train(tmp_path, lambda_=100.0, epochs=20)
     assert results["epochs"] < 20
     assert "collapsed" in results["warning"]
-    assert "--ramp" in results["warning"]
+    assert "a longer ramp" in results["warning"]
 
 
 def test_a_gate_that_skips_nothing_is_reported(tmp_path: Path) -> None:

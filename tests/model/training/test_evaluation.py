@@ -9,7 +9,7 @@ from skiprnn.metrics import Metric, accuracy
 from skiprnn.recipe import Recipe
 from skiprnn.training.evaluation import Evaluation, answers_of, evaluate, forced_gates
 
-ACCURACY = Metric("accuracy", accuracy)
+ACCURACY = Metric("accuracy", accuracy, is_share=True)
 
 
 def network() -> SkipNetwork:

@@ -103,23 +103,23 @@ def test_its_numbers_are_in_a_checkpoint(tmp_path: Path) -> None:
     [
         *(("adding", rate) for rate in (0.25, 0.8)),
         *(("frequency", rate) for rate in (0.05, 0.5)),
-        *(("digits", rate) for rate in (0.25, 0.8)),
+        *(("digits", rate) for rate in (0.25, 0.8, 0.9)),
         *(("mnist", rate) for rate in (0.02, 0.05)),
-        *(("watch", rate) for rate in (0.02, 0.05)),
-        ("recordings", 0.02),
+        *(("watch", rate) for rate in (0.005, 0.02, 0.05, 0.9)),
+        *(("recordings", rate) for rate in (0.005, 0.02)),
     ],
 )
-def test_a_rate_is_met_within_a_twentieth_of_it_on_what_was_held_out(
-    name: str, rate: float, tmp_path: Path
-) -> None:
+def test_a_rate_is_met_and_the_training_did_its_part(name: str, rate: float, tmp_path: Path) -> None:
+    """The calibrated rate is met within a tenth on what was held out; the training alone comes within a factor of 3."""
     results = _short_run(name, machines(tmp_path / "recordings", samples=600), tmp_path / "run", rate)
     found = results["stream_update_rate"] or results["update_rate"]
-    assert found == pytest.approx(rate, rel=0.05)
-    assert abs(results["calibration"]["shift"]) < 1  # the training did most of it
+    assert found == pytest.approx(rate, rel=0.1)
+    assert results["calibration"]["rate"] == pytest.approx(rate, rel=0.02)
+    assert rate / 3 < results["calibration"]["trained_rate"] < 3 * rate
 
 
 def _short_run(name: str, folder: Path, out: Path, rate: float) -> dict[str, Any]:
-    """Two hundred small batches with the settings of the task."""
+    """Two hundred small batches with the settings of the task, but for a gate that learns as fast as the rest."""
     task = tasks.find(name)
     changes = {"hidden_size": 16, "epochs": 10, "batch_size": 32, "gate_learning_rate": 1.0}
     recipe = task.recipe.changed({"target_rate": rate, "lambda_": 0.0} | changes)

@@ -100,7 +100,7 @@ def test_the_metric_of_the_data_is_the_one_that_is_reported() -> None:
     held = held_out("ab")
     experiment = short_experiment()
     loaded = experiment.load()
-    other = Metric("share", accuracy)
+    other = Metric("share", accuracy, is_share=True)
     data = Data(loaded.network, loaded.epoch, 1, [one.batch for one in held], held_out=held, metric=other)
     assert report_of(experiment, data, network(), {"share": 1.0})["metric"] == "share"
 

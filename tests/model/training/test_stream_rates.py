@@ -7,7 +7,7 @@ import torch
 from skiprnn import NetworkConfig, SkipNetwork
 from skiprnn.data.types import Signal
 from skiprnn.training import stream_rates
-from skiprnn.training.stream_rates import count_updates, stream_update_rate
+from skiprnn.training.stream_rates import count_updates, scheduled_update_rate, stream_update_rate
 
 
 def network() -> SkipNetwork:
@@ -43,3 +43,14 @@ def test_no_recording_or_an_empty_one_is_an_error() -> None:
         stream_update_rate(network(), [])
     with pytest.raises(ValueError, match="expected at least one sample in each"):
         count_updates(network(), [*recordings(3), np.zeros((0, 2), np.float32)])
+
+
+def test_a_uniform_schedule_begins_anew_in_every_recording() -> None:
+    assert scheduled_update_rate("uniform", 0.25, recordings(10, 3)) == (3 + 1) / 13
+
+
+def test_a_random_schedule_is_the_same_one_at_every_call() -> None:
+    streams = recordings(400, 600)
+    found = scheduled_update_rate("random", 0.25, streams)
+    assert found == scheduled_update_rate("random", 0.25, streams)
+    assert 0.2 < found < 0.3

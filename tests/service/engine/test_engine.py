@@ -160,7 +160,7 @@ async def test_a_message_without_a_due_sample_is_answered_before_submit_returns(
     while reply.wake == reply.t + 1:
         reply = await client.ask(x[:1])
     client.submit(x[:1])
-    assert client.answers.get_nowait() == (reply.t + 1, reply.wake, ())
+    assert client.answers.get_nowait() == Reply(reply.t + 1, reply.wake, ())
 
 
 async def test_the_bytes_of_a_skipped_sample_are_never_looked_at(bundle: Bundle, engine: Engine) -> None:

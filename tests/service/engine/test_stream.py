@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skiprnn_service.engine.stream import RECENT_UPDATES, Position, Stream, Update
+from skiprnn_service.engine.stream import RECENT_UPDATES, Position, Reply, Stream, Update
 from skiprnn_service.errors import GapError, StreamStateError
 
 EVENTS: dict[str, Callable[[Stream], object]] = {
@@ -57,7 +57,7 @@ def test_reads_its_first_sample_then_leaves_out_what_the_gate_says() -> None:
     assert stream.advance(3, b"a") == 4  # samples 1 to 3 are skipped
     assert stream.advance(100, b"b") is None
     reply = stream.finish()
-    assert reply == (9, 105, [Update(0, b"a"), Update(4, b"b")])
+    assert reply == Reply(9, 105, [Update(0, b"a"), Update(4, b"b")])
     assert (stream.next, stream.wake, stream.samples, stream.updates) == (10, 105, 10, 2)
     assert stream.last_y == b"b"
 
@@ -65,7 +65,7 @@ def test_reads_its_first_sample_then_leaves_out_what_the_gate_says() -> None:
 def test_consumes_a_skipped_message_without_reading() -> None:
     stream = Stream("s", Position(next=10, skip_remaining=5))
     assert stream.begin(None, 5) is None
-    assert stream.finish() == (14, 15, ())
+    assert stream.finish() == Reply(14, 15, ())
     assert stream.begin(None, 1) == 0
 
 
@@ -78,9 +78,9 @@ def test_counts_left_out_samples_as_skipped() -> None:
 
 def test_an_update_waits_for_a_sample_that_was_not_missed() -> None:
     stream = Stream("s", Position(next=10, skip_remaining=5))
-    assert stream.miss(None, 3) == (12, 15, ())
-    assert stream.miss(13, 2) == (14, 15, ())  # samples that would have been skipped
-    assert stream.miss(None, 4) == (18, 19, ())  # the update was due at 15
+    assert stream.miss(None, 3) == Reply(12, 15, ())
+    assert stream.miss(13, 2) == Reply(14, 15, ())  # samples that would have been skipped
+    assert stream.miss(None, 4) == Reply(18, 19, ())  # the update was due at 15
     assert play(stream, 2, skip=lambda _: 9) == [0]
     assert stream.finish().updates == [Update(19, b"y19")]
     assert (stream.samples, stream.updates) == (11, 1)
@@ -88,7 +88,7 @@ def test_an_update_waits_for_a_sample_that_was_not_missed() -> None:
 
 def test_missed_samples_may_be_told_twice_and_have_no_gap_before_them() -> None:
     stream = Stream("s", Position(next=10, skip_remaining=0))
-    assert stream.miss(10, 2) == stream.miss(10, 2) == stream.miss(11, 1) == (11, 12, ())
+    assert stream.miss(10, 2) == stream.miss(10, 2) == stream.miss(11, 1) == Reply(11, 12, ())
     with pytest.raises(GapError, match=r"at most 12.*got 13"):
         stream.miss(13, 1)
     assert (stream.next, stream.wake) == (12, 12)
@@ -105,9 +105,9 @@ def test_refuses_a_gap_past_wake_and_says_where_to_go_on() -> None:
 def test_ignores_samples_that_were_consumed_already() -> None:
     stream = Stream("s", Position(next=10, skip_remaining=0, samples=10))
     assert play(stream, 10, t=0, skip=lambda _: 0) == []
-    assert stream.finish() == (9, 10, ())
+    assert stream.finish() == Reply(9, 10, ())
     assert play(stream, 3, t=2, skip=lambda _: 0) == []
-    assert stream.finish() == (9, 10, ())
+    assert stream.finish() == Reply(9, 10, ())
     assert play(stream, 6, t=5, skip=lambda _: 0) == [5]
     assert stream.finish().t == 10
     assert stream.samples == 11

@@ -15,6 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from skiprnn_export import Bundle, unroll
+from support.alarms import RULE, offline_events
 from support.bundles import random_sequence, write_random_bundle
 from support.servers import Running, serving
 
@@ -346,6 +347,42 @@ def test_emit_updates_is_silent_about_skips_but_for_an_acknowledgement(
         assert (acknowledged["t"], acknowledged["updates"]) == (t + 1, [])
         rest = client.ask(x=x[t + 2 :].tolist())
         assert len(rest["updates"]) == len(expected.t) - quiet - 1
+
+
+def test_an_event_is_told_in_the_update_that_gave_it(tmp_path: Path) -> None:
+    bundle = write_random_bundle(tmp_path / "watch.onnx", outputs=4, **RULE)
+    x = random_sequence(bundle, 300)
+    expected = offline_events(bundle, unroll(bundle, x))
+    with serving(tmp_path) as server, opened(server, "?stream_id=s") as socket:
+        client = Raw(socket)
+        rule = {"background": "c0", "threshold": float(np.float32(0.3)), "refractory": 5}
+        assert client.ready["events"] == rule
+        updates = client.ask(x=x.tolist())["updates"]
+        told = {u["t"]: u["event"] for u in updates if "event" in u}
+        assert told == {t: {"class": label, "score": score} for t, (label, score) in expected.items()}
+        with opened(server, "?stream_id=s") as again:
+            assert Raw(again).ready["updates"] == updates
+
+
+def test_a_model_without_events_says_so(raw: Raw) -> None:
+    assert raw.ready["events"] is None
+
+
+def test_emit_events_answers_events_alone_but_for_an_acknowledgement(tmp_path: Path) -> None:
+    bundle = write_random_bundle(tmp_path / "watch.onnx", outputs=4, **RULE)
+    x = random_sequence(bundle, 100)
+    expected = offline_events(bundle, unroll(bundle, x))
+    first = min(expected)
+    quiet = next(t for t in range(first + 1, 100) if t not in expected)
+    with serving(tmp_path) as server, opened(server, "?emit=events") as socket:
+        client = Raw(socket)
+        reply = client.ask(x=x[:quiet].tolist())
+        assert {u["t"] for u in reply["updates"]} == {t for t in expected if t < quiet}
+        acknowledged = client.ask(x=x[quiet : quiet + 1].tolist())
+        assert (acknowledged["t"], acknowledged["updates"]) == (quiet, [])
+        rest = client.ask(x=x[quiet + 1 :].tolist())
+        assert [u["t"] for u in rest["updates"]] == [t for t in expected if t > quiet]
+        assert all(u["event"]["class"] == expected[u["t"]].label for u in rest["updates"])
 
 
 def test_more_messages_than_may_wait_are_all_answered(raw: Raw, bundle: Bundle) -> None:

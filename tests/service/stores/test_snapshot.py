@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from skiprnn_client import ConnectionRejected, connect_sync
+from skiprnn_service.engine.alarms import Event
 from skiprnn_service.engine.stream import Position, Snapshot, Update
 from skiprnn_service.errors import SnapshotError
 from skiprnn_service.stores.snapshot import dumps, loads, loads_as
@@ -23,8 +24,14 @@ from support.stores import SNAPSHOT, at
 
 counts = st.integers(0, 2**63)
 updates = st.builds(Update, counts, st.binary(max_size=20))
+events = st.builds(Event, counts, st.integers(0, 2**31))
+of_events = st.lists(st.integers(-(2**62), 2**62), min_size=1).map(tuple), st.lists(events).map(tuple)
+what_the_rule_keeps = st.tuples(st.just(()), st.just(())) | st.tuples(*of_events)
 snapshots = st.builds(
-    Snapshot,
+    lambda kept, position, **fields: Snapshot(
+        position=position._replace(detected=kept[0], events=kept[1]), **fields
+    ),
+    what_the_rule_keeps,
     model=st.text(),
     version=st.text(),
     bundle_sha256=st.text(),
@@ -91,10 +98,19 @@ def test_truncated_bytes_are_refused(data: st.DataObject) -> None:
         loads(whole[:length])
 
 
-@pytest.mark.parametrize("number", [0, 3, 513])
+def test_streams_with_events_have_a_format_of_their_own() -> None:
+    """Servers of the release before reject it by its number, and read all others."""
+    alarmed = at(SNAPSHOT, detected=(99, -(2**62), 80), events=(Event(80, 2),))
+    assert dumps(alarmed)[:2] == b"\3\0"
+    assert dumps(SNAPSHOT)[:2] == b"\2\0"
+    assert loads(dumps(alarmed)) == alarmed
+    assert type(loads(dumps(alarmed)).position.events[0]) is Event
+
+
+@pytest.mark.parametrize("number", [0, 4, 513])
 def test_another_format_is_refused_by_its_number(number: int) -> None:
     body = dumps(SNAPSHOT)[6:]
-    with pytest.raises(SnapshotError, match=f"expected format 1 to 2, got {number}"):
+    with pytest.raises(SnapshotError, match=f"expected format 1 to 3, got {number}"):
         loads(sealed(number, body))
 
 

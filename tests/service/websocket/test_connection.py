@@ -40,7 +40,7 @@ async def test_a_stream_may_be_saved_drained_and_lost_before_its_connection_star
         idle_timeout_seconds=1000,
         quotas=Quotas(max_streams=9, max_opens_per_minute=1000),
     )
-    connection = StreamConnection(Settings(), streams, only_updates=False)
+    connection = StreamConnection(Settings(), streams, emit="all")
     await streams.open("m", connection)
     await streams.flush()
     await streams.drain(0)
@@ -100,9 +100,7 @@ async def test_reading_stops_whatever_waits_behind_a_message_until_all_is_answer
         idle_timeout_seconds=1000,
         quotas=Quotas(max_streams=9, max_opens_per_minute=1000),
     )
-    connection = StreamConnection(
-        Settings(max_pending_messages=10, max_samples=3), streams, only_updates=False
-    )
+    connection = StreamConnection(Settings(max_pending_messages=10, max_samples=3), streams, emit="all")
     transport = CountingTransport()
     connection.start(transport, await streams.open("m", connection), codec(BINARY, 1))
     connection.on_message(b"\xff" * 8 + b"\0" * 12, False)

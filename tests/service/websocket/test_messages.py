@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from skiprnn_client.messages import Ready, decode_answer, encode_samples
 from skiprnn_client.messages import Reply as ClientReply
+from skiprnn_service.engine.alarms import Event
 from skiprnn_service.engine.stream import Reply, Update
 from skiprnn_service.errors import ClientError, GapError, MessageError, ShapeError
 from skiprnn_service.websocket import messages
 
 F, K = 3, 2
-READY = Ready(stream_id="s", model="m", version="1", features=F, outputs=K)
+CLASSES = ("none", "fall")
+READY = Ready(stream_id="s", model="m", version="1", features=F, outputs=K, classes=CLASSES)
 indices = st.integers(0, 2**53)
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
 rows = st.lists(st.lists(floats, min_size=F, max_size=F), min_size=1, max_size=5)
@@ -27,16 +29,30 @@ def replies(draw: st.DrawFn) -> Reply:
     t = sorted(draw(st.sets(indices, max_size=4)))
     y = [np.array(draw(st.lists(floats, min_size=K, max_size=K)), "<f4").tobytes() for _ in t]
     updates = [Update(index, outputs) for index, outputs in zip(t, y, strict=True)]
-    return Reply(draw(st.integers(-1, 2**53)), draw(indices), updates)
+    events = [Event(index, draw(st.integers(0, K - 1))) for index in t if draw(st.booleans())]
+    return Reply(draw(st.integers(-1, 2**53)), draw(indices), updates, events)
 
 
 @given(replies(), indices, st.sampled_from([messages.JSON, messages.BINARY]))
 def test_a_client_reads_every_reply_as_it_was_said(reply: Reply, saved: int, subprotocol: str) -> None:
-    read = decode_answer(messages.codec(subprotocol, K).reply(reply, saved), READY)
+    read = decode_answer(messages.codec(subprotocol, K, CLASSES).reply(reply, saved), READY)
     assert isinstance(read, ClientReply)
     assert (read.t, read.wake, read.saved) == (reply.t, reply.wake, saved)
     assert [update.t for update in read.updates] == [update.t for update in reply.updates]
     assert [update.y.tobytes() for update in read.updates] == [update.y for update in reply.updates]
+    told = [(update.t, *update.event) for update in read.updates if update.event]
+    scores = {update.t: update.y for update in read.updates}
+    assert told == [(t, CLASSES[label], float(scores[t][label])) for t, label in reply.events]
+
+
+def test_the_flag_of_a_binary_reply_says_that_classes_follow() -> None:
+    """Byte by byte as on docs/reference/protocol.md."""
+    one, other = Update(3, struct.pack("<2f", 1, 0)), Update(5, struct.pack("<2f", 0.25, 0.75))
+    codec = messages.BinaryCodec()
+    plain = struct.pack("<QQQII2Q4f", 6, 9, 4, 2, 0, 3, 5, 1, 0, 0.25, 0.75)
+    assert codec.reply(Reply(6, 9, [one, other]), 4) == plain
+    flagged = struct.pack("<QQQII2Q4f2i", 6, 9, 4, 2, 1, 3, 5, 1, 0, 0.25, 0.75, -1, 1)
+    assert codec.reply(Reply(6, 9, [one, other], [Event(5, 1)]), 4) == flagged
 
 
 @given(rows, indices)

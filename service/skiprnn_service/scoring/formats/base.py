@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from skiprnn_export import Feature
+from skiprnn_export import Alarm, EventRule, Feature
 from skiprnn_service.errors import OverloadError, TooLargeError
 
 encode = msgspec.json.Encoder().encode
@@ -96,12 +96,13 @@ class Score(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """A sequence's score, and what of its `Example` comes back beside it."""
+    """A sequence's score, and what of its `Example` comes back beside it; `alarms` that its updates give, in order."""
 
     id: int | str
     score: Score
     row: NDArray[np.int64] | None = None
     carried: tuple[NDArray[Any], ...] = ()
+    alarms: Sequence[Alarm] = ()
 
 
 class OutputSpec(NamedTuple):
@@ -117,6 +118,7 @@ class OutputSpec(NamedTuple):
         multi_label: they are independent; a label names all that are at 0.5 or above.
         per: what a row stands for.
         carried, types: as `Input`.
+        events: which outputs are an alarm; None: the classes are no events.
     """
 
     model: str
@@ -130,6 +132,7 @@ class OutputSpec(NamedTuple):
     per: Per = "sequence"
     carried: tuple[str, ...] = ()
     types: Mapping[str, Any] = MappingProxyType({})
+    events: EventRule | None = None
 
 
 class Rows(NamedTuple):

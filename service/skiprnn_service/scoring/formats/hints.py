@@ -1,33 +1,22 @@
 """Columns that are left out though their names say that they tell sequences apart, or order their samples."""
 
-import re
 from collections.abc import Iterable, Sequence
 from shlex import quote
 from urllib.parse import quote_plus
 
-_IDS = re.compile(
-    r"((.*_)?(id|uid|uuid|subject|participant|patient|person|user|recording|record|session|trial|run|episode|"
-    r"sequence|series|group|device|sensor|machine|unit|file|filename|name)(_?(id|no|nr|number|name))?)",
-    re.ASCII,
-)
-_TIMES = re.compile(
-    r"(.*_)?(time|timestamp|datetime|date|seconds|millis|ms|ts|t|time_?(s|ms|us|ns))", re.ASCII
-)
+from skiprnn_export.channels import is_id_name, is_time_name
+
 _MOST_VALUES = 100_000  # that are told apart
 
 
 def like_ids(names: Iterable[str]) -> list[str]:
     """Those that look like the names of columns of ids."""
-    return [name for name in names if _IDS.fullmatch(_plain(name))]
+    return [name for name in names if is_id_name(name)]
 
 
 def like_times(names: Iterable[str]) -> list[str]:
     """Those that look like the names of columns of times."""
-    return [name for name in names if _TIMES.fullmatch(_plain(name))]
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s.-]+", "_", re.sub(r"[\[(].*", "", name[:100]).strip().lower())
+    return [name for name in names if is_time_name(name)]
 
 
 def about_ids(name: str, batches: Iterable[tuple[Sequence[object], int]]) -> list[str]:

@@ -4,34 +4,36 @@
     per update      id, row, t                    after the update
     per sample      id, row, t, updated           what held after the sample; in the order of the rows of the file
 
-Beside them stand the columns that are carried through, each with its value at that sample, `label`, a column an output
-and `y`.
+Beside them stand the columns that are carried through, each with its value at that sample, `label`, `event` where the
+network has events, a column an output and `y`.
 """
 
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skiprnn_export import EventDetector
 from skiprnn_service.errors import ShapeError, TooLargeError
 from skiprnn_service.scoring.formats.base import OutputSpec, Rows, Scored, Writer
 
+EVENT = "event"  # reserved only where there are events
 RESERVED = frozenset(  # names that no output and no carried column has
     ["id", "file", "row", "t", "updated", "samples", "update_count", "label", "y", "updates", "update_y"]
 )
-SEPARATOR = ";"  # between the labels of one row
+SEPARATOR = ";"  # between the labels, or the events, of one row
 
 _ROWS = 65_536  # that are written at a time
 
 
-def output_columns(names: Sequence[str]) -> list[str]:
+def output_columns(names: Sequence[str], reserved: Set[str] = RESERVED) -> list[str]:
     """Columns of outputs: their names on one line; a reserved or empty one after `y_`, equal ones numbered."""
     found: list[str] = []
     for name in names:
         plain = " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in name).split())
-        column = plain if plain and plain not in RESERVED else f"y_{plain}"
+        column = plain if plain and plain not in reserved else f"y_{plain}"
         number = 2
         while column in found:
             column, number = f"{plain}_{number}", number + 1
@@ -39,9 +41,9 @@ def output_columns(names: Sequence[str]) -> list[str]:
     return found
 
 
-def carried_columns(names: Sequence[str], outputs: Sequence[str]) -> list[str]:
+def carried_columns(names: Sequence[str], outputs: Sequence[str], reserved: Set[str] = RESERVED) -> list[str]:
     """Columns that are carried through: one whose name is taken becomes `input_NAME`. Raises ShapeError."""
-    taken = RESERVED.union(outputs) - {"file"}
+    taken = {*reserved, *outputs} - {"file"}
     found = [f"input_{name}" if name in taken else name for name in names]
     for name in found:
         if found.count(name) > 1 or name in taken:
@@ -64,8 +66,10 @@ class RowWriter:
     """
 
     def __init__(self, open_writer: Callable[[OutputSpec], Writer], spec: OutputSpec) -> None:
-        self._outputs = output_columns(spec.outputs)
-        self._carried = carried_columns(spec.carried, self._outputs)
+        reserved = RESERVED | {EVENT} if spec.events else RESERVED
+        self._outputs = output_columns(spec.outputs, reserved)
+        self._carried = carried_columns(spec.carried, self._outputs, reserved)
+        self._detector = None if spec.events is None else EventDetector(spec.events, spec.outputs)
         types = {new: spec.types.get(name) for name, new in zip(spec.carried, self._carried, strict=True)}
         self._writer, self._spec = open_writer(spec._replace(types=types)), spec
         self._first = 0  # row of the next sequence, where sequences follow each other
@@ -73,7 +77,7 @@ class RowWriter:
 
     def write(self, scored: Sequence[Scored]) -> None:
         """Write scores after those that were written."""
-        scored = [self._placed(one) for one in scored]
+        scored = [self._alarmed(self._placed(one)) for one in scored]
         if self._spec.per == "sequence":
             self._writer.write(self._sequences(scored))
             return
@@ -95,6 +99,12 @@ class RowWriter:
         self._first += one.score.samples
         return one._replace(row=np.arange(self._first - one.score.samples, self._first))
 
+    def _alarmed(self, one: Scored) -> Scored:
+        if self._detector is None:
+            return one
+        alarms, _ = self._detector.detect(self._detector.start(), one.score.t, one.score.y)
+        return one._replace(alarms=alarms)
+
     def _sequences(self, scored: Sequence[Scored]) -> Rows:
         scores = [one.score for one in scored]
         own = {
@@ -103,8 +113,11 @@ class RowWriter:
             "update_count": np.array([len(score.t) for score in scores]),
         }
         points = _Points(np.arange(len(scored)), np.array([score.samples - 1 for score in scores]))
-        y = np.stack([score.y[-1] for score in scores])
-        return self._rows(own, scored, points, y)._replace(updates=scores if self._spec.updates else None)
+        y, names = np.stack([score.y[-1] for score in scores]), self._spec.outputs
+        events = [SEPARATOR.join(names[alarm.label] for alarm in one.alarms) for one in scored]
+        return self._rows(own, scored, points, y, events)._replace(
+            updates=scores if self._spec.updates else None
+        )
 
     def _points(self, scored: Sequence[Scored]) -> Iterator[tuple[Sequence[Scored], "_Points"]]:
         """The points of these sequences that are rows now, some at a time, and the sequences that they lie on."""
@@ -129,18 +142,37 @@ class RowWriter:
             "row": _cat([one.row for one in scored if one.row is not None])[offset[which] + t],
             "t": t,
         }
+        updated = _joined(scored)[at] == t
         if self._spec.per == "sample":
-            own["updated"] = _joined(scored)[at] == t
-        return self._rows(own, scored, points, _cat([one.score.y for one in scored])[at])
+            own["updated"] = updated
+        events = self._events(scored, np.where(updated, at, -1))
+        return self._rows(own, scored, points, _cat([one.score.y for one in scored])[at], events)
+
+    def _events(self, scored: Sequence[Scored], update: NDArray[np.int64]) -> list[str]:
+        """The class of the alarm that each of these updates gave; they are counted through all sequences."""
+        first, names = _cumulated([len(one.score.t) for one in scored]).tolist(), self._spec.outputs
+        given = {
+            offset + alarm.update: names[alarm.label]
+            for offset, one in zip(first, scored, strict=True)
+            for alarm in one.alarms
+        }
+        return [given.get(number, "") for number in update.tolist()] if self._detector else []
 
     def _rows(
-        self, own: dict[str, Any], scored: Sequence[Scored], points: "_Points", y: NDArray[np.float32]
+        self,
+        own: dict[str, Any],
+        scored: Sequence[Scored],
+        points: "_Points",
+        y: NDArray[np.float32],
+        events: list[str],
     ) -> Rows:
         spec, columns = self._spec, own
         for number, name in enumerate(self._carried):
             columns[name] = _at([one.carried[number] for one in scored], points)
         if spec.classes:
             columns["label"] = labels(y, spec.outputs, multi_label=spec.multi_label)
+        if spec.events:
+            columns[EVENT] = events
         return Rows(columns | {name: y[:, k] for k, name in enumerate(self._outputs)}, y)
 
 

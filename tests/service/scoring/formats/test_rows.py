@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skiprnn_export import Feature
+from skiprnn_export import EventDetector, EventRule, Feature
 from skiprnn_service.errors import MessageError, ShapeError, TooLargeError
 from skiprnn_service.scoring.formats.base import InputSpec, OutputSpec, Scored
 from skiprnn_service.scoring.formats.registry import read, writer
@@ -86,6 +86,42 @@ def test_every_format_has_the_same_columns(kind: str, per: Any) -> None:
     }
     found = written(kind, random_scores([3, 4], 0, rows=True), per=per, carried=("n",))
     assert list(found) == [*own[per], "n", "label", "low", "high", "y"]
+
+
+RULE = EventRule("low", 0.6, 2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 30), min_size=1, max_size=5),
+    seed=st.integers(0, 2**32 - 1),
+    rows=st.booleans(),
+    kind=st.sampled_from(sorted(READERS)),
+)
+def test_events_stand_at_the_updates_that_give_an_alarm(
+    lengths: list[int], seed: int, rows: bool, kind: str
+) -> None:
+    scored = random_scores(lengths, seed, rows=rows)
+    samples, updates, whole = (
+        written(kind, scored, per=per, events=RULE).astype({"event": object}).fillna({"event": ""})
+        for per in ("sample", "update", "sequence")
+    )
+    detector = EventDetector(RULE, SPEC.outputs)
+    for one in scored:
+        alarms, _ = detector.detect(detector.start(), one.score.t, one.score.y)
+        expected = {alarm.t: SPEC.outputs[alarm.label] for alarm in alarms}
+        for table in (samples, updates):
+            mine = table[(table["id"] == one.id) & (table["event"] != "")].sort_values("t")
+            assert dict(zip(mine["t"], mine["event"], strict=True)) == expected
+        assert whole.loc[whole["id"] == one.id, "event"].tolist() == [";".join(expected.values())]
+
+
+def test_only_a_network_with_events_has_their_column_and_keeps_its_name() -> None:
+    scored, names = random_scores([3], 0, rows=True), ("none", "event")
+    plain = written("csv", scored, outputs=names)
+    assert list(plain) == ["id", "samples", "update_count", "label", "none", "event", "y"]
+    found = written("csv", scored, outputs=names, events=EventRule("none", 0.5, 1))
+    assert list(found) == ["id", "samples", "update_count", "label", "event", "none", "y_event", "y"]
 
 
 def test_outputs_that_are_no_classes_have_no_label() -> None:
