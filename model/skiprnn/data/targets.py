@@ -232,7 +232,10 @@ def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     names = sorted(set(spelling.values()))
     index = {text: names.index(name) for text, name in spelling.items()}
     if len(names) < 2:
-        raise ValueError(f"expected two classes at least in {columns[0]!r}, got {names}{_way_out(names)}")
+        way_out = (
+            _way_out(names) or "; label=COLUMN names another, label_from=folder takes the folders as classes"
+        )
+        raise ValueError(f"expected two classes at least in {columns[0]!r}, got {names}{way_out}")
     if way_out := _way_out(names):
         _log.info("%s", summary.entry("target?", f"names in {columns[0]!r} hold separators{way_out}"))
     y = tuple(np.array([index.get(text, 0) for text in file], np.int64) for file in texts)
