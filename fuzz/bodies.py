@@ -50,7 +50,11 @@ def seeds() -> dict[str, list[bytes]]:
         "parquet": [
             bodies.as_parquet(table, compression=how) for table in tables for how in ("snappy", "zstd")
         ],
-        "csv": [bodies.as_csv(long), b"\n".join(b"%d,2,3.5e-1" % i for i in range(9))],
+        "csv": [
+            bodies.as_csv(long),
+            b"\n".join(b"%d,2,3.5e-1" % i for i in range(9)),
+            b"\xef\xbb\xbfsep=;\r\nx0;x1;x2\r\n1,5;1,234;-2e3\r\n",
+        ],
         "tsv": [bodies.as_csv(long).replace(b",", b"\t")],
     }
 

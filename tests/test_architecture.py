@@ -28,6 +28,7 @@ TORCH_FREE = {
     "skiprnn.gate_limits",
     "skiprnn.channels",
     "skiprnn.column_names",
+    "skiprnn.dialect",
     "skiprnn.events",
     "skiprnn.numerals",
     "skiprnn.paths",

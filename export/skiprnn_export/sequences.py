@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skiprnn.channels import Feature
+from skiprnn.data.files import SUFFIXES, is_hidden, is_prose, suffix_of
 from skiprnn.paths import StrPath
 
 Sequences = list[NDArray[np.float32]]
@@ -17,8 +18,9 @@ def read_sequences(path: StrPath, features: Sequence[Feature]) -> Sequences:
     """Sequences [T, F] of a file, or of every file in a folder.
 
     Args:
-        path: .npy with one sequence [T, F] or several [N, T, F], .npz with such arrays, or a table (CSV, Parquet) whose
-            columns are found by the names of the features.
+        path: .npy with one sequence [T, F] or several [N, T, F], .npz with such arrays, or a table as training reads
+            it (CSV in whatever dialect, packed or not, Parquet) whose columns are found by the names of the features.
+            In a folder, hidden files and text without columns are passed over.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -29,14 +31,17 @@ def read_sequences(path: StrPath, features: Sequence[Feature]) -> Sequences:
         raise FileNotFoundError(f"{path}: expected a file or folder of sequences, found none")
     if not path.is_dir():
         return _read_file(path, features)
-    files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in _READERS]
+    visible = [file for file in sorted(path.rglob("*")) if not is_hidden(file.relative_to(path))]
+    files = [
+        file for file in visible if suffix_of(file) in _READERS and file.is_file() and not is_prose(file)
+    ]
     if not files:
         raise ValueError(f"{path}: expected files ending in {', '.join(_READERS)}, found none")
     return [x for file in files for x in _read_file(file, features)]
 
 
 def _read_file(path: Path, features: Sequence[Feature]) -> Sequences:
-    read = _READERS.get(path.suffix.lower())
+    read = _READERS.get(suffix_of(path))
     if read is None:
         raise ValueError(f"{path}: expected a file ending in {', '.join(_READERS)}")
     sequences = [x for array in read(path, features) for x in _split(array)]
@@ -76,6 +81,5 @@ def _as_float32(path: Path, array: NDArray[np.generic]) -> NDArray[np.float32]:
 _READERS: dict[str, Callable[[Path, Sequence[Feature]], Sequences]] = {
     ".npy": _read_numpy,
     ".npz": _read_numpy,
-    ".csv": _read_table,
-    ".parquet": _read_table,
+    **dict.fromkeys(SUFFIXES, _read_table),
 }

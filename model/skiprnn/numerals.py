@@ -2,14 +2,17 @@
 
 A number is decimal digits with an optional sign, decimal point and exponent: `-1`, `0.5`, `2e-3`. There are no
 underscores, hexadecimal or binary digits, thousands separators, NaN or infinity. Blanks around it do not count.
-`page/channels.js` holds the same rule; `tests/support/table_cases.json` holds both to it. In a file of the user's own
-recordings that has decimal commas (`skiprnn.data.dialect`), a comma stands for the point, and a point for nothing.
+`page/channels.js` holds the same rule; `tests/support/table_cases.json` holds both to it. In a file that has decimal
+commas (`skiprnn.dialect`), a comma stands for the point, and a point for nothing.
 """
 
 import math
 import re
 
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"  # a pattern, for any library
+CLOCK = re.compile(r"\d+:[0-5]\d:[0-5]\d(?:[.,]\d+)?", re.ASCII)  # a duration: 0:01:02.5
+
+_NUMBER = re.compile(NUMBER)
 _DIALECTS = re.compile(
     r"[+-]?(?:0[xob][\da-f_]+|(?=[.,'_]*\d)[\d.,'_]+(?:e[+-]?\d+)?|nan|inf(?:inity)?)",
     re.ASCII | re.IGNORECASE,

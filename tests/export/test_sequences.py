@@ -1,5 +1,6 @@
 """Files of real sequences for the comparison at export."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,14 @@ def test_every_kind_of_file_gives_its_sequences(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text(
         "t,ay [g],ax,label\n" + "".join(f"{i},{r[1]},{r[0]},x\n" for i, r in enumerate(X))
     )
+    rows = [[str(value).replace(".", ",") for value in row] for row in X + 0.5]
+    text = "\ufeffay [g];who;ax\r\n" + "".join(f"{ay};ann;{ax}\r\n" for ax, ay in rows)
+    (tmp_path / "e.txt.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
     (tmp_path / "notes.txt").write_text("not one")
+    (tmp_path / ".hidden.csv").write_text("not one")
     found = read_sequences(str(tmp_path), FEATURES)
-    expected = [X, X, X + 1, X, X[:3], X]
-    assert [x.dtype for x in found] == [np.float32] * 6
+    expected = [X, X, X + 1, X, X[:3], X, X + 0.5]
+    assert [x.dtype for x in found] == [np.float32] * 7
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert len(read_sequences(tmp_path / "b.npy", FEATURES)) == 2
@@ -32,7 +37,7 @@ def test_what_holds_no_sequences_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "narrow.npy", X[:, :1])
     np.save(tmp_path / "words.npy", np.array([["a", "b"]]))
     (tmp_path / "empty").mkdir()
-    (tmp_path / "x.txt").write_text("1")
+    (tmp_path / "x.dat").write_text("1")
     with pytest.raises(
         FileNotFoundError, match=r"none\.npy: expected a file or folder of sequences, found none"
     ):
@@ -44,11 +49,11 @@ def test_what_holds_no_sequences_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"words\.npy: expected an array of numbers, got <U1"):
         read_sequences(tmp_path / "words.npy", FEATURES)
     with pytest.raises(
-        ValueError, match=r"empty: expected files ending in \.npy, \.npz, \.csv, \.parquet, found none"
+        ValueError, match=r"empty: expected files ending in \.npy, \.npz, \.csv, \.tsv, .*, \.pq, found none"
     ):
         read_sequences(tmp_path / "empty", FEATURES)
-    with pytest.raises(ValueError, match=r"x\.txt: expected a file ending in \.npy"):
-        read_sequences(tmp_path / "x.txt", FEATURES)
+    with pytest.raises(ValueError, match=r"x\.dat: expected a file ending in \.npy"):
+        read_sequences(tmp_path / "x.dat", FEATURES)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -114,10 +114,15 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "run.mjs").write_text(SCRIPT, encoding="utf-8")
     cases = {name: [with_features(case) for case in CASES[name]] for name in ("match", "header")}
     files = [with_features({"text": text, "features": features}) for text, features, _ in FILES]
+<<<<<<< HEAD
     times = [{"text": text, "rate": rate} for text, rate, _ in TIMES]
     given = json.dumps(
         cases | {"numbers": CASES["numbers"], "files": files, "times": times, "truth": CASES["truth"]}
     )
+=======
+    files += [with_features(case) for case in CASES["dialects"]]
+    given = json.dumps(cases | {"numbers": CASES["numbers"], "files": files, "truth": CASES["truth"]})
+>>>>>>> main
     command = [need("node"), str(folder / "run.mjs")]
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
     shutil.rmtree(folder)
@@ -149,6 +154,11 @@ def test_a_number_is_one_as_everywhere(answers: dict[str, Any]) -> None:
 @pytest.mark.parametrize("index", range(len(FILES)), ids=lambda index: repr(FILES[index][0]))
 def test_a_file_is_read_by_the_rule(answers: dict[str, Any], index: int) -> None:
     assert_is(answers["files"][index], FILES[index][2])
+
+
+def test_a_file_is_read_in_every_dialect_as_everywhere(answers: dict[str, Any]) -> None:
+    for case, answer in zip(CASES["dialects"], answers["files"][len(FILES) :], strict=True):
+        assert (answer["rows"] if case["rows"] else "error" in answer) == (case["rows"] or True), case
 
 
 def test_several_columns_of_labels_are_one_truth(answers: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from skiprnn_cli.console import INTERRUPTED, fail, print_facts, warn
 from skiprnn_cli.score import files
 from skiprnn_cli.score.run import Options, Run
+from skiprnn_cli.timing import not_as_trained
+from skiprnn_export.escaping import escaped
 
 if TYPE_CHECKING:
     from skiprnn_cli.score.folder import FolderRun
@@ -24,7 +26,7 @@ _Model = Annotated[Path, typer.Argument(help="The bundle (.onnx).", show_default
 _Data = Annotated[
     Path,
     typer.Argument(
-        help="Sequences: .parquet .arrow .arrows .csv .tsv .npy .npz .ndjson .json, also with .gz; or a folder of them",
+        help="Sequences: .parquet .arrow .arrows .csv .tsv .txt .npy .npz .ndjson .json, .gz; or a folder of them",
         show_default=False,
     ),
 ]
@@ -180,24 +182,33 @@ def _score_file(run: Run, threads: int, batch: int, *, anew: bool, json: bool) -
         totals = run.score(source, on_chunk)
     for text in run.warnings:
         warn(text)
+    if said := not_as_trained(run.data, run.bundle.info.sample_rate):
+        warn(said)
     _report(run, totals, {}, json=json)
 
 
 def _score_folder(run: "FolderRun", threads: int, batch: int, *, json: bool) -> None:
     """Exit code 1 where a file could not be scored."""
     if run.left_out:
-        names = ", ".join(map(run.name, run.left_out[:_SHOWN])) + (
+        names = ", ".join(escaped(run.name(path)) for path in run.left_out[:_SHOWN]) + (
             ", …" if len(run.left_out) > _SHOWN else ""
         )
-        warn(f"left out, of no known format: {names}")
+        warn(f"left out, of no known format or without columns: {names}")
     with _progress(run, None, quiet=json) as on_file:
         totals = run.score(threads, batch, on_file)
     for name, texts in list(run.warnings.items())[:_SHOWN]:
-        warn(f"{name}: {texts[0]}")
+        warn(f"{escaped(name)}: {texts[0]}")
     if len(run.warnings) > _SHOWN:
+<<<<<<< HEAD
         warn(f"{len(run.warnings) - _SHOWN} more files have warnings")
+=======
+        warn(f"{len(run.warnings) - _SHOWN} more files have such columns")
+    for text in list(run.not_as_trained.values())[:1]:
+        more = len(run.not_as_trained) - 1
+        warn(text + f"; {more} more file{'s' * (more > 1)} differ{'s' * (more == 1)} too" * (more > 0))
+>>>>>>> main
     for name, reason in run.failed.items():
-        typer.echo(f"error: {name}: {reason}", err=True)
+        typer.echo(escaped(f"error: {name}: {reason}"), err=True)
     scored = len(run.files) - len(run.failed)
     _report(run, totals, {"files": f"{scored:,} of {len(run.files):,}"}, json=json)
     if run.failed:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from skiprnn.data.files import is_hidden, is_prose
 from skiprnn_cli.score import files
 from skiprnn_cli.score.run import Options, prepared_runner
+from skiprnn_cli.timing import not_as_trained
 from skiprnn_export import read as read_bundle
+from skiprnn_export.escaping import escaped
 from skiprnn_service.errors import ClientError, ContentTypeError, MessageError, TooLargeError
 from skiprnn_service.scoring import job
 from skiprnn_service.scoring.formats.base import Example, Input, Scored
@@ -46,8 +49,9 @@ class FolderRun:
 
     Attributes:
         failed: the files that could not be scored, and why.
-        left_out: files whose names end in no known format.
+        left_out: files whose names end in no known format, and text without columns.
         warnings: of the readers, by file.
+        not_as_trained: what live tools do not do that training does, by file.
         seconds, samples: what was scored.
 
     Raises:
@@ -61,8 +65,10 @@ class FolderRun:
     ) -> None:
         self.bundle, self.data, self.out, self._options = read_bundle(model), data, out, options
         self._suffix = None if suffix is None else f".{suffix.removeprefix('.')}"
+        self._check_out()
         self.files, self.left_out = self._listed()
         self.failed, self.warnings = dict[str, str](), dict[str, tuple[str, ...]]()
+        self.not_as_trained = dict[str, str]()
         self.seconds, self.samples, self.resumed = 0.0, 0, False
         if not self.files:
             raise MessageError(f"{data}: expected files of sequences in the folder, found none")
@@ -74,17 +80,32 @@ class FolderRun:
         """The scores of all go to one file."""
         return not is_folder(self.out)
 
+    def _check_out(self) -> None:
+        """Scores among the data would be read as data by the next run."""
+        data, out = self.data.resolve(), self.out.resolve()
+        if out in (data, *data.parents):
+            raise MessageError(
+                f"--out: expected a folder within or beside the data, got {self.out}, which contains {self.data}: "
+                "choose another one"
+            )
+
     def _listed(self) -> tuple[list[Path], list[Path]]:
-        """Files of known formats, and all others; neither hidden ones nor those of `out`."""
+        """Files of known formats, and all others, also text without columns; neither hidden ones nor those of `out`."""
         found, left = list[Path](), list[Path]()
         for path in sorted(self.data.rglob("*")):
             inside = path.relative_to(self.data)
-            if any(part.startswith(".") for part in inside.parts) or not path.is_file():
+            if is_hidden(inside) or not path.is_file():
                 continue
-            if self.out.resolve() in (path.resolve(), *path.resolve().parents):
+            if self._is_of_out(path):
                 continue
-            (found if _is_known(path) else left).append(path)
+            (found if _is_known(path) and not is_prose(path) else left).append(path)
         return found, left
+
+    def _is_of_out(self, path: Path) -> bool:
+        """Whether a file is one of scores: where it stands, or, of a link, where it leads to."""
+        out, stands = self.out.resolve(), _standing(path)
+        places = {path.resolve(), *path.resolve().parents, stands, *stands.parents}
+        return not places.isdisjoint([out, _standing(self.out)])
 
     def _target(self, path: Path) -> Path:
         if self.is_table:
@@ -157,6 +178,8 @@ class FolderRun:
                         f"expected {spec.max_bytes} bytes of samples at most: score it by itself"
                     )
                 examples.append(example._replace(carried=(np.array([name]), *example.carried)))
+        if said := not_as_trained(path, self.bundle.info.sample_rate):
+            self.not_as_trained[name] = said
         if not examples:
             raise MessageError("expected one sequence at least, got none")
         return Item(path, found._replace(examples=iter(()), carried=(FILE, *found.carried)), examples)
@@ -208,7 +231,7 @@ class FolderRun:
 
     def first_failure(self) -> str:
         """The first file that failed, and why."""
-        return ": ".join(next(iter(self.failed.items()), ("", "")))
+        return escaped(": ".join(next(iter(self.failed.items()), ("", ""))))
 
     def _write_file(self, item: Item, scored: list[Scored]) -> None:
         target = self._targets[item.path]
@@ -217,6 +240,11 @@ class FolderRun:
             out = writer(format_of_file(target), sink, self._options.output_spec(self.bundle, item.found))
             out.write(scored)
             out.close()
+
+
+def _standing(path: Path) -> Path:
+    """Where a file stands: a link is not followed, folders are."""
+    return path.parent.resolve() / path.name
 
 
 def is_folder(out: Path) -> bool:

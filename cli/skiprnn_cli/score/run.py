@@ -1,5 +1,6 @@
 """One run of `skiprnn score`: what is scored by what, and what of it is done."""
 
+import contextlib
 import dataclasses
 import time
 from pathlib import Path
@@ -87,9 +88,7 @@ class Run:
             raise FileNotFoundError(f"--out: expected a folder at {self.out.parent}, found none")
         self.runner = prepared_runner(self.bundle, threads, batch)
         self._parts = Parts(self.out, self._plan())
-        if anew:
-            self._parts.remove()
-        self.resumed = self._parts.open()
+        self.resumed = self._parts.open(anew=anew)
 
     def _plan(self) -> dict[str, Any]:
         """What the parts depend on; rows and columns of the output are made of them at the end."""
@@ -107,6 +106,12 @@ class Run:
 
     def score(self, source: BinaryIO, on_chunk: "Callable[[Totals], None]") -> "Totals":
         """Score what is not done yet, and write the scores of all. Returns their totals."""
+        with contextlib.closing(self._parts):
+            totals = self._score(source, on_chunk)
+            self._parts.remove()
+        return totals
+
+    def _score(self, source: BinaryIO, on_chunk: "Callable[[Totals], None]") -> "Totals":
         from skiprnn_cli.score import files
         from skiprnn_service.errors import MessageError
         from skiprnn_service.scoring.formats.registry import read, writer
@@ -126,7 +131,6 @@ class Run:
             if not totals.sequences:
                 raise MessageError(f"{self.data}: expected one sequence at least, got none")
             out.close()
-        self._parts.remove()
         return totals
 
     def _part(

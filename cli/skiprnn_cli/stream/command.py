@@ -8,7 +8,7 @@ import typer
 from skiprnn_cli.console import INTERRUPTED, fail
 from skiprnn_cli.stream.missing import Missing
 from skiprnn_cli.stream.run import Run
-from skiprnn_cli.stream.sources import Format, check_readable
+from skiprnn_cli.stream.sources import Decimal, Format, check_readable
 
 RENAMED = {"--csv": "--input", "--rate": "--sample-rate", "--keep": "--park", "--give-up": "--retry-timeout"}
 HERE = "ws://127.0.0.1:8000"
@@ -24,7 +24,12 @@ _Model = Annotated[
     ),
 ]
 _Source = Annotated[
-    str, typer.Option("--input", "-i", help="File of samples (.csv, .npy or .wav); - is standard input.")
+    str,
+    typer.Option(
+        "--input",
+        "-i",
+        help="File of samples (.csv, .tsv, .txt, also with .gz; .parquet, .npy, .wav); - is standard input.",
+    ),
 ]
 _Format = Annotated[
     Format | None,
@@ -36,6 +41,10 @@ _Missing = Annotated[
         help="Rows with empty cells: an error, a missed sample (an update that falls on it waits for the next row), "
         "or the last value of each channel."
     ),
+]
+_Decimal = Annotated[
+    Decimal | None,
+    typer.Option(help="Decimal mark of CSV.  [default: is found]", show_default=False),
 ]
 _SampleRate = Annotated[
     float | None,
@@ -109,6 +118,7 @@ def stream(
     source: _Source = "-",
     format: _Format = None,
     missing: _Missing = Missing.ERROR,
+    decimal: _Decimal = None,
     sample_rate: _SampleRate = None,
     real_time: _RealTime = False,
     wake: _Wake = True,
@@ -136,6 +146,7 @@ def stream(
         wake=wake,
         json=json,
         missing=missing,
+        decimal=decimal or "",
     )
     options = {"stream_id": stream_id, "threshold": threshold, "api_key": api_key, "end": not park}
     try:

@@ -17,6 +17,7 @@ from skiprnn_cli.stream.missing import Missing
 from skiprnn_cli.stream.picture import Picture
 from skiprnn_cli.stream.sources import Format, Source, SourceError, open_source
 from skiprnn_cli.stream.view import JsonLines, PlainLines, View
+from skiprnn_cli.timing import not_as_trained
 
 if TYPE_CHECKING:
     from skiprnn_client import Ready
@@ -38,6 +39,7 @@ class Run:
         wake: do not send samples that the network skips.
         json: show JSON lines.
         missing: what becomes of rows with empty cells.
+        decimal: the decimal mark of CSV; empty: it is found.
     """
 
     def __init__(
@@ -50,8 +52,9 @@ class Run:
         wake: bool,
         json: bool,
         missing: Missing = Missing.ERROR,
+        decimal: str = "",
     ) -> None:
-        self._missing = missing
+        self._missing, self._decimal = missing, decimal
         self._source, self._format, self._wake, self._json = source, format, wake, json
         self._sample_rate, self._real_time = sample_rate, real_time
         self._ready: Ready | None = None
@@ -113,13 +116,20 @@ class Run:
             channels=channels,
             notice=self._notice,
             missing=self._missing,
+            decimal=self._decimal,
         ) as source:
+            self._say_what_is_not_as_trained(self._ready)
             source = self._from_next(source, self._ready)
             self._view = view = self._shown.enter_context(self._new_view(self._ready, source))
             for x in _paced(source.samples, self._pace(self._ready, source)):
                 view.add_sample(x)
                 self._requested_at = time.perf_counter()
                 yield x
+
+    def _say_what_is_not_as_trained(self, ready: "Ready") -> None:
+        path = Path(self._source)
+        if path.is_file() and (said := not_as_trained(path, ready.facts.get("sample_rate"))):
+            self._notice(said)
 
     def _from_next(self, source: Source, ready: "Ready") -> Source:
         """The samples that a resumed stream has not processed yet."""

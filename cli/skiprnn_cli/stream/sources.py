@@ -1,8 +1,9 @@
-"""Files and pipes → samples, one at a time: CSV, NumPy's .npy, WAV."""
+"""Files and pipes → samples, one at a time: CSV in whatever dialect, Parquet, NumPy's .npy, WAV."""
 
 import io
 import sys
 import wave
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -13,8 +14,10 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from skiprnn.channels import Feature
-from skiprnn.data.file_kind import COMMENT, file_kind, not_utf8
-from skiprnn_cli.stream.csv_lines import Notice, read_samples
+from skiprnn.data.file_kind import checked_kind, not_utf8
+from skiprnn.data.files import PARQUET
+from skiprnn.dialect import Dialect, open_lines
+from skiprnn_cli.stream.csv_lines import Notice, file_dialect, read_samples
 from skiprnn_cli.stream.missing import Missing, Row, filled
 
 _FRAMES = 1024  # of a WAV file, read at once
@@ -26,8 +29,16 @@ class Format(StrEnum):
     """Of a source."""
 
     CSV = "csv"
+    PARQUET = "parquet"
     NPY = "npy"
     WAV = "wav"
+
+
+class Decimal(StrEnum):
+    """`--decimal`."""
+
+    COMMA = ","
+    POINT = "."
 
 
 class SourceError(ValueError):
@@ -61,6 +72,7 @@ def open_source(
     channels: Sequence[Feature] = (),
     notice: Notice | None = None,
     missing: Missing = Missing.ERROR,
+    decimal: str = "",
 ) -> Iterator[Source]:
     """A source of samples of `features` numbers, for the length of the block.
 
@@ -69,6 +81,7 @@ def open_source(
         format: None: from the ending of the name; CSV where that is none of them.
         channels, notice: as for `read_samples`; arrays and sound go by position.
         missing: what becomes of rows with empty cells, and of rows of an array with NaN.
+        decimal: the decimal mark of CSV; empty: it is found.
 
     Raises:
         OSError: the file cannot be read.
@@ -77,35 +90,67 @@ def open_source(
     format = format or _format_of(name)
     fill = partial(filled, missing=missing, source=name, channels=channels)
 
-    def csv(lines: Iterable[str]) -> Source:
+    def csv(lines: Iterable[str], dialect: Dialect) -> Source:
         facts: dict[str, Any] = {"channels": channels, "notice": notice, "missing": missing}
-        return Source(fill(read_samples(lines, features, source=name, **facts)))
+        return Source(fill(read_samples(lines, features, source=name, dialect=dialect, **facts)))
 
     if name == "-":
-        yield _standard_input(format, features, csv, fill)
+        yield _standard_input(format, features, partial(csv, dialect=Dialect(decimal=decimal)), fill)
     elif format is Format.NPY:
         yield _array(np.load(name, mmap_mode="r", allow_pickle=False), features, name, fill)
     elif format is Format.WAV:
         with Path(name).open("rb") as file:
             yield _wav(file, features, name)
+    elif format is Format.PARQUET:
+        yield Source(fill(_table(Path(name), channels, missing)))
     else:
-        with Path(name).open(encoding="utf-8-sig", newline="") as lines:
-            yield csv(_text(lines, Path(name)))
+        path, dialect = Path(name), Dialect(decimal=decimal)
+        if path.is_file():  # a pipe cannot be read twice
+            with _text_of(path):
+                dialect = file_dialect(path, features, channels, decimal)
+        with open_lines(path) as lines:
+            yield csv(_checked(lines, path), dialect)
 
 
 def _format_of(name: str) -> Format:
     ending = Path(name).suffix.lower().removeprefix(".")
+    if f".{ending}" in PARQUET:
+        return Format.PARQUET
     return Format(ending) if ending in set(Format) else Format.CSV
 
 
-def _text(lines: Iterable[str], path: Path) -> Iterator[str]:
-    """The lines of a file that is text; else SourceError says what it is. Nothing is read of a pipe in advance."""
-    if path.is_file() and (kind := file_kind(path)) not in ("text", COMMENT):
-        raise SourceError(f"{path}: expected CSV in UTF-8, found {kind}")
+@contextmanager
+def _text_of(path: Path) -> Iterator[None]:
+    """SourceError says what a file is that is no text."""
+    if path.is_file():
+        try:
+            checked_kind(path)
+        except ValueError as error:
+            raise SourceError(str(error)) from None
     try:
-        yield from lines
+        yield
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: expected CSV in UTF-8, found {not_utf8(path, error)}") from None
+    except (EOFError, zlib.error):
+        raise SourceError(f"{path}: expected CSV in gzip, found it cut short or damaged") from None
+
+
+def _checked(lines: Iterable[str], path: Path) -> Iterator[str]:
+    """The same lines. Nothing is read of a pipe in advance."""
+    with _text_of(path):
+        yield from lines
+
+
+def _table(path: Path, channels: Sequence[Feature], missing: Missing) -> Iterator[Row]:
+    """Rows of a Parquet file, whose columns are found by name."""
+    from skiprnn.data.read_table import read_table_file
+
+    table = read_table_file(path, rows=1)
+    if missing is Missing.ERROR:
+        yield from table.samples(channels).tolist()
+    else:
+        columns = [table.floats(name) for name in table.matched(channels)]
+        yield from np.stack(columns, axis=1).tolist()
 
 
 def _standard_input(

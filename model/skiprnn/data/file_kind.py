@@ -40,6 +40,15 @@ def unpacked_kind(path: Path) -> str:
         return "gzip that is cut short or damaged"
 
 
+def checked_kind(path: Path) -> str:
+    """The same of a file that is text, for CSV. Raises ValueError: it is not; the message says what it is."""
+    if path.suffix.lower() == ".gz" and file_kind(path) != "gzip":
+        raise ValueError(f"{path}: expected CSV in gzip, found {file_kind(path)}")
+    if (kind := unpacked_kind(path)) not in ("text", COMMENT):
+        raise ValueError(f"{path}: expected CSV in UTF-8, found {kind}")
+    return kind
+
+
 def bytes_kind(head: bytes) -> str:
     """What a file is that begins with these bytes."""
     if not head.removeprefix(b"\xef\xbb\xbf").strip():

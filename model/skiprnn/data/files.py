@@ -1,15 +1,14 @@
 """The files of a folder that are recordings. Which are passed over, and why, is logged."""
 
-import csv
 import hashlib
 import logging
 from collections.abc import Collection, Sequence
 from itertools import islice
 from pathlib import Path
 
-from skiprnn.data.dialect import SEPARATORS, open_text
 from skiprnn.data.file_kind import file_kind
 from skiprnn.data.summary import entry
+from skiprnn.dialect import is_table, open_text
 
 TEXT = (".csv", ".tsv", ".txt")
 PARQUET = (".parquet", ".pq")
@@ -33,12 +32,12 @@ def find_recordings(data: Path, besides: Collection[Path] = ()) -> list[Path]:
         if suffix_of(data) not in SUFFIXES:
             raise ValueError(f"{data}: expected a name ending in {_ENDINGS}, got {data.name!r}")
         return [data]
-    visible = [path for path in sorted(data.rglob("*")) if not _is_hidden(path.relative_to(data))]
+    visible = [path for path in sorted(data.rglob("*")) if not is_hidden(path.relative_to(data))]
     named = [path for path in visible if suffix_of(path) in SUFFIXES]
     others = [path for path in visible if path not in set(named) and not path.is_dir()]
     elsewhere = {path.resolve() for path in besides}
     taken = [path for path in named if not _is_folder(path) and path.resolve() not in elsewhere]
-    prose = [path for path in taken if path.suffix.lower() == ".txt" and not _is_table(path)]
+    prose = [path for path in taken if is_prose(path)]
     _say(data, f"their names do not end in {_ENDINGS}", others)
     _say(data, "text without columns", prose)
     if not (recordings := [path for path in taken if path not in set(prose)]):
@@ -72,15 +71,30 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_prose(path: Path) -> bool:
+    """Whether a `.txt` is no table: its first lines do not have as many cells, two at least."""
+    if path.suffix.lower() != ".txt":
+        return False
+    try:
+        with open_text(path) as file:
+            return not is_table(list(islice((line for line in file if line.strip()), 3)))
+    except UnicodeDecodeError:
+        return False  # the reader says what it is
+
+
+def is_hidden(path: Path) -> bool:
+    """What programs leave beside data: `.ipynb_checkpoints`, `.~lock.…`, and `__MACOSX` of archives.
+
+    Args:
+        path: within the folder of the data.
+    """
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
 def _say(data: Path, why: str, paths: Sequence[Path]) -> None:
     if paths:
         names = shown([str(path.relative_to(data)) for path in paths])
         _log.info("%s", entry("passed over", f"{names} ({why})"))
-
-
-def _is_hidden(path: Path) -> bool:
-    """What programs leave beside data: `.ipynb_checkpoints`, `.~lock.…`, and `__MACOSX` of archives."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def _is_folder(path: Path) -> bool:
@@ -90,14 +104,3 @@ def _is_folder(path: Path) -> bool:
         raise ValueError(f"{path}: expected a recording, found {file_kind(path)}; remove it, or put it right")
     _log.info("%s", entry("folder", f"{path} is a folder: each file in it is a recording"))
     return True
-
-
-def _is_table(path: Path) -> bool:
-    """Whether the first lines of a text have as many cells, two at least: prose has not."""
-    try:
-        with open_text(path) as file:
-            lines = list(islice((line for line in file if line.strip()), 3))
-    except UnicodeDecodeError:
-        return True  # the reader says what it is
-    widths = [[len(row) for row in csv.reader(lines, delimiter=separator)] for separator in SEPARATORS]
-    return any(len(width) > 1 and width[0] > 1 and len(set(width)) == 1 for width in widths)

@@ -1,7 +1,7 @@
 """The user's own recordings: from a messy folder, or one large table, to evenly sampled channels.
 
-1. Find the tables (`files`), read them in their dialect (`table_file`, `dialect`), divide one of many recordings and
-   add what folders, names and a side table say (`raw_recording`, `labels_of`).
+1. Find the tables (`files`), read them in their dialect (`table_file`, `skiprnn.dialect`), divide one of many
+   recordings and add what folders, names and a side table say (`raw_recording`, `labels_of`).
 2. Find the time column (`time_axis`) and the channels (`columns`, `identity`).
 3. Fill gaps or cut at them (`gaps`), and resample all recordings to one rate (`sampling`, `resample`).
 

@@ -10,31 +10,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skiprnn.channels import feature_of, without_mark
-from skiprnn.data.dialect import has_decimal_commas, open_text, separator_of
-from skiprnn.data.file_kind import COMMENT, file_kind, not_utf8, unpacked_kind
+from skiprnn.data.file_kind import checked_kind, file_kind, not_utf8
 from skiprnn.data.files import PARQUET
 from skiprnn.data.table_file import TableFile, texts_of
+from skiprnn.dialect import MISSING, first_lines, has_decimal_commas, open_text, separator_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NAN = ["", "nan", "NaN", "NAN"]  # a number that is missing
-
 
 def read_table_file(
-    path: Path, texts: Collection[str] = (), decimal: str = "", *, rows: int = 2
+    path: Path,
+    texts: Collection[str] = (),
+    decimal: str = "",
+    *,
+    rows: int = 2,
+    most_rows: int | None = None,
 ) -> TableFile:
     """Read a file; the columns named in `texts` as they are written.
 
     Args:
         decimal: the decimal mark of CSV; empty: a comma where the cells say so, and no comma separates them.
         rows: as many at least.
+        most_rows: of CSV, only the first are read.
 
     Raises:
         ValueError: no such table, a column's name twice, or fewer rows; the message says what it is.
     """
     is_parquet = path.suffix.lower() in PARQUET
-    frame, decimal = (_read_parquet(path), "") if is_parquet else _read_csv(path, texts, decimal)
+    frame, decimal = (_read_parquet(path), "") if is_parquet else _read_csv(path, texts, decimal, most_rows)
     frame.columns = [
         name if column else without_mark(name)
         for column, name in enumerate(str(name).strip() for name in frame.columns)
@@ -52,20 +56,19 @@ def read_table_file(
     return TableFile(path, frame, decimal)
 
 
-def _read_csv(path: Path, texts: Collection[str], decimal: str) -> tuple["pd.DataFrame", str]:
+def _read_csv(
+    path: Path, texts: Collection[str], decimal: str, most_rows: int | None
+) -> tuple["pd.DataFrame", str]:
     """Rows and the decimal mark. Of the columns in `texts` only an empty cell is missing."""
     import pandas as pd
 
-    if path.suffix.lower() == ".gz" and file_kind(path) != "gzip":
-        raise ValueError(f"{path}: expected CSV in gzip, found {file_kind(path)}")
-    if (kind := unpacked_kind(path)) not in ("text", COMMENT):
-        raise ValueError(f"{path}: expected CSV in UTF-8, found {kind}")
+    kind = checked_kind(path)
     try:
         separator = _separator_of(path, decimal)
-        frame = _parsed_csv(path, texts, separator, decimal or ".")
+        frame = _parsed_csv(path, texts, separator, decimal or ".", most_rows)
         if not decimal and separator != "," and _has_decimal_commas(path, frame):
             decimal = ","
-            frame = _parsed_csv(path, texts, separator, decimal)
+            frame = _parsed_csv(path, texts, separator, decimal, most_rows)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected CSV in UTF-8, found {not_utf8(path, error)}") from None
     except (EOFError, zlib.error):
@@ -76,15 +79,17 @@ def _read_csv(path: Path, texts: Collection[str], decimal: str) -> tuple["pd.Dat
 
 
 def _separator_of(path: Path, decimal: str) -> str:
+    with open_text(path) as file:
+        lines = first_lines(file)
     try:
-        return separator_of(path, decimal)
-    except UnicodeDecodeError:
-        raise
+        return separator_of(lines, decimal)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _parsed_csv(path: Path, texts: Collection[str], separator: str, decimal: str) -> "pd.DataFrame":
+def _parsed_csv(
+    path: Path, texts: Collection[str], separator: str, decimal: str, most_rows: int | None
+) -> "pd.DataFrame":
     import pandas as pd
 
     header = _header(path, separator)
@@ -97,9 +102,10 @@ def _parsed_csv(path: Path, texts: Collection[str], separator: str, decimal: str
             decimal=decimal,
             dtype=dict.fromkeys(as_text, str),
             keep_default_na=False,
-            na_values={name: [""] if name in as_text else _NAN for name in header},
+            na_values={name: [""] if name in as_text else list(MISSING) for name in header},
             index_col=False,
             low_memory=False,
+            nrows=most_rows,
         )
     return frame.set_axis(
         [name if name.strip() else f"Unnamed: {i}" for i, name in enumerate(header)], axis=1

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from skiprnn.data.gaps import Missing
 from skiprnn.data.resample import Floats
 from skiprnn.data.table_file import Kind, TableFile
-from skiprnn.data.time_form import CLOCK, ISO, SINCE_1970, UNITS, Form, form_of, named_unit, unit_since_1970
+from skiprnn.data.time_form import ISO, SINCE_1970, UNITS, Form, form_of, named_unit, unit_since_1970
+from skiprnn.numerals import CLOCK
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,6 +17,7 @@ from skiprnn.channels import feature_of
 from skiprnn.column_names import TIME_UNITS, is_time_name, last_word
 from skiprnn.data.resample import Floats
 from skiprnn.data.table_file import Kind, TableFile
+from skiprnn.numerals import CLOCK
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 SINCE_1970 = (6.3e8, 4.1e9)  # seconds, in 1990 and 2100
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-CLOCK = re.compile(r"\d+:[0-5]\d:[0-5]\d(?:[.,]\d+)?", re.ASCII)
 
 _DAY = len("2024-03-01")
 _MOSTLY = 0.9  # of the steps of a time that is found by its name do not fall

@@ -12,8 +12,12 @@
 
 import { getText, modelPath } from "./api.js";
 import { isHeader, leftOut, match, parseNumber } from "./channels.js";
+<<<<<<< HEAD
 import { hasDecimalCommas, rowsOf } from "./dialect.js";
 import { isTime } from "./rate.js";
+=======
+import { hasDecimalCommas, tableOf } from "./dialect.js";
+>>>>>>> main
 import { truthReader } from "./truth.js";
 
 const STANDARD_GRAVITY = 9.80665; // m/s² in a g
@@ -32,7 +36,7 @@ export function recorded(rows, channels, { columnsLeftOut = [], time = null, lab
  * stand (channels.js), and which columns have the labels (truth.js) of a model. Throws an Error that names line and column.
  */
 export function parseCsv(text, features, labels = [LABEL], model = {}) {
-  const rows = rowsOf(text);
+  const { separator, rows } = tableOf(text, features.length);
   const first = rows[0] ?? { cells: [], line: 1 };
   const names = isHeader(first.cells, features) ? first.cells : null;
   const chosen = names && placed(() => match(names, features), first.line);
@@ -41,7 +45,7 @@ export function parseCsv(text, features, labels = [LABEL], model = {}) {
   const columns = chosen ?? [...features.keys()];
   const table = rows.slice(names ? 1 : 0);
   for (const row of table) checkWidth(row, width);
-  const comma = hasDecimalCommas(table.map(({ cells }) => columns.map((column) => cells[column])));
+  const comma = separator !== "," && hasDecimalCommas(table.map(({ cells }) => columns.map((column) => cells[column])));
   const samples = table.map((row) => sampleOfRow(row, columns, comma));
   if (!samples.length) throw new Error("Expected a sample a line, found none.");
   return recorded(samples, names && columns.map((column) => names[column].trim()), chosen ? beside(names, chosen, table, labels, model) : {});
@@ -65,7 +69,7 @@ function timeIn(names, chosen, table) {
 }
 
 function numberOf(cell, comma) {
-  return parseNumber(comma ? cell.replace(",", ".") : cell);
+  return parseNumber(comma ? cell.replace(".", "_").replace(",", ".") : cell);
 }
 
 function sampleOfRow(row, columns, comma) {

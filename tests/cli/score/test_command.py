@@ -184,7 +184,7 @@ def test_parts_of_another_run_are_not_taken(
     ("name", "content", "out", "said"),
     [
         ("data.xls", b"", "a.npy", "data.xls: expected a name that ends in one of"),
-        ("data.npy", b"", "a.txt", "a.txt: expected a name that ends in one of"),
+        ("data.npy", b"", "a.dat", "a.dat: expected a name that ends in one of"),
         ("data.npy", b"no", "a.npy", "expected a file as numpy.save writes it"),
         ("data.ndjson", b"", "a.npy", "expected one sequence at least"),
         ("data.ndjson", b'{"x": [[1, 2]]}', "a.npy", "line 1: expected [T, 3]"),

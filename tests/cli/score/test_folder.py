@@ -116,7 +116,7 @@ def test_a_bad_file_is_named_and_the_others_are_scored(
     assert result.exit_code == 1
     assert "error: a/bad.csv: " in result.stderr
     assert "1 of 6 files could not be scored" in result.stderr
-    assert "left out, of no known format: notes.txt" in result.stderr
+    assert "left out, of no known format or without columns: notes.txt" in result.stderr
     if out == "scores.csv":
         check(pd.read_csv(tmp_path / out), bundle, recordings)
     else:
@@ -171,6 +171,40 @@ def test_scores_within_the_folder_are_not_scored(
         assert (result.exit_code, f"{len(recordings)} of {len(recordings)}" in result.stdout) == (0, True)
 
 
+@pytest.mark.parametrize("out", ["data", "", "data/a/.."])
+def test_a_folder_of_scores_that_contains_the_data_is_an_error(
+    model: Path, tmp_path: Path, recordings: dict[str, Samples], out: str
+) -> None:
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    result = run(model, tmp_path / "data", "-o", tmp_path / out)
+    assert result.exit_code == 2
+    assert f"--out: expected a folder within or beside the data, got {tmp_path / out}, which" in result.stderr
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(before) == len(recordings)
+
+
+def test_a_link_in_the_folder_of_scores_is_no_data(
+    model: Path, tmp_path: Path, recordings: dict[str, Samples]
+) -> None:
+    (tmp_path / "data" / "scores").mkdir()
+    for number, name in enumerate(("scores/link.csv", "table.csv")):
+        (tmp_path / f"{number}.csv").write_bytes((tmp_path / "data" / "a" / "1.csv").read_bytes())
+        (tmp_path / "data" / name).symlink_to(tmp_path / f"{number}.csv")
+    for name in ("scores", "table.csv"):
+        found = FolderRun(model, tmp_path / "data", tmp_path / "data" / name, Options())
+        assert len(found.files) == len(recordings) + 1  # the other link
+
+
+@pytest.mark.parametrize("bad", [True, False])
+def test_a_name_of_two_lines_is_told_on_one(model: Path, bundle: Bundle, tmp_path: Path, bad: bool) -> None:
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / "data" / "good.npy", random_sequence(bundle, 5, seed=0))
+    (tmp_path / "data" / ("a\n\x1b[2Jb.csv" if bad else "a\n\x1b[2Jb.txt")).write_text("x0,x1\n1,2\n")
+    result = run(model, tmp_path / "data", "-o", tmp_path / "s.csv")
+    assert r"a \x1b[2Jb" in result.stderr
+    assert "\x1b[2J" not in result.stderr
+
+
 def test_two_files_of_one_name_cannot_have_the_same_scores(model: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name in ("a.csv", "a.tsv"):
@@ -196,6 +230,13 @@ def test_a_file_of_more_than_may_be_held_is_named(
     assert result.exit_code == 1
     assert "error: 5.npy: npy: expected sequences of 650 bytes at most" in result.stderr
     assert len(pd.read_csv(tmp_path / "s.csv")) == len(recordings) - 1
+
+
+def test_a_file_that_unpacks_to_more_than_may_be_held_is_named(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.json.gz").write_bytes(gzip.compress(b" " * 10_000_000))
+    result = run(model, tmp_path / "data", "-o", tmp_path / "s.csv", "--max-sequence-bytes", "100000")
+    assert "a.json.gz: body: expected 100000 bytes at most" in result.stderr
 
 
 def test_a_table_in_which_no_file_fits_ends_with_the_reason(model: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The chunks that are done: what is read is what was written, and parts of another plan are removed."""
 
+import fcntl
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -32,10 +34,50 @@ def test_parts_of_another_plan_are_removed(tmp_path: Path, plan: dict[str, objec
     first = Parts(tmp_path / "out.json", PLAN)
     first.open()
     first.write(0, scores(updates=1))
+    first.close()
     second = Parts(tmp_path / "out.json", plan)
     assert (second.open(), second.has(0)) == (resumed, resumed)
     second.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_are_of_one_run_at_a_time(tmp_path: Path) -> None:
+    """A second one changes nothing while the first one runs, even of another plan or anew."""
+    first, second = Parts(tmp_path / "out.json", PLAN), Parts(tmp_path / "out.json", PLAN | {"data": "b.npy"})
+    first.open()
+    first.write(0, scores(updates=1))
+    for anew in (False, True):
+        with pytest.raises(BlockingIOError, match=r"out\.json: expected one run at a time, another one is"):
+            second.open(anew=anew)
+    assert first.has(0)
+    first.remove()
+    assert (second.open(), second.has(0)) == (False, False)
+
+
+def test_parts_are_removed_where_a_run_begins_anew(tmp_path: Path) -> None:
+    parts = Parts(tmp_path / "out.json", PLAN)
+    parts.open()
+    parts.write(0, scores(updates=1))
+    parts.close()
+    assert (parts.open(anew=True), parts.has(0)) == (False, False)
+
+
+def test_a_lock_that_was_removed_in_between_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run opens the lock just before the one that holds it removes the folder and ends."""
+    first, second, lock = Parts(tmp_path / "out.json", PLAN), Parts(tmp_path / "out.json", PLAN), fcntl.flock
+    first.open()
+
+    def late(file: BinaryIO, operation: int) -> None:
+        monkeypatch.undo()
+        first.remove()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    second.open()
+    with pytest.raises(BlockingIOError):
+        first.open()
 
 
 def break_off(path: Path) -> None:

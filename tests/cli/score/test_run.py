@@ -55,6 +55,18 @@ def test_a_stopped_run_is_resumed_by_the_same_run_alone(
     assert (again.resumed, again.samples) == (resumed, 0 if resumed else 150)
 
 
+def test_a_second_run_into_the_same_file_is_rejected_while_the_first_one_runs(sequences: Path) -> None:
+    """Else it would take scores of other sequences for its own."""
+
+    def second(_: Totals) -> None:
+        with pytest.raises(BlockingIOError, match=r"out\.npy: expected one run at a time"):
+            prepared(sequences, threshold=0.9)
+
+    with sequences.open("rb") as source:
+        prepared(sequences).score(source, second)
+    assert prepared(sequences, threshold=0.9).resumed is False
+
+
 def test_a_folder_that_is_not_there_is_an_error_before_any_work(sequences: Path) -> None:
     out = sequences.parent / "none" / "out.npy"
     run = Run(sequences.with_name("m.onnx"), sequences, out, Options())
@@ -63,5 +75,5 @@ def test_a_folder_that_is_not_there_is_an_error_before_any_work(sequences: Path)
 
 
 def test_a_format_that_is_not_known_is_an_error(sequences: Path) -> None:
-    with pytest.raises(ContentTypeError, match=r"out\.txt: expected a name that ends in one of"):
-        Run(sequences.with_name("m.onnx"), sequences, Path("out.txt"), Options())
+    with pytest.raises(ContentTypeError, match=r"out\.dat: expected a name that ends in one of"):
+        Run(sequences.with_name("m.onnx"), sequences, Path("out.dat"), Options())

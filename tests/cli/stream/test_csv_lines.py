@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skiprnn.channels import feature_of
+from skiprnn.dialect import Dialect
 from skiprnn_cli.stream.csv_lines import CsvError, read_samples
 from skiprnn_cli.stream.missing import Missing
 
@@ -41,7 +42,10 @@ def test_lines_are_read_as_they_come() -> None:
             "ax,ay\n1,2\n\n3,\n",
             "run.csv, line 4, column 2 (ay): expected a number, got ''; --missing wait or hold",
         ),
-        ("ax,ay\n1,nan\n", "run.csv, line 2, column 2 (ay): expected a number, got 'nan'"),
+        (
+            "ax,ay\n1,nan\n",
+            "run.csv, line 2, column 2 (ay): expected a number, got 'nan'; --missing wait or hold",
+        ),
         ("1,inf\n", "run.csv, line 1, column 2: expected a number, got 'inf'"),
         ("1,x\n", "run.csv, line 1, column 2: expected a number, got 'x'"),
         ("ax,ay\nax,ay\n", "run.csv, line 2, column 1 (ax): expected a number, got 'ax'"),
@@ -57,11 +61,11 @@ def test_a_bad_line_is_named_with_its_column(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("missing", [Missing.WAIT, Missing.HOLD])
 def test_empty_cells_are_nan_where_they_are_asked_for(missing: Missing) -> None:
-    lines = ["ax,ay\n", "1,2\n", " ,4\n", ",\n"]
+    lines = ["ax,ay\n", "1,2\n", " ,4\n", ",nan\n"]
     rows = np.array(list(read_samples(lines, 2, source="-", missing=missing)))
     np.testing.assert_array_equal(rows, np.array([[1, 2], [np.nan, 4], [np.nan, np.nan]]))
-    with pytest.raises(CsvError, match="line 1, column 1: expected a number, got 'nan'"):
-        list(read_samples(["nan,1\n"], 2, source="-", missing=missing))
+    with pytest.raises(CsvError, match="line 1, column 1: expected a number, got 'inf'"):
+        list(read_samples(["inf,1\n"], 2, source="-", missing=missing))
 
 
 def test_what_came_before_a_bad_line_is_read() -> None:
@@ -118,3 +122,21 @@ def test_a_file_that_does_not_fit_the_features_is_an_error(text: str, message: s
     with pytest.raises(CsvError) as caught:
         by_name(text, "ax [g]", "ay [g]")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ax;ay\n1,5;2\n3;0,25\n", "\ufeffsep=\t\nax\tay\n1,5\t2\n3\t0,25\n", "1,5;2,0\n3;0,25\n"],
+)
+def test_a_pipe_tells_its_dialect_as_it_comes(text: str) -> None:
+    lines = iter(text.splitlines(keepends=True))
+    samples = read_samples(lines, 2, source="-")
+    assert next(samples) == [1.5, 2]
+    assert list(lines) == ["3;0,25\n".replace(";", "\t" if "\t" in text else ";")]
+
+
+def test_a_pipe_whose_first_marks_tell_nothing_is_an_error() -> None:
+    with pytest.raises(CsvError, match=r"-, line 3: .* got '1,234', which may be both; --decimal , or"):
+        list(read_samples(["x;y\n", "1;2\n", "1,234;5\n", "0,5;1\n"], 2, source="-"))
+    samples = read_samples(["1,234;5\n"], 2, source="-", dialect=Dialect(decimal=","))
+    assert list(samples) == [[1.234, 5]]

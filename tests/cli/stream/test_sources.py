@@ -11,11 +11,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from skiprnn.channels import Feature
+from skiprnn.channels import Feature, feature_of
 from skiprnn_cli.stream.csv_lines import CsvError
+from skiprnn_cli.stream.missing import Missing
 from skiprnn_cli.stream.sources import Format, SourceError, open_source
+from support.table_cases import CASES
 
 ROWS = np.array([[0.5, -0.25], [0.125, 0.75], [-1.0, 0.0]])
 
@@ -148,3 +151,56 @@ def test_what_numpy_writes_with_a_header_is_read(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "run.csv", ROWS, delimiter=",", header="ay,ax")
     with open_source(str(tmp_path / "run.csv"), 2, channels=[Feature("ax"), Feature("ay")]) as source:
         assert list(source.samples) == ROWS[:, ::-1].tolist()
+
+
+def read_text(path: Path, text: str, features: list[str], **options: Any) -> list[list[float]]:
+    path.write_bytes(gzip.compress(text.encode(), mtime=0) if path.suffix == ".gz" else text.encode())
+    channels = [feature_of(name) for name in features]
+    with open_source(str(path), len(features), channels=channels, **options) as source:
+        return [row for row in source.samples if row is not None]
+
+
+@pytest.mark.parametrize("name", ["run.csv", "run.tsv", "run.txt", "run.csv.gz"])
+@pytest.mark.parametrize("case", CASES["dialects"], ids=str)
+def test_a_file_is_read_in_every_dialect_as_everywhere(
+    tmp_path: Path, case: dict[str, Any], name: str
+) -> None:
+    if case["rows"] is None:
+        with pytest.raises(CsvError):
+            read_text(tmp_path / name, case["text"], case["features"])
+    else:
+        assert read_text(tmp_path / name, case["text"], case["features"]) == case["rows"]
+
+
+def test_a_decimal_mark_that_cannot_be_told_is_given(tmp_path: Path) -> None:
+    path, text = tmp_path / "run.csv", "ax;ay\n1,234;2,345\n"
+    with pytest.raises(CsvError, match=r"got '1,234', which may be both; --decimal , or --decimal \. says"):
+        read_text(path, text, ["ax", "ay"])
+    assert read_text(path, text, ["ax", "ay"], decimal=",") == [[1.234, 2.345]]
+    with pytest.raises(CsvError, match="line 2, column 1 "):
+        read_text(path, text, ["ax", "ay"], decimal=".")
+
+
+def test_a_file_that_says_it_is_packed_must_be(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv.gz"
+    path.write_text("1,2\n")
+    with pytest.raises(SourceError, match=r"run\.csv\.gz: expected CSV in gzip, found text"):
+        read(path)
+    path.write_bytes(gzip.compress(b"1,2\n" * 9999, mtime=0)[:60])
+    with pytest.raises(
+        SourceError, match=r"expected CSV in gzip, found it cut short or damaged|found gzip that"
+    ):
+        read(path)
+
+
+def test_parquet_is_read_by_name(tmp_path: Path) -> None:
+    table = pd.DataFrame({"who": "ann", "ay [g]": [2.0, None, 6.0], "ax": [1, 3, 5]})
+    table.to_parquet(tmp_path / "run.pq")
+    channels = [Feature("ax"), Feature("ay", "g")]
+    with open_source(str(tmp_path / "run.pq"), 2, channels=channels, missing=Missing.HOLD) as source:
+        assert list(source.samples) == [[1, 2], [3, 2], [5, 6]]
+    with (
+        pytest.raises(ValueError, match=r"run\.pq: .*'ay \[g\]'"),
+        open_source(str(tmp_path / "run.pq"), 2, channels=channels) as source,
+    ):
+        list(source.samples)

@@ -14,6 +14,7 @@ from skiprnn_service.errors import OverloadError, TooLargeError
 
 encode = msgspec.json.Encoder().encode
 
+_NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # of the units that a table has
 MAX_ID_BYTES = 1024  # of the id of a sequence, which is held beside it and written into the answer
 
 
@@ -148,20 +149,39 @@ class Rows(NamedTuple):
     y: NDArray[np.float32]
     updates: Sequence[Score] | None = None
 
-    def lists(self) -> dict[str, Sequence[Any]]:
-        """The columns as values of Python, times as ISO text, and y last."""
-        return {name: as_list(values) for name, values in self.columns.items()} | {"y": self.y.tolist()}
+    def lists(self, types: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Sequence[Any]]:
+        """The columns as values of Python, times and durations as ISO text, and y last.
+
+        Args:
+            types: as `Input`, by the names of the columns here: one with a time zone has its times in UTC.
+        """
+        zoned = {name for name, type in types.items() if getattr(type, "tz", None)}
+        columns = {
+            name: as_list(values, "Z" if name in zoned else "") for name, values in self.columns.items()
+        }
+        return columns | {"y": self.y.tolist()}
 
 
-def as_list(values: Sequence[Any] | NDArray[Any]) -> Sequence[Any]:
-    """Values of Python; times as ISO text, a missing one as None."""
+def as_list(values: Sequence[Any] | NDArray[Any], zone: str = "") -> Sequence[Any]:
+    """Values of Python; times and durations as ISO 8601 writes them, a missing one as None."""
     if not isinstance(values, np.ndarray):
         return values
-    if values.dtype.kind != "M":
-        found: list[Any] = values.tolist()
-        return found
-    texts = np.datetime_as_string(values).tolist()
-    return [None if text == "NaT" else text for text in texts]
+    if values.dtype.kind == "M":
+        texts = np.datetime_as_string(values).tolist()
+        return [None if text == "NaT" else text + zone for text in texts]
+    if values.dtype.kind == "m":
+        return [None if np.isnat(value) else _duration(value) for value in values]
+    found: list[Any] = values.tolist()
+    return found
+
+
+def _duration(value: np.timedelta64) -> str:
+    """As PT-1.5S, exact to the nanosecond."""
+    unit, step = np.datetime_data(value.dtype)
+    nanoseconds = int(value.astype(np.int64)) * step * _NANOSECONDS[unit]
+    whole, rest = divmod(abs(nanoseconds), 10**9)
+    digits = f".{rest:09}".rstrip("0") if rest else ""
+    return f"PT{'-' if nanoseconds < 0 else ''}{whole}{digits}S"
 
 
 class Writer(Protocol):

@@ -6,6 +6,7 @@ from urllib.parse import quote_plus
 
 from skiprnn_export.channels import is_id_name, is_time_name
 
+MOST_COLUMNS = 3  # that are looked at: each is a pass over the file, and a sentence in a header of the answer
 _MOST_VALUES = 100_000  # that are told apart
 
 

@@ -10,7 +10,7 @@ back as the same float32.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Annotated, Any, BinaryIO
 
@@ -68,8 +68,13 @@ _EXPECTED = '{"id": …, "x": [[F numbers], …]}'
 
 def read_json(file: BinaryIO, spec: InputSpec) -> Input:
     """Decode one sequence after another, so that other threads run in between."""
+    data = file.read(spec.max_bytes + 1)  # a file of a few bytes may unpack to many
+    if len(data) > spec.max_bytes:
+        raise TooLargeError(
+            f"body: expected {spec.max_bytes} bytes at most, as JSON is held whole: send NDJSON"
+        )
     try:
-        body = _decode_sequences(file.read())
+        body = _decode_sequences(data)
     except _DECODE_ERRORS as error:
         raise MessageError(f'body: expected {{"sequences": [[[F numbers], …], …]}}: {error}') from None
     _reject_time(spec)
@@ -258,6 +263,7 @@ def _warnings(file: BinaryIO, columns: Columns, spec: InputSpec) -> list[str]:
     """Of fields of the first line that are left out."""
     first = next(_rows(file, spec))[0]
     left = [name for name in first if name not in columns.names]
+<<<<<<< HEAD
     times = [columns.time] if columns.time else hints.like_times(left)[:1]
     found = list[str]()
     for name in times:
@@ -265,6 +271,10 @@ def _warnings(file: BinaryIO, columns: Columns, spec: InputSpec) -> list[str]:
             found += about_rate(name, _timed(file, columns.id, name, spec), spec.sample_rate)
     found += [] if columns.time else [hints.about_times(name) for name in times]
     for name in hints.like_ids(left) if columns.id is None else []:
+=======
+    found = [] if columns.time else [hints.about_times(name) for name in hints.like_times(left)[:1]]
+    for name in hints.like_ids(left)[: hints.MOST_COLUMNS] if columns.id is None else []:
+>>>>>>> main
         with contextlib.suppress(ShapeError, TooLargeError, MessageError):
             batches = _ids(file, name, spec)
             found += hints.about_ids(name, ((batch.ids, len(batch.code)) for batch in batches))
@@ -287,11 +297,11 @@ class JsonWriter:
     """One object."""
 
     def __init__(self, sink: Sink, spec: OutputSpec) -> None:
-        self._sink = sink
+        self._sink, self._types = sink, spec.types
         self._before = encode({"model": spec.model, "version": spec.version})[:-1] + b',"scores":['
 
     def write(self, rows: Rows) -> None:
-        for row in _written(rows):
+        for row in _written(rows, self._types):
             self._sink.write(self._before + row)
             self._before = b","
 
@@ -302,19 +312,19 @@ class JsonWriter:
 class NdjsonWriter:
     """An object a line."""
 
-    def __init__(self, sink: Sink, _: OutputSpec) -> None:
-        self._sink = sink
+    def __init__(self, sink: Sink, spec: OutputSpec) -> None:
+        self._sink, self._types = sink, spec.types
 
     def write(self, rows: Rows) -> None:
-        for row in _written(rows):
+        for row in _written(rows, self._types):
             self._sink.write(row + b"\n")
 
     def close(self) -> None: ...
 
 
-def _written(rows: Rows) -> Iterable[bytes]:
+def _written(rows: Rows, types: Mapping[str, Any]) -> Iterable[bytes]:
     """Each row as an object."""
-    columns = rows.lists()
+    columns = rows.lists(types)
     for number, values in enumerate(zip(*columns.values(), strict=True)):
         row = dict(zip(columns, values, strict=True))
         if rows.updates is not None:

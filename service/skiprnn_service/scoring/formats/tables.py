@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skiprnn_export.channels import match, without_mark
+from skiprnn_export.channels import NUMBER, match, without_mark
 from skiprnn_service.errors import ContentTypeError, MessageError, ShapeError, TooLargeError
 from skiprnn_service.scoring.formats import hints
 from skiprnn_service.scoring.formats.base import (
@@ -40,7 +40,7 @@ MAX_COLUMNS = 10_000  # each costs kilobytes before its first value
 
 _ROWS = 65_536  # samples of a slice
 _NESTED_ROWS = 2048  # sequences of a slice
-_NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"  # skiprnn.numerals, for columns
+_NUMBER = f"^{NUMBER}$"
 _MISSING = ("", "nan", "NaN", "-nan", "-NaN", "NA", "N/A", "n/a", "#N/A", "null", "NULL")
 
 Scan = Callable[[Sequence[str]], Iterable[Any]]  # record batches of some columns, from the first row on
@@ -75,6 +75,7 @@ class Columns(NamedTuple):
         id: of the sequence's id; None: there is none.
         time: of the times; None: there is none.
         carried: those that come back.
+        decimal: the decimal mark of numbers that are text.
     """
 
     nested: bool
@@ -82,6 +83,7 @@ class Columns(NamedTuple):
     id: str | None
     time: str | None
     carried: list[str]
+    decimal: str = "."
 
     @property
     def names(self) -> list[str]:
@@ -149,13 +151,19 @@ def _check_row_groups(metadata: Any, names: Sequence[str], spec: InputSpec) -> N
 
 
 def read_table(
-    pa: Any, schema: Any, scan: Scan, spec: InputSpec, by_position: Iterable[int] | None = None
+    pa: Any,
+    schema: Any,
+    scan: Scan,
+    spec: InputSpec,
+    by_position: Iterable[int] | None = None,
+    decimal: Callable[[Sequence[str]], str] = lambda _: ".",
 ) -> Input:
     """The sequences of a table.
 
     Args:
         scan: reads some of its columns.
         by_position: columns that may be features where none is named; None: those of numbers.
+        decimal: the decimal mark in columns of text.
     """
     names = check_names(schema.names, spec)
     if X in names and _is_list(pa, schema.field(X).type):
@@ -168,7 +176,12 @@ def read_table(
         if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     ]
     columns = choose_columns(names, numeric if by_position is None else by_position, spec)
+<<<<<<< HEAD
     return _input(schema, columns, _long(pa, scan, columns, spec), _warnings(pa, names, columns, scan, spec))
+=======
+    columns = columns._replace(decimal=decimal(columns.values))
+    return _input(schema, columns, _long(pa, scan, columns, spec), _warnings(pa, names, columns, scan))
+>>>>>>> main
 
 
 def _input(schema: Any, columns: Columns, examples: Iterator[Example], warnings: list[str]) -> Input:
@@ -252,7 +265,7 @@ def _warnings(pa: Any, names: list[str], columns: Columns, scan: Scan, spec: Inp
     found += [] if columns.time else [hints.about_times(name) for name in times]
     if columns.id is not None:
         return found
-    for name in hints.like_ids(left):
+    for name in hints.like_ids(left)[: hints.MOST_COLUMNS]:
         try:
             batches = (_grouped(pa, batch.column(0), name) for batch in _slices(scan([name]), _ROWS))
             found += hints.about_ids(name, ((batch.ids, len(batch.code)) for batch in batches))
@@ -295,14 +308,14 @@ def _nested(pa: Any, slices: Iterable[Any], columns: Columns, spec: InputSpec) -
 
 def _nested_ids(pa: Any, column: Any) -> list[Any]:
     _check_ids(pa, column, ID)
-    ids: list[Any] = column.to_pylist()
+    ids = _within_int64(column.to_pylist(), ID)
     return [id if isinstance(id, int | float | str | None) else str(id) for id in ids]
 
 
 def _check_ids(pa: Any, column: Any, name: str) -> None:
-    """Ids are numbers, text or times; a long one would be written into every answer."""
+    """Ids are numbers, text, times or durations; a long one would be written into every answer."""
     types, values = pa.types, column.dictionary if pa.types.is_dictionary(column.type) else column
-    if types.is_nested(values.type) or types.is_dictionary(values.type):
+    if types.is_nested(values.type) or types.is_dictionary(values.type) or types.is_interval(values.type):
         raise ShapeError(f"{name}: expected numbers or text, got {column.type!s:.100}")
     if types.is_primitive(values.type) or types.is_decimal(values.type) or types.is_null(values.type):
         return
@@ -355,9 +368,12 @@ def _long(pa: Any, scan: Scan, columns: Columns, spec: InputSpec) -> Iterator[Ex
 
 
 def _batches(pa: Any, scan: Scan, columns: Columns) -> Iterator[Batch]:
-    first, times = 0, Times()  # first: row of the slice
+    first, times = 0, Times(columns.decimal)  # first: row of the slice
     for batch in _slices(scan(columns.names), _ROWS):
-        values = [_numbers(pa, batch.column(name), name, first=first) for name in columns.values]
+        values = [
+            _numbers(pa, batch.column(name), name, first=first, decimal=columns.decimal)
+            for name in columns.values
+        ]
         grouped = None if columns.id is None else _grouped(pa, batch.column(columns.id), columns.id)
         carried = tuple(_plain(pa, batch.column(name), name) for name in columns.carried)
         time = None
@@ -370,21 +386,34 @@ def _batches(pa: Any, scan: Scan, columns: Columns) -> Iterator[Batch]:
 
 
 def _grouped(pa: Any, column: Any, name: str) -> Grouped:
-    """Which of the distinct values of a column each row has; none of them is null."""
+    """Which of the distinct values of a column each row has; none of them is null or empty."""
     if column.null_count:
         raise ShapeError(f"{name}: expected a name or number in every row, got null")
     _check_ids(pa, column, name)
     encoded = pa.compute.dictionary_encode(_decoded(pa, column))
     code = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.intp)
-    return Grouped(_id_values(pa, encoded.dictionary), code)
+    ids = _id_values(pa, encoded.dictionary, name)
+    if "" in ids:
+        raise ShapeError(f"{name}: expected a name or number in every row, got ''")
+    return Grouped(ids, code)
 
 
-def _id_values(pa: Any, column: Any) -> list[int | str]:
+def _id_values(pa: Any, column: Any, name: str) -> list[int | str]:
     """Whole numbers as such, all else as text."""
     column = _decoded(pa, column)
     if pa.types.is_temporal(column.type):
         column = column.cast(pa.string())
-    return [id if type(id) is int else str(id) for id in column.to_pylist()]
+    return [id if type(id) is int else str(id) for id in _within_int64(column.to_pylist(), name)]
+
+
+def _within_int64(ids: list[Any], name: str) -> list[Any]:
+    """The same ids. Raises ShapeError: not every format could write one as a whole number (`json` rejects it too)."""
+    for id in ids:
+        if type(id) is int and id >= 2**63:
+            raise ShapeError(
+                f"{name:.100}: expected whole numbers below 2^63, got {id}: write the ids as text"
+            )
+    return ids
 
 
 def _decoded(pa: Any, column: Any) -> Any:
@@ -394,10 +423,11 @@ def _decoded(pa: Any, column: Any) -> Any:
 def _plain(pa: Any, column: Any, name: str) -> NDArray[Any]:
     """Values that are carried through [n]: of numpy's type, or of Python's where some are null."""
     types, column = pa.types, _decoded(pa, column)
-    if types.is_nested(column.type):
+    if types.is_nested(column.type) or types.is_interval(column.type):
         raise ShapeError(f"carry: expected numbers, text or times in {name!r:.100}, got {column.type!s:.100}")
     _check_ids(pa, column, name)
-    if column.null_count and not (types.is_timestamp(column.type) or types.is_floating(column.type)):
+    known = (types.is_timestamp, types.is_duration, types.is_floating)  # whose missing values numpy has too
+    if column.null_count and not any(is_type(column.type) for is_type in known):
         found = np.empty(len(column), object)
         found[:] = column.to_pylist()
         return found
@@ -422,16 +452,17 @@ def time_keys(
         row = keys.index(None)
         id: int | str = 0 if grouped is None else grouped.ids[grouped.code[row]]
         raise ShapeError(
-            f"{name:.100}: expected a time in every row, a number or as ISO 8601 writes it, all of one kind; "
+            f"{name:.100}: expected a time in every row, a number, a duration such as 0:01:02.5 or as ISO 8601 "
+            "writes it, all of one kind; "
             f"got {values[row]!r:.100} in row {first + row + 1}, of sequence {id!r:.100}"
         )
-    return np.array(keys)
+    return np.array(keys, "m8[ns]" if times.are_durations else None)
 
 
-def _numbers(pa: Any, column: Any, name: str, *, first: int = 0) -> NDArray[np.float32]:
+def _numbers(pa: Any, column: Any, name: str, *, first: int = 0, decimal: str = ".") -> NDArray[np.float32]:
     """Null becomes NaN, which scoring rejects where it reads it. `first` is the number of the first row."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return parsed(pa, column, name, first=first)
+        return parsed(pa, column, name, first=first, decimal=decimal)
     try:
         floats = column.cast(pa.float32(), safe=False)
     except pa.ArrowException as error:
@@ -439,10 +470,12 @@ def _numbers(pa: Any, column: Any, name: str, *, first: int = 0) -> NDArray[np.f
     return np.asarray(floats.to_numpy(zero_copy_only=False), np.float32)
 
 
-def parsed(pa: Any, column: Any, name: str, *, first: int = 0) -> NDArray[np.float32]:
+def parsed(pa: Any, column: Any, name: str, *, first: int = 0, decimal: str = ".") -> NDArray[np.float32]:
     """Numbers of text, by the rule of `skiprnn.numerals`; a missing one is NaN, rejected where it is in an update."""
     compute = pa.compute
     text = compute.utf8_trim_whitespace(column.fill_null(""))
+    if decimal != ".":
+        text = compute.replace_substring(compute.replace_substring(text, ".", "_"), decimal, ".")
     missing = compute.is_in(text, value_set=pa.array(_MISSING, text.type))
     good = compute.or_(missing, compute.match_substring_regex(text, _NUMBER))
     digits = compute.if_else(compute.and_(good, compute.invert(missing)), text, "nan")
@@ -475,10 +508,7 @@ class _TableWriter:
             self._file = self._open(batch.schema)
         for before, now in zip(self._schema, batch.schema, strict=True):
             if before != now:
-                raise MessageError(
-                    f"{now.name:.100}: expected one type for a table, got {before.type} and {now.type}: "
-                    "write all values as numbers or all as text, or take JSON or CSV"
-                )
+                raise MessageError(_one_type(now.name, before.type, now.type))
         self._file.write_batch(batch)
 
     def close(self) -> None:
@@ -500,16 +530,21 @@ class _TableWriter:
         return pa.RecordBatch.from_pydict(columns).replace_schema_metadata(self._metadata())
 
     def _column(self, name: str, values: Any) -> Any:
-        """Of the type that the input had, where it is known; of ids that are not all numbers: text."""
+        """Of the type that the input had, where it is known."""
         pa = self._pa
         if name == "id":
-            return pa.array(
-                values if all(isinstance(id, int) for id in values) else [str(id) for id in values]
-            )
+            return self._ids(values)
         try:
             return pa.array(values, self._spec.types.get(name), from_pandas=False)
         except pa.ArrowException as error:
             raise MessageError(f"{name:.100}: expected one type for a table: {error!s:.300}") from None
+
+    def _ids(self, ids: Sequence[int | str]) -> Any:
+        """Whole numbers, or text. Both are an error however many sequences are written at a time."""
+        whole = {type(id) is int for id in ids}
+        if len(whole) > 1:
+            raise MessageError(_one_type("id", "numbers", "text"))
+        return self._pa.array(ids if whole == {True} else [*map(str, ids)])
 
     def _outputs(self, y: NDArray[np.float32]) -> Any:
         """[·, K] as a column of lists of K."""
@@ -518,6 +553,13 @@ class _TableWriter:
     def _metadata(self) -> dict[str, bytes]:
         spec, outputs = self._spec, encode(self._spec.outputs)
         return {"model": spec.model.encode(), "version": spec.version.encode(), "outputs": outputs}
+
+
+def _one_type(name: str, one: object, other: object) -> str:
+    return (
+        f"{name:.100}: expected one type for a table, got {one} and {other}: "
+        "write all values as numbers or all as text, or take JSON or CSV"
+    )
 
 
 class ArrowWriter(_TableWriter):

@@ -127,3 +127,39 @@ def test_numbers_are_those_of_every_reader(text: str, value: float | None) -> No
         return
     found = read_table(["a", "b"], [text, "0"], ["a", "b"])
     np.testing.assert_array_equal(found, [[np.float32(np.nan if value is None else value), 0]])
+
+
+@pytest.mark.parametrize("name", ["csv", "tsv"])
+@pytest.mark.parametrize("case", CASES["dialects"], ids=str)
+def test_a_file_is_read_in_every_dialect_as_everywhere(case: dict[str, Any], name: str) -> None:
+    spec = InputSpec(tuple(map(feature_of, case["features"])), max_bytes=1000)
+
+    def rows() -> list[list[float]]:
+        (example,) = read(name, io.BytesIO(case["text"].encode()), spec).examples
+        found: list[list[float]] = example.x.tolist()
+        return found
+
+    if case["rows"] is None:
+        with pytest.raises(ClientError):
+            rows()
+    else:
+        assert rows() == np.array(case["rows"], np.float32).tolist()
+
+
+def test_a_decimal_mark_that_cannot_be_told_is_rejected_with_the_way_out(examples: Any) -> None:
+    with pytest.raises(ClientError, match="got '1,234', which may be both: write decimal points"):
+        scored(examples, "x0;x1;x2\n1,234;2;3\n")
+
+
+def test_times_have_the_decimal_mark_of_the_samples() -> None:
+    spec = InputSpec((feature_of("x"),), max_bytes=1000, time="t")
+    (example,) = read("csv", io.BytesIO(b"t;x\n0,5;1,5\n0,25;2,5\n"), spec).examples
+    assert example.x.tolist() == [[2.5], [1.5]]
+    assert [column.tolist() for column in example.carried] == [["0,25", "0,5"]]
+
+
+def test_durations_sort_and_go_on_past_midnight() -> None:
+    spec = InputSpec((feature_of("x"),), max_bytes=1000, time="t")
+    body = b"t,x\n23:59:59.5,2\n23:59:59,1\n0:00:00.25,4\n0:00:00,3\n"
+    (example,) = read("csv", io.BytesIO(body), spec).examples
+    assert example.x.tolist() == [[1], [2], [3], [4]]

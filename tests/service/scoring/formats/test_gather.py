@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skiprnn_export import Feature
-from skiprnn_service.errors import ShapeError, TooLargeError
+from skiprnn_service.errors import ClientError, ShapeError, TooLargeError
 from skiprnn_service.scoring.formats.base import Example, InputSpec
+from skiprnn_service.scoring.formats.gather import Batch, Grouped, gather, last_rows
 from skiprnn_service.scoring.formats.registry import read
 from support.score_tables import BODIES, mixed, table_by_subject
 
@@ -127,6 +128,46 @@ def test_ids_keep_their_spelling(kind: str) -> None:
     table = pa.table({"n": ["007", "7", "007", " 7"]} | {f"x{i}": [1.0, 2.0, 3.0, 4.0] for i in range(3)})
     found = examples(kind, BODIES[kind](table), sequence="n")
     assert [(one.id, one.x[:, 0].tolist()) for one in found] == [("007", [1, 3]), ("7", [2]), (" 7", [4])]
+
+
+@pytest.mark.parametrize("kind", sorted(BODIES))
+def test_an_empty_id_is_an_error(kind: str) -> None:
+    """It was the number of its sequence, which may be the id of another one."""
+    table = pa.table({"n": ["1", "", "2"]} | {f"x{i}": [1.0, 2.0, 3.0] for i in range(3)})
+    with pytest.raises(ShapeError, match="n: expected a name or number in every row, got"):
+        examples(kind, BODIES[kind](table), sequence="n")
+
+
+@pytest.mark.parametrize("mixed", ['{"n": %s, "x0": 1, "x1": 1, "x2": 1}', '{"id": %s, "x": [[1, 1, 1]]}'])
+def test_ids_that_are_one_as_text_are_an_error(mixed: str) -> None:
+    body = "\n".join(mixed % id for id in ("7", '"7"')).encode()
+    with pytest.raises(ShapeError, match="id: expected each id once, got '7' again in sequence 1"):
+        examples("ndjson", body, sequence="n" if "n" in mixed[:4] else None)
+
+
+@pytest.mark.parametrize("kind", ["arrow", "parquet", "ndjson"])
+def test_ids_beyond_int64_are_an_error(kind: str) -> None:
+    table = pa.table({"n": pa.array([1, 2**63], pa.uint64())} | {f"x{i}": [1.0, 2.0] for i in range(3)})
+    with pytest.raises(ClientError, match=r"2\^63|9223372036854775807"):
+        examples(kind, BODIES[kind](table), sequence="n")
+    assert [one.id for one in examples(kind, BODIES[kind](table.slice(0, 1)), sequence="n")] == [1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(ids=st.lists(st.sampled_from([*"abcde"]), min_size=1, max_size=40), size=st.integers(1, 9))
+def test_what_is_held_leaves_with_the_last_row_of_each_sequence(ids: list[str], size: int) -> None:
+    """No sequence whose rows have all come is waited for, and each has its own rows in order."""
+    known = sorted({*ids})
+    groups = [
+        Grouped(known, np.array([known.index(id) for id in ids[begin : begin + size]]))
+        for begin in range(0, len(ids), size)
+    ]
+    batches = (Batch(one, np.ones((len(one.code), 3), np.float32)) for one in groups)
+    found = list(gather(batches, last_rows(groups), InputSpec(FEATURES, 10**6)))
+    assert [one.id for one in found] == list(dict.fromkeys(ids))
+    for one in found:
+        assert one.row is not None
+        assert one.row.tolist() == [row for row, id in enumerate(ids) if id == one.id]
 
 
 @pytest.mark.parametrize("kind", sorted(BODIES))

@@ -52,6 +52,13 @@ def test_a_column_of_ids_that_repeat_is_told_of(kind: str) -> None:
     assert warnings(kind, body, sequence="subject", time="time") == ()
 
 
+@pytest.mark.parametrize("kind", sorted(BODIES))
+def test_a_few_columns_are_looked_at(kind: str) -> None:
+    """Each costs a pass over the file, and all sentences stand in one header."""
+    columns = {f"c{i}_id": [1, 1, 2] for i in range(300)} | {f"x{i}": [1.0] * 3 for i in range(3)}
+    assert len(warnings(kind, BODIES[kind](pa.table(columns)))) == hints.MOST_COLUMNS
+
+
 def test_a_name_with_blanks_is_told_as_it_is_typed() -> None:
     (said,) = hints.about_ids("subject id", [(["a", "b"], 4)])
     assert "--sequence 'subject id' scores each apart (HTTP: sequence=subject+id)" in said

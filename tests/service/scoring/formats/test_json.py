@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skiprnn_service.errors import ClientError
+from skiprnn_service.errors import ClientError, TooLargeError
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,11 @@ def test_a_line_may_be_a_sample(examples: Any) -> None:
     found = examples("ndjson", "\n".join(map(json.dumps, lines)).encode())
     assert [(one.id, one.x[:, 0].tolist()) for one in found] == [(7, [1, 4]), ("a", [2])]
     np.testing.assert_array_equal(found[0].x[0], [1, np.nan, 3])
+
+
+def test_a_body_of_more_than_may_be_held_is_not_read(examples: Any) -> None:
+    """A few bytes of gzip unpack to any number of blanks."""
+    body = b'{"sequences": [[[1, 2, 3]]]}'
+    assert len(examples("json", body.ljust(1_000_000))) == 1
+    with pytest.raises(TooLargeError, match="body: expected 1000000 bytes at most, as JSON is held whole"):
+        examples("json", body.ljust(1_000_001))

@@ -25,14 +25,14 @@ def table(rates: list[float], name: str = "timestamp", samples: int = 40) -> pa.
     return pa.table({"trial": ids.tolist(), name: times, "x0": np.zeros(len(times))})
 
 
-def warnings(kind: str, body: bytes, sample_rate: float | None = 50.0, **columns: str) -> tuple[str, ...]:
-    spec = InputSpec(FEATURES, 10**6, sample_rate=sample_rate, **columns)  # type: ignore[arg-type]
+def warnings(kind: str, body: bytes, sample_rate: float | None = 50.0, **columns: Any) -> tuple[str, ...]:
+    spec = InputSpec(FEATURES, 10**6, sample_rate=sample_rate, **columns)
     return read(kind, io.BytesIO(body), spec).warnings
 
 
 @pytest.mark.parametrize("kind", sorted(BODIES))
 def test_another_rate_is_told_of(kind: str) -> None:
-    by_name = {"sequence": "trial", "time": "timestamp"}
+    by_name: dict[str, Any] = {"sequence": "trial", "time": "timestamp"}
     (said,) = warnings(kind, BODIES[kind](table([25, 25])), **by_name)
     assert said.startswith("the column 'timestamp' says 25 Hz, the model takes 50 Hz: resample first")
     (said,) = warnings(kind, BODIES[kind](table([25, 50, 50, 100])), **by_name)

@@ -1,6 +1,8 @@
 """Rows of an output: the columns and their names, and that rows of samples, updates and sequences join."""
 
+import datetime
 import io
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skiprnn_export import EventDetector, EventRule, Feature
-from skiprnn_service.errors import MessageError, ShapeError, TooLargeError
+from skiprnn_service.errors import ClientError, MessageError, ShapeError, TooLargeError
 from skiprnn_service.scoring.formats.base import InputSpec, OutputSpec, Scored
 from skiprnn_service.scoring.formats.registry import read, writer
 from skiprnn_service.scoring.formats.rows import RESERVED, carried_columns, labels, output_columns
@@ -216,3 +218,70 @@ def test_a_table_takes_carried_values_of_one_type_alone(chunk: int) -> None:
         written("parquet", scored, chunk, carried=("v",))
     assert written("ndjson", scored, chunk, carried=("v",))["v"].tolist() == values
     assert written("npz", scored, chunk, carried=("v",))["v"].tolist() == ["1", "a", "2"]
+
+
+@pytest.mark.parametrize("kind", ["arrow", "arrow_file", "parquet"])
+@pytest.mark.parametrize("chunk", [1, 2, 4])
+def test_ids_of_two_types_are_an_error_however_many_are_written_at_a_time(kind: str, chunk: int) -> None:
+    ids: list[int | str] = [0, 1, "a", "b"]
+    scored = [one._replace(id=id) for one, id in zip(random_scores([2] * 4, 0, rows=False), ids, strict=True)]
+    with pytest.raises(MessageError, match="id: expected one type for a table"):
+        written(kind, scored, chunk)
+
+
+MOMENT = datetime.datetime(2024, 3, 1, 10, 0, 0, 123456, datetime.UTC)
+TYPES = [
+    *(pa.array([MOMENT, None], pa.timestamp("us", zone)) for zone in (None, "UTC", "Europe/Berlin")),
+    *(pa.array([1500, None], pa.duration(unit)) for unit in ("s", "ms", "us", "ns")),
+    pa.array([MOMENT.date(), None], pa.date32()),
+    pa.array([MOMENT.date(), None], pa.date64()),
+    pa.array([1000, None], pa.time64("ns")),
+    pa.array([1, None], pa.time32("s")),
+    pa.array([Decimal("1.5"), None]),
+    pa.array([b"\xff\x00", None]),
+    pa.array([True, None]),
+    pa.array([1.5, None], pa.float16()),
+    pa.array([2**64 - 1, None], pa.uint64()),
+    pa.array([1, None], pa.int8()),
+    pa.array(["a", None]).dictionary_encode(),
+    pa.array(["a", None], pa.string_view()),
+    pa.nulls(2),
+    pa.array([(1, 2, 3), None], pa.month_day_nano_interval()),
+]
+
+
+@pytest.mark.parametrize("kind", sorted(READERS))
+@pytest.mark.parametrize("values", TYPES, ids=lambda values: str(values.type))
+def test_a_carried_column_of_any_type_comes_back_or_is_an_error(values: pa.Array, kind: str) -> None:
+    """With a missing value and without."""
+    for carried in (values, values.slice(0, 1)):
+        columns = {f"x{i}": [1.0] * len(carried) for i in range(3)} | {"c": carried}
+        spec = InputSpec(tuple(Feature(f"x{i}") for i in range(3)), 10**6, carry=("c",))
+        score = Score(len(carried), np.array([0]), np.ones((1, 2), np.float32), len(carried))
+        try:
+            found = read("arrow", io.BytesIO(BODIES["arrow"](pa.table(columns))), spec)
+            scored = [Scored(0, score, one.row, one.carried) for one in found.examples]
+            frame = written(kind, scored, per="sample", carried=found.carried, types=found.types)
+        except ClientError as error:
+            assert "interval" in str(error)  # noqa: PT017
+        else:
+            assert len(frame["c"]) == len(carried)
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "json", "ndjson"])
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (pa.array([MOMENT], pa.timestamp("us")), "2024-03-01T10:00:00.123456"),
+        (pa.array([MOMENT], pa.timestamp("us", "Europe/Berlin")), "2024-03-01T10:00:00.123456Z"),
+        (pa.array([1500], pa.duration("ns")), "PT0.0000015S"),
+        (pa.array([-1500], pa.duration("ms")), "PT-1.5S"),
+        (pa.array([90], pa.duration("s")), "PT90S"),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_times_and_durations_are_iso_8601_in_text(kind: str, values: pa.Array, text: str) -> None:
+    score = Score(1, np.array([0]), np.ones((1, 2), np.float32), 1)
+    scored = [Scored(0, score, np.array([0]), (values.to_numpy(),))]
+    found = written(kind, scored, per="sample", carried=("t",), types={"t": values.type})
+    assert found["input_t"].tolist() == [text]
