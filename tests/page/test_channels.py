@@ -114,15 +114,11 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "run.mjs").write_text(SCRIPT, encoding="utf-8")
     cases = {name: [with_features(case) for case in CASES[name]] for name in ("match", "header")}
     files = [with_features({"text": text, "features": features}) for text, features, _ in FILES]
-<<<<<<< HEAD
+    files += [with_features(case) for case in CASES["dialects"]]
     times = [{"text": text, "rate": rate} for text, rate, _ in TIMES]
     given = json.dumps(
         cases | {"numbers": CASES["numbers"], "files": files, "times": times, "truth": CASES["truth"]}
     )
-=======
-    files += [with_features(case) for case in CASES["dialects"]]
-    given = json.dumps(cases | {"numbers": CASES["numbers"], "files": files, "truth": CASES["truth"]})
->>>>>>> main
     command = [need("node"), str(folder / "run.mjs")]
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
     shutil.rmtree(folder)

@@ -199,14 +199,10 @@ def _score_folder(run: "FolderRun", threads: int, batch: int, *, json: bool) -> 
     for name, texts in list(run.warnings.items())[:_SHOWN]:
         warn(f"{escaped(name)}: {texts[0]}")
     if len(run.warnings) > _SHOWN:
-<<<<<<< HEAD
         warn(f"{len(run.warnings) - _SHOWN} more files have warnings")
-=======
-        warn(f"{len(run.warnings) - _SHOWN} more files have such columns")
     for text in list(run.not_as_trained.values())[:1]:
         more = len(run.not_as_trained) - 1
         warn(text + f"; {more} more file{'s' * (more > 1)} differ{'s' * (more == 1)} too" * (more > 0))
->>>>>>> main
     for name, reason in run.failed.items():
         typer.echo(escaped(f"error: {name}: {reason}"), err=True)
     scored = len(run.files) - len(run.failed)

@@ -12,12 +12,8 @@
 
 import { getText, modelPath } from "./api.js";
 import { isHeader, leftOut, match, parseNumber } from "./channels.js";
-<<<<<<< HEAD
-import { hasDecimalCommas, rowsOf } from "./dialect.js";
-import { isTime } from "./rate.js";
-=======
 import { hasDecimalCommas, tableOf } from "./dialect.js";
->>>>>>> main
+import { isTime } from "./rate.js";
 import { truthReader } from "./truth.js";
 
 const STANDARD_GRAVITY = 9.80665; // m/s² in a g

@@ -263,18 +263,13 @@ def _warnings(file: BinaryIO, columns: Columns, spec: InputSpec) -> list[str]:
     """Of fields of the first line that are left out."""
     first = next(_rows(file, spec))[0]
     left = [name for name in first if name not in columns.names]
-<<<<<<< HEAD
     times = [columns.time] if columns.time else hints.like_times(left)[:1]
     found = list[str]()
     for name in times:
         with contextlib.suppress(ShapeError, TooLargeError, MessageError):
             found += about_rate(name, _timed(file, columns.id, name, spec), spec.sample_rate)
     found += [] if columns.time else [hints.about_times(name) for name in times]
-    for name in hints.like_ids(left) if columns.id is None else []:
-=======
-    found = [] if columns.time else [hints.about_times(name) for name in hints.like_times(left)[:1]]
     for name in hints.like_ids(left)[: hints.MOST_COLUMNS] if columns.id is None else []:
->>>>>>> main
         with contextlib.suppress(ShapeError, TooLargeError, MessageError):
             batches = _ids(file, name, spec)
             found += hints.about_ids(name, ((batch.ids, len(batch.code)) for batch in batches))

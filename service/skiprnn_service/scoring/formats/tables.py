@@ -176,12 +176,8 @@ def read_table(
         if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     ]
     columns = choose_columns(names, numeric if by_position is None else by_position, spec)
-<<<<<<< HEAD
-    return _input(schema, columns, _long(pa, scan, columns, spec), _warnings(pa, names, columns, scan, spec))
-=======
     columns = columns._replace(decimal=decimal(columns.values))
-    return _input(schema, columns, _long(pa, scan, columns, spec), _warnings(pa, names, columns, scan))
->>>>>>> main
+    return _input(schema, columns, _long(pa, scan, columns, spec), _warnings(pa, names, columns, scan, spec))
 
 
 def _input(schema: Any, columns: Columns, examples: Iterator[Example], warnings: list[str]) -> Input:
