@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from skiprnn_export.step import Report
 
 
+_SHOWN = 5  # runs that are named
+
+
 def export(
     run: Annotated[
         Path | None, typer.Argument(help="Folder that `skiprnn train` wrote.", show_default=False)
@@ -55,6 +58,17 @@ def export(
         fail("expected the folder of a training run, or --reseal FILE without --recording")
 
 
+def _check_is_one_run(run: Path) -> None:
+    """Of a folder that `skiprnn compare` wrote, the runs in it are named."""
+    inside = sorted(path.parent.name for path in run.glob("*/config.json"))
+    if inside and not (run / "config.json").exists():
+        shown = ", ".join(inside[:_SHOWN]) + (", …" if len(inside) > _SHOWN else "")
+        fail(
+            f"{run}: expected the folder of one run, got one of {len(inside)} runs ({shown}): "
+            f"skiprnn export {run / inside[0]}"
+        )
+
+
 def _export(run: Path, out: Path, samples: Path | None, recording: Path | None, *, json: bool) -> None:
     from skiprnn.network import SkipNetwork
     from skiprnn_cli.recording import read, write
@@ -62,6 +76,7 @@ def _export(run: Path, out: Path, samples: Path | None, recording: Path | None, 
     from skiprnn_export.step import ExportError, features_of
     from skiprnn_export.step import export as write_bundle
 
+    _check_is_one_run(run)
     try:
         features = features_of(SkipNetwork.load(run).config)
         sequences = None if samples is None else read_sequences(samples, features)

@@ -35,18 +35,20 @@ def timing_of(path: Path) -> Timing | None:
         return None
 
 
-def not_as_trained(path: Path, sample_rate: float | None) -> str:
+def not_as_trained(path: Path, sample_rate: float | None, *, rates: bool = True) -> str:
     """A sentence where training would resample a file or look for gaps; empty: there is nothing to say.
 
     Args:
         sample_rate: of the model, Hz; None: unknown.
+        rates: speak of another rate too; scoring does so by itself, for each of its sequences.
     """
     from skiprnn.data.resample import is_same_rate
 
     if not sample_rate or suffix_of(path) not in SUFFIXES or (timing := timing_of(path)) is None:
         return ""
     rate, holes = f"{timing.sample_rate:.4g} Hz", timing.holes
-    found = [f"samples at {rate}"] if not is_same_rate(timing.sample_rate, sample_rate) else []
+    differs = rates and not is_same_rate(timing.sample_rate, sample_rate)
+    found = [f"samples at {rate}"] if differs else []
     found += [f"{holes} hole{'s' * (holes > 1)} in time"] if holes else []
     if not found:
         return ""

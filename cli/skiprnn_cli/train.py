@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from skiprnn.tasks import Task
     from skiprnn.training import Experiment
 
+_LARGE = 1.2  # times as high or as low as it was: the rate after the calibration is another one
 RENAMED = {
     "--rate": "--update-rate",
     "--cadence": "--schedule",
@@ -150,6 +151,11 @@ def _objective(update_rate: float | None, lambda_: float | None, schedule: str |
     """A target rate takes the place of the task's λ, and λ that of its target rate."""
     if update_rate is not None and lambda_ is not None:
         raise ValueError("--update-rate and --lambda: expected one of them, got both")
+    if update_rate is not None and 1 < update_rate <= 100:
+        raise ValueError(
+            f"--update-rate: expected a share in (0, 1], got {update_rate:g}; {update_rate:g} % is "
+            f"--update-rate {update_rate / 100:g}"
+        )
     if update_rate is not None:
         return {"target_rate": update_rate, "lambda_": 0.0, "schedule": schedule}
     if schedule is not None:
@@ -180,10 +186,11 @@ def _check_name(name: str, task: "Task") -> None:
     if name in fields | RENAMED_FIELDS.keys():
         return
     close = get_close_matches(name, [*task.options, *fields], n=1)
-    meant = f"; did you mean {close[0]}?" if close else ""
+    if close:
+        raise ValueError(f"--override: expected a name that is known, got {name!r}; did you mean {close[0]}?")
     raise ValueError(
         f"--override: expected names among the options of {task.name} ({', '.join(task.options) or 'none'}) "
-        f"and the fields of the recipe ({', '.join(sorted(fields))}), got {name!r}{meant}"
+        f"and the fields of the recipe ({', '.join(sorted(fields))}), got {name!r}"
     )
 
 
@@ -229,6 +236,25 @@ def _stream_rate(results: dict[str, Any]) -> dict[str, str]:
     return {} if rate is None else {"update rate, whole recordings": f"{rate:.1%}"}
 
 
+def _ratio(one: float, other: float) -> float:
+    """How many times as large the larger is; a rate of 0 is the smallest one."""
+    small, large = sorted([max(one, 1e-9), max(other, 1e-9)])
+    return large / small
+
+
+def _shift_of_gate(results: dict[str, Any]) -> dict[str, str]:
+    """Where the rate jumped after the last epoch: why it did, and what to do."""
+    found = results.get("calibration")
+    if found is None or _ratio(found["trained_rate"], found["rate"]) < _LARGE:
+        return {}
+    text = (
+        f"the update rate on the training data was {found['trained_rate']:.1%} at the end of the training; the gate's "
+        f"bias was shifted by {found['shift']:+.2f}, to {found['rate']:.1%}. The network was trained at another rate "
+        "than it runs at: train for more epochs"
+    )
+    return {"calibration": text}
+
+
 def _report(out: Path, results: dict[str, Any]) -> None:
     from skiprnn.training.run_folder import RunFolder
 
@@ -242,6 +268,7 @@ def _report(out: Path, results: dict[str, Any]) -> None:
     }
     if "solved" in results:
         facts["solved"] = "yes" if results["solved"] else "no"
+    facts |= _shift_of_gate(results)
     if results["warning"]:
         facts["warning"] = as_typed(results["warning"])
     print_facts(f"{out}: {results['task']}", facts)
@@ -249,3 +276,4 @@ def _report(out: Path, results: dict[str, Any]) -> None:
     if folder.report.is_file():
         print_report(folder.read_report())
     typer.echo(f"next: skiprnn export {out} --out models/{out.resolve().name}.onnx")
+    typer.echo("      skiprnn serve --models-dir models/")

@@ -36,8 +36,8 @@ def decode(data: bytes) -> ModelProto:
     """The bytes of a file as a model, unchecked. Raises ValueError when they are no ONNX file."""
     try:
         model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise ValueError(f"not an ONNX file, or a truncated one: {error}") from None
+    except DecodeError:
+        raise ValueError("not an ONNX file, or a truncated one") from None
     if not model.graph.node:
         raise ValueError(f"not an ONNX file, or a truncated one: no graph in its {len(data)} bytes")
     return model

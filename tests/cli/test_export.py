@@ -55,6 +55,14 @@ def test_a_folder_without_a_network_ends_with_the_reason(tmp_path: Path) -> None
     assert "Traceback" not in result.stderr
 
 
+def test_the_runs_in_a_folder_of_a_comparison_are_named(tmp_path: Path) -> None:
+    for name in ("uniform-0.5-seed-0", "learned-0.5-seed-0"):
+        small_network().save(tmp_path / name)
+    result = run(tmp_path, "--out", tmp_path / "m.onnx")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "got one of 2 runs (learned-0.5-seed-0, uniform-0.5-seed-0): skiprnn export" in result.stderr
+
+
 def test_a_difference_from_torch_ends_with_the_figures_and_no_file(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ def test_holes_are_counted(tmp_path: Path) -> None:
     assert (round(timing.sample_rate, 6), timing.holes) == (25, 2)
     assert "got 2 holes in time; they" in not_as_trained(path, 25)
     assert "got samples at 25 Hz and 2 holes in time; they" in not_as_trained(path, 50)
+    assert "got 2 holes in time; they" in not_as_trained(path, 50, rates=False)
 
 
 @pytest.mark.parametrize("text", ["x,y\n1,2\n3,4\n", "time,x\n0.5,1\n", "time,x\n0.5,1\n0.5,2\n", ""])

@@ -23,7 +23,7 @@ from typer.testing import CliRunner, Result
 from skiprnn import tasks
 from skiprnn_cli.plot import plot
 from skiprnn_cli.renamed import command_class
-from skiprnn_cli.train import RENAMED, TASKS, train
+from skiprnn_cli.train import RENAMED, TASKS, _shift_of_gate, train
 from skiprnn_export.step import export
 from support.messy import messy
 
@@ -62,6 +62,15 @@ def test_a_trained_run_exports(tmp_path: Path) -> None:
 def test_the_last_line_says_what_to_do_next(tmp_path: Path) -> None:
     result = run("train", "adding", "--out", tmp_path, *TINY)
     assert f"skiprnn export {tmp_path} --out models/{tmp_path.name}.onnx" in result.output.replace("\n", "")
+    assert result.output.endswith("      skiprnn serve --models-dir models/\n")
+
+
+@pytest.mark.parametrize(("trained", "said"), [(0.44, True), (0.0, True), (0.26, False), (0.24, False)])
+def test_a_large_shift_of_the_gate_is_explained(trained: float, said: bool) -> None:
+    found = _shift_of_gate({"calibration": {"trained_rate": trained, "rate": 0.25, "shift": -0.3}})
+    assert ("shifted by -0.30, to 25.0%" in found.get("calibration", "")) == said
+    assert ("train for more epochs" in found.get("calibration", "")) == said
+    assert _shift_of_gate({"calibration": None}) == {}
 
 
 def test_the_help_lists_the_tasks() -> None:
@@ -394,7 +403,8 @@ def test_a_run_is_not_resumed_after_a_recording_was_added(tmp_path: Path) -> Non
         (("guessing",), "task: expected one of adding"),
         (("adding", "--update-rate", "0.5", "--lambda", "1e-4"), "expected one of them"),
         (("adding", "--schedule", "uniform"), "--schedule: expected an --update-rate"),
-        (("adding", "--update-rate", "2"), "target_rate: expected a share"),
+        (("adding", "--update-rate", "25"), "got 25; 25 % is --update-rate 0.25"),
+        (("adding", "--update-rate", "-1"), "target_rate: expected a share"),
         (("adding", "--override", "length"), "--override: expected name=value"),
         (
             ("adding", "--override", "speed=1"),

@@ -16,12 +16,13 @@ from support.table_cases import CASES
 
 PAGE = Path(skiprnn_service.__file__).parent / "page"
 SCRIPT = """
-import { isHeader, leftOut, match, parseNumber } from "./channels.mjs";
+import { bareName, isHeader, leftOut, match, parseNumber } from "./channels.mjs";
+import { rateSaid } from "./rate.mjs";
 import { parseCsv } from "./sources.mjs";
 const tried = (work) => { try { return work(); } catch (error) { return { error: error.message }; } };
 let text = "";
 for await (const part of process.stdin) text += part;
-const { match: matched, header, numbers, files, truth } = JSON.parse(text);
+const { match: matched, header, numbers, files, times, truth } = JSON.parse(text);
 const truthOf = ({ kind, columns, classes, decimal, events, cells }) => tried(() => {
   const [separator, x] = decimal === "," ? [";", "0,5"] : ["\\t", "0.5"];
   const lines = [["x", ...columns], ...cells.map((row) => [x, ...row])].map((row) => row.join(separator));
@@ -37,6 +38,8 @@ console.log(JSON.stringify({
     const chosen = match(names, features);
     return { chosen, left_out: chosen ? leftOut(names, chosen) : [] };
   })),
+  times: times.map(({ text, rate }) => rateSaid(parseCsv(text, [{ name: "x", unit: "" }]).time, rate)),
+  bare: [["vib [mm/s]", "mm/s"], ["vib (mm/s)", "mm/s"], ["vib", "mm/s"], ["y [?]", "g"]].map((it) => bareName(...it)),
   header: header.map(({ cells, features }) => isHeader(cells, features)),
   numbers: Object.keys(numbers).map((text) => [text, parseNumber(text)]),
   files: files.map(({ text, features }) => tried(() => {
@@ -77,6 +80,21 @@ FILES: list[tuple[str, list[str], Any]] = [
     ("label,x\n1,2\n", ["ax"], {"error": "Line 1: expected 1 column, as the model has features, got 2."}),
 ]
 
+TIMES: list[tuple[str, float | None, str]] = [  # a file, the model's rate, what is said
+    (
+        "timestamp,x\n0,1\n0.04,1\n0.08,1\n",
+        50,
+        "“timestamp” says 25 Hz, the model takes 50 Hz: resample first",
+    ),
+    ("timestamp,x\n0,1\n0.04,1\n0.08,1\n", 25.5, ""),
+    ("timestamp,x\n0,1\n0.04,1\n0.08,1\n", None, ""),
+    ("t [ms];x\n0;1\n40;1\n80;1\n", 50, "says 25 Hz"),
+    ("t;x\n0,00;1\n0,04;1\n0,08;1\n", 50, "says 25 Hz"),
+    ("t,x\n0,1\n1,1\n2,1\n", 50, ""),
+    ("date,x\n2026-01-01T00:00:00Z,1\n2026-01-01T00:00:01Z,1\n2026-01-01T00:00:02Z,1\n", 50, "says 1 Hz"),
+    ("who,x\n0,1\n0.04,1\n0.08,1\n", 50, ""),
+]
+
 
 def with_features(case: dict[str, Any]) -> dict[str, Any]:
     """As the server describes features."""
@@ -88,7 +106,7 @@ def with_features(case: dict[str, Any]) -> dict[str, Any]:
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the page's modules make of all cases. Node takes a file for a module by its name."""
     folder = tmp_path_factory.mktemp("page")
-    for name in ("api", "channels", "dialect", "outputs", "sources", "truth"):
+    for name in ("api", "channels", "dialect", "outputs", "rate", "sources", "truth"):
         text = (PAGE / f"{name}.js").read_text(encoding="utf-8")
         (folder / f"{name}.mjs").write_text(
             re.sub(r'(from "\./\w+)\.js"', r'\1.mjs"', text), encoding="utf-8"
@@ -97,7 +115,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     cases = {name: [with_features(case) for case in CASES[name]] for name in ("match", "header")}
     files = [with_features({"text": text, "features": features}) for text, features, _ in FILES]
     files += [with_features(case) for case in CASES["dialects"]]
-    given = json.dumps(cases | {"numbers": CASES["numbers"], "files": files, "truth": CASES["truth"]})
+    times = [{"text": text, "rate": rate} for text, rate, _ in TIMES]
+    given = json.dumps(
+        cases | {"numbers": CASES["numbers"], "files": files, "times": times, "truth": CASES["truth"]}
+    )
     command = [need("node"), str(folder / "run.mjs")]
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
     shutil.rmtree(folder)
@@ -150,3 +171,14 @@ def test_labels_say_what_they_say_in_training(answers: dict[str, Any], index: in
         assert answer["error"].startswith("Line ")
     else:
         assert answer == case["truth"]
+
+
+@pytest.mark.parametrize("index", range(len(TIMES)), ids=lambda index: repr(TIMES[index][0]))
+def test_another_sample_rate_is_told_of(answers: dict[str, Any], index: int) -> None:
+    said, expected = answers["times"][index], TIMES[index][2]
+    assert expected in said
+    assert bool(said) == bool(expected)
+
+
+def test_a_name_beside_its_unit_has_none(answers: dict[str, Any]) -> None:
+    assert answers["bare"] == ["vib", "vib", "vib", "y [?]"]

@@ -126,7 +126,7 @@ def score(
     """
     from skiprnn_service.errors import ClientError, SkipRnnServiceError
 
-    _check(data, out, per, updates=updates, format=format)
+    _check(model, data, out, per, updates=updates, format=format)
     options = Options(
         updates=updates,
         per=cast("Per", per),
@@ -157,8 +157,15 @@ def _folder_run(model: Path, data: Path, out: Path, options: Options, suffix: st
     return FolderRun(model, data, out, options, suffix=suffix)
 
 
-def _check(data: Path, out: Path, per: str, *, updates: bool, format: str | None) -> None:
+def _check(model: Path, data: Path, out: Path, per: str, *, updates: bool, format: str | None) -> None:
     """End the command where options contradict each other."""
+    if not model.is_file():
+        meant = (
+            "" if model.suffix else f"; give its file, such as models/{model.name}.onnx, not a model's name"
+        )
+        fail(f"{model}: expected a bundle (.onnx), found no such file{meant}")
+    if not data.exists():
+        fail(f"{data}: expected a file or a folder of sequences, found none of that name")
     if per not in _PER:
         fail(f"--per: expected one of {', '.join(_PER)}, got {per!r}")
     if updates and per != "sequence":
@@ -175,7 +182,7 @@ def _score_file(run: Run, threads: int, batch: int, *, anew: bool, json: bool) -
         totals = run.score(source, on_chunk)
     for text in run.warnings:
         warn(text)
-    if said := not_as_trained(run.data, run.bundle.info.sample_rate):
+    if said := not_as_trained(run.data, run.bundle.info.sample_rate, rates=False):
         warn(said)
     _report(run, totals, {}, json=json)
 
@@ -192,7 +199,7 @@ def _score_folder(run: "FolderRun", threads: int, batch: int, *, json: bool) -> 
     for name, texts in list(run.warnings.items())[:_SHOWN]:
         warn(f"{escaped(name)}: {texts[0]}")
     if len(run.warnings) > _SHOWN:
-        warn(f"{len(run.warnings) - _SHOWN} more files have such columns")
+        warn(f"{len(run.warnings) - _SHOWN} more files have warnings")
     for text in list(run.not_as_trained.values())[:1]:
         more = len(run.not_as_trained) - 1
         warn(text + f"; {more} more file{'s' * (more > 1)} differ{'s' * (more == 1)} too" * (more > 0))

@@ -178,7 +178,7 @@ class FolderRun:
                         f"expected {spec.max_bytes} bytes of samples at most: score it by itself"
                     )
                 examples.append(example._replace(carried=(np.array([name]), *example.carried)))
-        if said := not_as_trained(path, self.bundle.info.sample_rate):
+        if said := not_as_trained(path, self.bundle.info.sample_rate, rates=False):
             self.not_as_trained[name] = said
         if not examples:
             raise MessageError("expected one sequence at least, got none")

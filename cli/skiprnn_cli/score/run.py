@@ -39,7 +39,8 @@ class Options:
         """What a reader must know."""
         from skiprnn_service.scoring.formats.base import InputSpec
 
-        return InputSpec(bundle.info.features, self.max_bytes, self.sequence, self.time, self.carry)
+        info, columns = bundle.info, (self.sequence, self.time, self.carry)
+        return InputSpec(info.features, self.max_bytes, *columns, info.sample_rate)
 
     def output_spec(self, bundle: "Bundle", found: "Input") -> "OutputSpec":
         """What a writer must know."""

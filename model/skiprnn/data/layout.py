@@ -53,7 +53,8 @@ class Layout:
         columns: the channels; empty: all columns that hold numbers and identify nothing.
         time: the time column; `none`: there is none.
         time_unit: of a time column of numbers without one.
-        sample_rate: Hz to resample to; without a time column taken on trust. None: the rate of most recordings.
+        sample_rate: Hz to resample to; without a time column taken on trust. None: the lower median of the
+            recordings' rates.
         missing: what becomes of gaps.
         longest_gap: samples that are filled; a recording is cut at a longer gap.
         decimal: the decimal mark of CSV.

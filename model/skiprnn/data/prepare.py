@@ -166,7 +166,7 @@ def prepare(
         target_std=std,
         held_out=list(_held_out(recordings, targets, zip(parts.test, cut[2], strict=True))),
         parts=described(recordings, parts),
-        notes=_notes(recordings, targets, network.get("features", ()), by_time=by_time),
+        notes=_notes(recordings, parts, targets, network.get("features", ()), by_time=by_time),
     )
 
 
@@ -275,13 +275,14 @@ def _on_flags(recordings: Sequence[Own], features: Sequence[Feature]) -> str:
 
 
 def _notes(
-    recordings: Sequence[Own], targets: Targets, features: Sequence[Feature], *, by_time: bool
+    recordings: Sequence[Own], parts: Parts, targets: Targets, features: Sequence[Feature], *, by_time: bool
 ) -> list[str]:
     end = (
         "what is held out is the end of the recordings that were trained on: the figures say nothing of new people or "
         "machines"
     )
-    few = targets.few([recording.source for recording in recordings])
+    held_out = [excerpt.recording for excerpt in parts.test]
+    few = targets.only(held_out).few([recordings[number].source for number in held_out])
     notes = [_on_flags(recordings, features), few, end if by_time else ""]
     return [note for note in notes if note]
 

@@ -30,7 +30,7 @@ def measured_rate(seconds: Floats) -> float:
 
 
 def common_rate(rates: Sequence[float]) -> float:
-    """The rate of most recordings: the lower median, as a whole number where it is within 0.5 % of one."""
+    """The lower median of the recordings' rates, as a whole number where it is within 0.5 % of one."""
     rate = statistics.median_low(rates)
     whole = round(rate)
     return float(whole) if whole and abs(rate - whole) <= 0.005 * rate else float(f"{rate:.4g}")

@@ -94,7 +94,7 @@ def _hole(raw: RawRecording, seconds: Floats, place: Rows) -> ValueError:
     row = int((np.diff(place) > 1).argmax())
     lost = int(place[row + 1] - place[row]) - 1
     return ValueError(
-        f"{raw.table.path}: expected a sample every {HOLE / measured_rate(seconds):.3g} s at least, got none for "
+        f"{raw.table.path}: expected {HOLE / measured_rate(seconds):.3g} s at most from one sample to the next, got "
         f"{seconds[row + 1] - seconds[row]:.3g} s between rows {raw.table.row(row)} and {raw.table.row(row + 1)} "
         f"({counted(lost, 'sample')} missing); {FILL}"
     )

@@ -149,7 +149,7 @@ class Targets:
         return torch.from_numpy(y.mean(axis=0).astype(np.float32)), torch.from_numpy(std.astype(np.float32))
 
     def few(self, sources: Sequence[str]) -> str:
-        """Which classes or labels have few recordings, a sentence; empty: none.
+        """Which classes or labels have few held-out recordings, a sentence; empty: none. These are the held-out ones.
 
         Args:
             sources: of every recording, the one that it was cut from: its parts count once.
@@ -161,7 +161,9 @@ class Targets:
         rare = {self.names[label]: count for label, count in counts.items() if count < FEW_RECORDINGS}
         if not rare:
             return ""
-        listed = [f"{name!r} has {summary.counted(count, 'recording')}" for name, count in rare.items()]
+        listed = [
+            f"{name!r} has {summary.counted(count, 'held-out recording')}" for name, count in rare.items()
+        ]
         return f"{shown(listed)}: figures of so few are rough"
 
 
@@ -230,7 +232,10 @@ def _classes(recordings: Sequence[Labelled], columns: Sequence[str]) -> Targets:
     names = sorted(set(spelling.values()))
     index = {text: names.index(name) for text, name in spelling.items()}
     if len(names) < 2:
-        raise ValueError(f"expected two classes at least in {columns[0]!r}, got {names}{_way_out(names)}")
+        way_out = (
+            _way_out(names) or "; label=COLUMN names another, label_from=folder takes the folders as classes"
+        )
+        raise ValueError(f"expected two classes at least in {columns[0]!r}, got {names}{way_out}")
     if way_out := _way_out(names):
         _log.info("%s", summary.entry("target?", f"names in {columns[0]!r} hold separators{way_out}"))
     y = tuple(np.array([index.get(text, 0) for text in file], np.int64) for file in texts)

@@ -159,7 +159,8 @@ def _on_spread(groups: Mapping[str, Sequence[_Item]], metric: Metric) -> str:
     without = [value for items in others if (value := _value(metric, items)) is not None]
     if not without:
         return f"{len(groups)} groups are held out: too few to say how much {said} moves with the split"
+    low, high = f"{min(without):.3g}", f"{max(without):.3g}"
     return (
-        f"{len(groups)} groups are held out: with one of them left out, {said} is {min(without):.3g} to "
-        f"{max(without):.3g}"
+        f"{len(groups)} groups are held out: with one of them left out, {said} is "
+        f"{low if low == high else f'{low} to {high}'}"
     )

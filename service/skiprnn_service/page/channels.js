@@ -73,6 +73,12 @@ export function featureOf(header) {
   return name ? { name, unit: text.slice(at + 1, -1).trim() } : { name: text, unit: "" };
 }
 
+/** A channel's name without its unit, which stands beside it. */
+export function bareName(channel, unit) {
+  const said = featureOf(channel);
+  return said.unit === unit ? said.name : channel;
+}
+
 function isNamed(header, feature) {
   const name = feature.name.trim();
   const unit = (feature.unit ?? "").trim();

@@ -7,6 +7,7 @@ import { Events } from "./events.js";
 import { answerOf, changesOf, outputNames, timeText } from "./outputs.js";
 import { element, percent } from "./panels.js";
 import { Player, READ, UNKNOWN } from "./player.js";
+import { rateSaid } from "./rate.js";
 import { Results } from "./results.js";
 import { Scope } from "./scope.js";
 import { adding, counted, deviceMotion, fetchRecording, readFile, recorded, takesMotion } from "./sources.js";
@@ -170,7 +171,7 @@ export class Playground {
     at("csv").removeAttribute("aria-invalid");
     try {
       const read = await source;
-      if (read && source === this.#file) this.#say(`${file.name}: ${counted(read.length, "sample")}.${leftOutSaid(read)}${read.labels ? " The column of labels is the truth." : ""}`);
+      if (read && source === this.#file) this.#say(`${file.name}: ${counted(read.length, "sample")}.${leftOutSaid(read)}${read.labels ? " The column of labels is the truth." : ""}${rateSaid(read.time, this.#model.sample_rate)}`);
     } catch (error) {
       if (source !== this.#file) return;
       at("csv").setAttribute("aria-invalid", "true");
@@ -322,7 +323,7 @@ export class Playground {
   }
 
   #summary({ updates, samples, source }) {
-    return `${counted(updates.length, "update")} on ${counted(samples, "sample")} (${percent(updates.length, samples)}).${leftOutSaid(source)}`;
+    return `${counted(updates.length, "update")} on ${counted(samples, "sample")} (${percent(updates.length, samples)}).${leftOutSaid(source)}${rateSaid(source.time, this.#model.sample_rate)}`;
   }
 
   #heard(state) {

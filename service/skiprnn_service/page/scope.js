@@ -1,5 +1,6 @@
 /** The picture of a stream: signal, what was read and what was skipped, and what the network said, on one axis of time. */
 
+import { bareName } from "./channels.js";
 import { isRegression } from "./outputs.js";
 import { LEFT_OUT, READ, SKIPPED } from "./player.js";
 
@@ -387,7 +388,7 @@ function lanesOf(model, channels) {
   const alike = (unit, lane) => lane.unit === unit && (unit !== "" || model.features.length > MOST_LANES);
   model.features.forEach(({ name, unit }, column) => {
     const last = lanes.at(-1);
-    const said = channels?.[column] ?? name;
+    const said = bareName(channels?.[column] ?? name, unit ?? "");
     if (last && alike(unit ?? "", last) && last.columns.length < MOST_TRACES) {
       last.columns.push(column);
       last.names.push(said);

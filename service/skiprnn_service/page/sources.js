@@ -3,6 +3,7 @@
  *   length      samples in all; Infinity: until it is stopped
  *   channels    names of the features
  *   columnsLeftOut   of a file, names of those that are no features
+ *   time        of a file, {name, values} of the column that says when a sample was measured, as text; null: it has none
  *   rows(n)     the first n samples at least, each a list of numbers
  *   labels      the truth of each sample, "" where it is not known; null: of none
  *   answer      the truth of the whole; undefined: not known
@@ -12,6 +13,7 @@
 import { getText, modelPath } from "./api.js";
 import { isHeader, leftOut, match, parseNumber } from "./channels.js";
 import { hasDecimalCommas, tableOf } from "./dialect.js";
+import { isTime } from "./rate.js";
 import { truthReader } from "./truth.js";
 
 const STANDARD_GRAVITY = 9.80665; // m/s² in a g
@@ -21,8 +23,8 @@ const MOTION = ["ax", "ay", "az", "gx", "gy", "gz"].map((name, index) => ({ name
 const LABEL = "label"; // the column of the truth, where training had no other
 
 /** A source of samples that are all there. */
-export function recorded(rows, channels, { columnsLeftOut = [], labels = null, answer, whence = "" } = {}) {
-  return { length: rows.length, channels, columnsLeftOut, labels, answer, whence, rows: () => rows };
+export function recorded(rows, channels, { columnsLeftOut = [], time = null, labels = null, answer, whence = "" } = {}) {
+  return { length: rows.length, channels, columnsLeftOut, time, labels, answer, whence, rows: () => rows };
 }
 
 /**
@@ -47,13 +49,19 @@ export function parseCsv(text, features, labels = [LABEL], model = {}) {
 
 /** What a table has beside the features: labels, and columns that are left out. */
 function beside(names, chosen, table, labels, model) {
+  const time = timeIn(names, chosen, table);
   const columns = labels.map((label) => names.findIndex((name, index) => name.trim() === label && !chosen.includes(index)));
-  if (columns.includes(-1)) return { columnsLeftOut: leftOut(names, chosen) };
+  if (columns.includes(-1)) return { columnsLeftOut: leftOut(names, chosen), time };
   const rows = table.map(({ cells }) => columns.map((column) => cells[column]));
   const comma = hasDecimalCommas(table.map(({ cells }) => [...chosen, ...columns].map((column) => cells[column])));
   const read = truthReader(labels, model, (cell) => numberOf(cell, comma));
   const truth = rows.map((cells, index) => placed(() => read(cells), table[index].line));
-  return { columnsLeftOut: leftOut(names, [...chosen, ...columns]), labels: truth };
+  return { columnsLeftOut: leftOut(names, [...chosen, ...columns]), time, labels: truth };
+}
+
+function timeIn(names, chosen, table) {
+  const column = names.findIndex((name, index) => isTime(name) && !chosen.includes(index));
+  return column < 0 ? null : { name: names[column].trim(), values: table.map(({ cells }) => cells[column]) };
 }
 
 function numberOf(cell, comma) {
@@ -146,6 +154,7 @@ export async function deviceMotion() {
     length: Infinity,
     channels: MOTION.map(({ name }) => name),
     columnsLeftOut: [],
+    time: null,
     labels: null,
     stop,
     rows(n) {

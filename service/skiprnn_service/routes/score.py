@@ -94,7 +94,7 @@ async def score_sequences(
     Answer, in the format that Accept prefers: for every sequence its number of samples, its final output, and its
     updates with their outputs unless `updates=false`; or, as `per` says, a row an update or a sample.
     `sequence`, `time` and `carry` name columns of the body. Skiprnn-Warnings holds an array of sentences in JSON, where
-    a column is left out that looks as if it should not be.
+    a column is left out that looks as if it should not be, or states another sample rate than the model's.
     With `gate=every_sample` the network updates at every sample.
     """
     server: ServerState = request.app.state.server

@@ -93,7 +93,7 @@ def run(
         NonFiniteError, ThresholdError, InferenceError: as `score`.
     """
     info, totals = runner.bundle.info, Totals()
-    spec = InputSpec(info.features, job.max_bytes, job.sequence, job.time, job.carry)
+    spec = InputSpec(info.features, job.max_bytes, job.sequence, job.time, job.carry, info.sample_rate)
     inputs = read(job.input_format, source, spec)
     out = writer(job.output_format, sink, _output_spec(job, info, inputs))
     threshold = inputs.threshold if job.threshold is None else job.threshold

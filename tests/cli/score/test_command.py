@@ -208,6 +208,16 @@ def test_missing_files_and_models_end_with_the_reason(model: Path, data: Path, t
         result = run(*arguments, "-o", tmp_path / "a.npy")
         assert (result.exit_code, result.stdout) == (2, "")
         assert "error: " in result.stderr
+    missing = run(model, tmp_path / "none.csv", "-o", tmp_path / "a.npy").stderr
+    assert (
+        missing
+        == f"error: {tmp_path / 'none.csv'}: expected a file or a folder of sequences, found none of that name\n"
+    )
+    by_name = run("watch", data, "-o", tmp_path / "a.npy").stderr
+    assert (
+        "watch: expected a bundle (.onnx), found no such file; give its file, such as models/watch.onnx"
+        in by_name
+    )
 
 
 # -- columns by name
@@ -227,6 +237,14 @@ def test_a_table_of_many_subjects_is_one_sequence_with_a_warning(model: Path, ta
     assert "warning: the column 'subject' repeats 12 values" in result.stderr
     assert "--sequence subject scores each apart" in result.stderr
     assert len(pd.read_csv(table.with_name("a.csv"))) == 1
+
+
+def test_another_sample_rate_than_the_models_is_warned_of(table: Path, tmp_path: Path) -> None:
+    write_random_bundle(tmp_path / "slow.onnx", hidden=16, sample_rate=25.0)
+    by_name = ("--sequence", "subject", "--time", "seconds")
+    result = run(tmp_path / "slow.onnx", table, "-o", tmp_path / "a.csv", *by_name)
+    assert result.exit_code == 0
+    assert "warning: the column 'seconds' says 50 Hz, the model takes 25 Hz: resample first" in result.stderr
 
 
 @pytest.mark.parametrize("per", ["sequence", "update", "sample"])

@@ -56,7 +56,9 @@ def test_whole_held_out_recordings_come_with_their_names_and_groups() -> None:
         "trained on": {"recordings": 4, "groups": 2, "samples": 160},
         "held out": {"recordings": 4, "groups": 2, "samples": 160},
     }
-    assert data.notes == ["'a' has 4 recordings, 'b' has 4 recordings: figures of so few are rough"]
+    assert data.notes == [
+        "'a' has 2 held-out recordings, 'b' has 2 held-out recordings: figures of so few are rough"
+    ]
 
 
 def test_a_recipe_that_selects_does_so_by_other_groups_than_those_reported() -> None:

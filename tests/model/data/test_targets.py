@@ -79,7 +79,7 @@ def test_classes_that_look_like_several_labels_are_said_to(caplog: pytest.LogCap
 
 
 def test_one_class_cannot_be_learned() -> None:
-    with pytest.raises(ValueError, match=r"expected two classes at least in 'y', got \['a'\]"):
+    with pytest.raises(ValueError, match=r"expected two classes at least in 'y', got \['a'\]; .*label_from=folder"):
         decoded(made(0, y=["a"] * 3))
 
 
@@ -215,4 +215,4 @@ def test_what_was_understood_is_said(caplog: pytest.LogCaptureFixture) -> None:
 def test_few_recordings_of_a_class_are_said_and_parts_of_one_count_once() -> None:
     recordings = [made(number, y=["ab"[number > 2]] * 2) for number in range(9)]
     said = decoded(*recordings).few([f"{min(number, 7)}" for number in range(9)])
-    assert said == "'a' has 3 recordings: figures of so few are rough"
+    assert said == "'a' has 3 held-out recordings: figures of so few are rough"

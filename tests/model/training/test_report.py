@@ -70,7 +70,8 @@ def test_how_much_the_groups_matter_is_said() -> None:
     assert alone[:2] == ["little", "1 group is held out: nothing says how much accuracy moves with the split"]
     several = report(held_out("aabb"))
     low, high = sorted(group["accuracy"] for group in several["groups"])
-    assert several["notes"][-1].endswith(f"with one of them left out, accuracy is {low:.3g} to {high:.3g}")
+    said = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+    assert several["notes"][-1].endswith(f"with one of them left out, accuracy is {said}")
 
 
 @pytest.mark.parametrize(("changes", "said"), [({}, 0), ({"keep": "best"}, 1), ({"patience": 3}, 1)])

@@ -55,6 +55,7 @@ ARROW, PARQUET, NDJSON = (FORMATS[kind].types[0] for kind in ("arrow", "parquet"
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     write_random_bundle(folder / "watch.onnx", hidden=16, outputs=2)
+    write_random_bundle(folder / "slow.onnx", hidden=16, outputs=2, sample_rate=25.0)
     return folder
 
 
@@ -277,6 +278,16 @@ def test_a_left_out_column_of_ids_is_told_of_in_a_header(
     said = json.loads(answer.headers[scoring_route.WARNINGS_HEADER])
     assert any("sequence=subject" in one for one in said)
     assert any("time=seconds" in one for one in said)
+
+
+def test_another_sample_rate_is_told_of_in_a_header(server: Running, subjects: dict[str, Samples]) -> None:
+    answer = httpx.post(
+        f"{server.http}/v1/models/slow/score?sequence=subject&time=seconds",
+        content=BODIES["csv"](table_by_subject(subjects)),
+        headers={"Content-Type": "text/csv"},
+    )
+    (said,) = json.loads(answer.headers[scoring_route.WARNINGS_HEADER])
+    assert said.startswith("the column 'seconds' says 50 Hz, the model takes 25 Hz: resample first")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ class Input(NamedTuple):
         threshold: that came with them.
         carried: names of the columns that are carried through.
         types: their pyarrow types, where the file has such.
-        warnings: sentences about columns that were left out, though they look as if they should not be.
+        warnings: sentences about columns that were left out, though they look as if they should not be, and about
+            a sample rate that is not the network's.
     """
 
     examples: Iterator[Example]
@@ -64,6 +65,7 @@ class InputSpec(NamedTuple):
         sequence: column that tells the sequences apart; None: `sequence` of rows that are samples, `id` of others.
         time: column that orders the samples of a sequence; None: they stand in order.
         carry: columns that come back beside the scores.
+        sample_rate: of the network, Hz; None: unknown.
     """
 
     features: tuple[Feature, ...]
@@ -71,6 +73,7 @@ class InputSpec(NamedTuple):
     sequence: str | None = None
     time: str | None = None
     carry: tuple[str, ...] = ()
+    sample_rate: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from skiprnn_service.scoring.formats.base import (
     encode,
 )
 from skiprnn_service.scoring.formats.gather import Batch, Grouped, gather, last_rows
+from skiprnn_service.scoring.formats.rate import about_rate
 from skiprnn_service.scoring.formats.tables import Columns, check_names, choose_columns, time_keys
 from skiprnn_service.scoring.formats.times import Times
 
@@ -248,11 +249,26 @@ def _number(row: dict[str, Any], name: str, number: int) -> float:
     return float(value)
 
 
+def _timed(
+    file: BinaryIO, id: str | None, time: str, spec: InputSpec
+) -> Iterator[tuple[Grouped | None, list[Any]]]:
+    """The sequences and the times of some lines after others."""
+    first = 0
+    for rows in _rows(file, spec):
+        yield None if id is None else _grouped(rows, id, first), [row.get(time) for row in rows]
+        first += len(rows)
+
+
 def _warnings(file: BinaryIO, columns: Columns, spec: InputSpec) -> list[str]:
     """Of fields of the first line that are left out."""
     first = next(_rows(file, spec))[0]
     left = [name for name in first if name not in columns.names]
-    found = [] if columns.time else [hints.about_times(name) for name in hints.like_times(left)[:1]]
+    times = [columns.time] if columns.time else hints.like_times(left)[:1]
+    found = list[str]()
+    for name in times:
+        with contextlib.suppress(ShapeError, TooLargeError, MessageError):
+            found += about_rate(name, _timed(file, columns.id, name, spec), spec.sample_rate)
+    found += [] if columns.time else [hints.about_times(name) for name in times]
     for name in hints.like_ids(left)[: hints.MOST_COLUMNS] if columns.id is None else []:
         with contextlib.suppress(ShapeError, TooLargeError, MessageError):
             batches = _ids(file, name, spec)

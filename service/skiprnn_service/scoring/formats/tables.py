@@ -32,6 +32,7 @@ from skiprnn_service.scoring.formats.base import (
     encode,
 )
 from skiprnn_service.scoring.formats.gather import Batch, Grouped, gather, last_rows
+from skiprnn_service.scoring.formats.rate import about_rate
 from skiprnn_service.scoring.formats.times import Times
 
 SEQUENCE, ID, X = "sequence", "id", "x"  # names of columns
@@ -176,7 +177,7 @@ def read_table(
     ]
     columns = choose_columns(names, numeric if by_position is None else by_position, spec)
     columns = columns._replace(decimal=decimal(columns.values))
-    return _input(schema, columns, _long(pa, scan, columns, spec), _warnings(pa, names, columns, scan))
+    return _input(schema, columns, _long(pa, scan, columns, spec), _warnings(pa, names, columns, scan, spec))
 
 
 def _input(schema: Any, columns: Columns, examples: Iterator[Example], warnings: list[str]) -> Input:
@@ -245,10 +246,19 @@ def _feature_columns(names: list[str], by_position: Iterable[int], spec: InputSp
     return found
 
 
-def _warnings(pa: Any, names: list[str], columns: Columns, scan: Scan) -> list[str]:
+def _warnings(pa: Any, names: list[str], columns: Columns, scan: Scan, spec: InputSpec) -> list[str]:
     """Of columns that are left out. They may be damaged: then nothing is said of them."""
     left = [name for name in names if name not in columns.names and names.count(name) == 1]
-    found = [] if columns.time else [hints.about_times(name) for name in hints.like_times(left)[:1]]
+    times = [columns.time] if columns.time else hints.like_times(left)[:1]
+    found = list[str]()
+    for name in times:
+        try:
+            found += about_rate(name, _timed(pa, scan, columns.id, name), spec.sample_rate)
+        except MemoryError:
+            raise
+        except Exception:
+            continue
+    found += [] if columns.time else [hints.about_times(name) for name in times]
     if columns.id is not None:
         return found + _of_groups(pa, columns.id, hints.like_groups(left)[:1], scan)
     for name in hints.like_ids(left)[: hints.MOST_COLUMNS]:
@@ -260,6 +270,13 @@ def _warnings(pa: Any, names: list[str], columns: Columns, scan: Scan) -> list[s
         except Exception:
             continue
     return found
+
+
+def _timed(pa: Any, scan: Scan, id: str | None, time: str) -> Iterator[tuple[Grouped | None, Sequence[Any]]]:
+    """The sequences and the times of some rows after others."""
+    for batch in _slices(scan([time] if id in (None, time) else [str(id), time]), _ROWS):
+        grouped = None if id is None else _grouped(pa, batch.column(id), id)
+        yield grouped, _time_values(pa, batch.column(time))
 
 
 def _of_groups(pa: Any, id: str, names: list[str], scan: Scan) -> list[str]:
