@@ -106,7 +106,7 @@ def test_the_folder_is_scored(folder: Path, bundle: Bundle, tmp_path: Path) -> N
         assert row["t"].tolist() == expected.t.tolist(), name
         assert np.stack(row["update_y"]).tobytes() == expected.y.tobytes(), name
     assert "left out, of no known format or without columns: notes.txt" in result.stderr
-    assert "expected samples at the model's 50 Hz without holes, got samples at 25 Hz" in result.stderr
+    assert "the column 'time' says 25 Hz, the model takes 50 Hz: resample first" in result.stderr
     assert "; 11 more files differ too" in result.stderr  # 12 at 25 or 100 Hz, or with a hole of a second
 
 

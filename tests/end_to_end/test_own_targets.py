@@ -157,7 +157,10 @@ def test_the_report_says_who_was_held_out_and_how_much_that_matters(tmp_path: Pa
     low, *_, high = report["update_rate"]["quartiles"]
     assert low == report["update_rate"]["lowest"]["update_rate"] <= report["update_rate"]["mean"] <= high
     assert "note: 2 groups are held out: with one of them left out, balanced accuracy is" in printed
-    assert "note: 'fast' has 2 held-out recordings, 'slow' has 2 held-out recordings: figures of so few are rough" in printed
+    assert (
+        "note: 'fast' has 2 held-out recordings, 'slow' has 2 held-out recordings: figures of so few are rough"
+        in printed
+    )
 
 
 @pytest.mark.parametrize("split", ["time", "part"])

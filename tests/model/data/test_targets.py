@@ -79,7 +79,9 @@ def test_classes_that_look_like_several_labels_are_said_to(caplog: pytest.LogCap
 
 
 def test_one_class_cannot_be_learned() -> None:
-    with pytest.raises(ValueError, match=r"expected two classes at least in 'y', got \['a'\]; .*label_from=folder"):
+    with pytest.raises(
+        ValueError, match=r"expected two classes at least in 'y', got \['a'\]; .*label_from=folder"
+    ):
         decoded(made(0, y=["a"] * 3))
 
 
