@@ -89,7 +89,11 @@ def is_table(lines: Sequence[str]) -> bool:
 
 
 def _widths(lines: Sequence[str], separator: str) -> list[int]:
-    return [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+    """Cells of each line; none where a cell would be longer than the csv module takes (128 KiB)."""
+    try:
+        return [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+    except csv.Error:
+        return []
 
 
 def decimal_of(cells: Iterable[str]) -> str:

@@ -368,6 +368,7 @@ def test_the_public_names_are_these() -> None:
     assert all(hasattr(skiprnn_export, name) for name in skiprnn_export.__all__)
     assert skiprnn_export.__all__ == [
         "DEFAULT_MAX_SKIP",
+        "NEVER",
         "Alarm",
         "Bundle",
         "BundleError",

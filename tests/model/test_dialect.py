@@ -124,3 +124,10 @@ def test_training_reads_every_dialect_as_everywhere(tmp_path: Path, case: dict[s
     else:
         expected = np.array(case["rows"], np.float32)
         np.testing.assert_array_equal(read_table_file(path, rows=1).samples(features), expected)
+
+
+def test_a_line_longer_than_a_cell_may_be_is_divided_by_what_divides_it() -> None:
+    line = ",".join(["0.5"] * 60_000)  # as one cell, more than the csv module takes
+    assert separator_of([line, line]) == ","
+    assert separator_of([line.replace(",", ";")] * 2) == ";"
+    assert separator_of(["x" * 200_000]) == ","

@@ -49,7 +49,7 @@ def test_filled_gaps_are_counted_and_lie_on_the_line_between(missing: set[int]) 
 
 def test_a_hole_in_time_is_an_error_that_names_its_rows() -> None:
     with pytest.raises(
-        ValueError, match=r"got none for 0\.3 s between rows 5 and 6 \(2 samples missing\); --override"
+        ValueError, match=r"got 0\.3 s between rows 5 and 6 \(2 samples missing\); missing=interpolate"
     ):
         sampled(columns=ramp(5, 6))
 
