@@ -129,7 +129,7 @@ def _labels(
     options: Mapping[str, Any],
     root: Path,
 ) -> list[str] | None:
-    """Of every sample; None: nobody knows."""
+    """Of every sample; None: not known."""
     from skiprnn.data.own_events import truth_of_table
     from skiprnn.data.raw_recording import side_path
     from skiprnn.data.targets import TargetKind

@@ -174,7 +174,7 @@ class ResumableStream:
     def put(self, samples: Block, *, t: int | None = None) -> None:
         """Take samples [n, F], the first of index t; None: `next`. Those that the network skips are left out.
 
-        Of missed samples too: where no update falls on them, nobody need know that they were missed.
+        Of missed samples too: where no update falls on them, they count as skipped.
 
         Raises:
             SampleError: not finite.

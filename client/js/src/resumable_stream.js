@@ -127,7 +127,7 @@ export class ResumableStream {
 
   /**
    * Take samples, a Float32Array [n·F] that nothing else writes to. Those that the network skips are left out; of Missed
-   * samples too: where no update falls on them, nobody need know that they were missed.
+   * samples too: where no update falls on them, they count as skipped.
    */
   put(x) {
     const { features } = this.ready;

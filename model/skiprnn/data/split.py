@@ -93,7 +93,7 @@ def split_by_group(
     *,
     divide: bool,
 ) -> Parts:
-    """Whole groups are held out: nobody is in two parts.
+    """Whole groups are held out: no group is in two parts.
 
     Args:
         lengths, groups, classes: of every recording its samples, its group, and the classes or labels in it.

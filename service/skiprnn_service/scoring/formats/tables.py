@@ -12,6 +12,7 @@ before it is used, and it is used in slices whose sizes are known before anythin
 
 import importlib
 import importlib.util
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
@@ -509,7 +510,7 @@ def parsed(pa: Any, column: Any, name: str, *, first: int = 0, decimal: str = ".
 # -- output
 
 
-class _TableWriter:
+class _TableWriter(ABC):
     """A record batch a call."""
 
     def __init__(self, sink: Sink, spec: OutputSpec) -> None:
@@ -531,8 +532,9 @@ class _TableWriter:
     def close(self) -> None:
         self._file.close()
 
+    @abstractmethod
     def _open(self, schema: Any) -> Any:
-        raise NotImplementedError
+        """pyarrow's writer of this format into the sink."""
 
     def _batch(self, rows: Rows) -> Any:
         pa = self._pa
